@@ -1,0 +1,229 @@
+"""Settings: `read(Schema, name, argv)` merges default < group preset < experiment < command line into a dataclass.
+
+Hydra's compose API merges the YAML files; the command line is typed by the dataclass, so paths and strings are taken
+literally after the first `=`. Field metadata: {"seam": package} = one member of a seam and its settings (`Choice`);
+with "flat": True its keys stand at the top level; {"seams": package} = several members, a dict name -> settings;
+{"positional": True} = a list that also takes arguments without a key.
+"""
+
+import dataclasses
+import re
+from dataclasses import dataclass, fields, is_dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from shards import lookup, typed
+from shards.errors import BadSettings
+
+CONFIGS = Path(__file__).resolve().parent.parent / "configs"
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A chosen member of a seam: its name and its own settings dataclass."""
+
+    name: str
+    settings: Any
+
+
+def read(schema: type[T], name: str, argv: list[str]) -> T:
+    """The settings of entry `name`; a key, name or type that cannot be is a BadSettings listing what exists."""
+    argv = [a for a in argv if not re.match(r"--?local[_-]rank", a)]  # launchers add it; we never need it
+    groups = _groups(name)
+    chosen, values, positional = _sort(schema, groups, argv)
+    tree = _compose(name, groups, chosen)
+    for key in _questions(values):
+        raise SystemExit(_answer(schema, tree, groups, key))
+    for key, text in values:
+        _put(tree, key, text)
+    for field in fields(schema):
+        if positional and field.metadata.get("positional"):
+            tree[field.name] = [*tree.get(field.name, []), *positional]
+    return build(schema, tree)
+
+
+def _groups(name: str) -> list[str]:
+    """The config groups of an entry, from the defaults list of its YAML file."""
+    from omegaconf import OmegaConf
+
+    path = CONFIGS / f"{name}.yaml"
+    content = OmegaConf.to_container(OmegaConf.load(path)) if path.exists() else {}
+    entries = (content or {}).get("defaults", [])
+    return [k.removeprefix("optional ") for e in entries if isinstance(e, dict) for k in e]
+
+
+def _sort(schema: type, groups: list[str], argv: list[str]):
+    """Splits arguments into group choices, (key, value) pairs and positional values."""
+    chosen, values, positional = {}, [], []
+    takes = any(f.metadata.get("positional") for f in fields(schema))
+    for argument in argv:
+        key, equals, value = argument.partition("=")
+        if not equals or not re.fullmatch(r"[A-Za-z_][\w.]*", key):
+            if not takes or argument.startswith("--"):
+                raise BadSettings(f"{argument!r}: settings are given as key=value (keys: {_keys(schema)})")
+            positional.append(argument)
+        elif key in groups and value != "?":
+            chosen[key] = typed.split(value)
+        else:
+            values.append((key, value))
+    return chosen, values, positional
+
+
+def presets(group: str, schema: type | None = None) -> list[str]:
+    """The names a group takes: its YAML files and, where it is a seam, the members of the seam."""
+    names = {p.stem for p in (CONFIGS / group).glob("*.yaml")}
+    for field in fields(schema) if schema else ():
+        seam = field.metadata.get("seam") or field.metadata.get("seams")
+        if field.name == group and seam:
+            names |= set(lookup.members(seam))
+    return sorted(names)
+
+
+def _compose(name: str, groups: list[str], chosen: dict[str, list[str]]) -> dict[str, Any]:
+    """The YAML files merged by hydra into a plain dict; a seam's member without a preset stands for itself."""
+    from hydra import compose, initialize_config_dir
+    from hydra.core.global_hydra import GlobalHydra
+    from omegaconf import OmegaConf
+
+    if not (CONFIGS / f"{name}.yaml").exists():
+        return {}
+    overrides, bare = [], {}
+    for group, names in chosen.items():
+        files = {p.stem for p in (CONFIGS / group).glob("*.yaml")}
+        known = [n for n in names if n in files]
+        overrides.append(f"{group}=[{','.join(known)}]" if len(known) != 1 else f"{group}={known[0]}")
+        bare[group] = [n for n in names if n not in files]
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(config_dir=str(CONFIGS), version_base="1.3"):
+        tree = OmegaConf.to_container(compose(name, overrides=overrides), resolve=True)
+    assert isinstance(tree, dict)
+    for group, names in bare.items():
+        for member in names:
+            tree.setdefault(group, {})
+            tree[group] = {**(tree[group] or {}), "\0": [*(tree[group] or {}).get("\0", []), member]}
+    return {str(k): v for k, v in tree.items()}
+
+
+def _questions(values: list[tuple[str, str]]) -> list[str]:
+    return [key for key, value in values if value == "?"]
+
+
+def _answer(schema: type, tree: dict, groups: list[str], key: str) -> str:
+    """What `key=?` prints: the names a group or seam takes, or the type and present value of a setting."""
+    field = next((f for f in fields(schema) if f.name == key), None)
+    seam = field and (field.metadata.get("seam") or field.metadata.get("seams"))
+    if key in groups or seam:
+        return f"{key}: {', '.join(presets(key, schema)) or 'none'}"
+    for found, kind, value, note in describe(schema):
+        if found == key:
+            return f"{key}: {kind}, default {value!r} {note}".rstrip()
+    raise BadSettings(lookup.unknown("settings", key, [row[0] for row in describe(schema)]))
+
+
+def _put(tree: dict, key: str, text: str) -> None:
+    """Sets a dotted key to a command-line value."""
+    *path, last = key.split(".")
+    for part in path:
+        if not isinstance(tree.get(part), dict):
+            tree[part] = {}
+        tree = tree[part]
+    tree[last] = typed.Given(text)
+
+
+def _keys(schema: type) -> str:
+    return ", ".join(f.name for f in fields(schema))
+
+
+def build(schema: type[T], tree: dict[str, Any], path: str = "") -> T:
+    """A dataclass from a plain dict, strictly: unknown keys and wrong types are named with their full path."""
+    kinds, tree, values = typed.hints(schema), dict(tree), {}
+    flat = None
+    for field in fields(schema):
+        if field.name not in tree:
+            continue
+        where = f"{path}{field.name}"
+        node = tree.pop(field.name)
+        if seam := field.metadata.get("seam"):
+            flat = (field.name, seam, node) if field.metadata.get("flat") else flat
+            values[field.name] = node if field.metadata.get("flat") else _choice(seam, node, where)
+        elif seam := field.metadata.get("seams"):
+            values[field.name] = _several(seam, node, where)
+        elif is_dataclass(kinds[field.name]) and isinstance(node, dict):
+            values[field.name] = build(kinds[field.name], node, f"{where}.")
+        else:
+            values[field.name] = typed.convert(node, kinds[field.name], where)
+    if flat:
+        name, seam, node = flat
+        values[name] = _choice(seam, {"name": node, **tree}, "", owner=schema)
+        tree = {}
+    if tree:
+        raise BadSettings(lookup.unknown("settings", path + next(iter(tree)), [path + f.name for f in fields(schema)]))
+    missing = [f.name for f in fields(schema) if f.name not in values and _required(f)]
+    if missing:
+        raise BadSettings(f"{path}{missing[0]}= is required" + _offer(schema, missing[0]))
+    try:
+        return schema(**values)
+    except TypeError as error:
+        raise BadSettings(f"{path or 'settings'}: {error}") from None
+
+
+def _required(field: dataclasses.Field) -> bool:
+    return field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+
+
+def _offer(schema: type, name: str) -> str:
+    seam = next((f.metadata.get("seam") for f in fields(schema) if f.name == name), None)
+    return f" (there are: {', '.join(lookup.members(seam))})" if seam else ""
+
+
+def _choice(seam: str, node: Any, where: str, owner: type | None = None) -> Choice:
+    """A member of a seam with its settings. node: {"name": member, its keys...}, or the bare name."""
+    node = dict(node) if isinstance(node, dict) else {"name": node}
+    node["name"] = (node.pop("\0", None) or [node.get("name")])[-1]
+    name = str(node.pop("name"))
+    settings = lookup.find(seam, name).Settings
+    known = {f.name for f in fields(settings)}
+    strange = next((k for k in node if k not in known), None)
+    if strange is not None and owner is not None:
+        raise BadSettings(lookup.unknown("settings", strange, [f.name for f in fields(owner)] + sorted(known)))
+    return Choice(name, build(settings, node, f"{where}." if where else ""))
+
+
+def _several(seam: str, node: Any, where: str) -> dict[str, Any]:
+    """Members of a seam by name, in the order given. node: {member: {its keys...}}."""
+    node = dict(node or {})
+    for member in node.pop("\0", []):
+        node.setdefault(member, {})
+    return {
+        name: build(lookup.find(seam, name).Settings, settings or {}, f"{where}.{name}.")
+        for name, settings in node.items()
+    }
+
+
+def describe(schema: type, path: str = "") -> list[tuple[str, str, Any, str]]:
+    """(key, type, default, comment) of every setting, for --help and key=?."""
+    rows, kinds, notes = [], typed.hints(schema), typed.comments(schema)
+    for field in fields(schema):
+        default = None if _required(field) else field.default
+        if field.default_factory is not dataclasses.MISSING:
+            default = field.default_factory()
+        if is_dataclass(kinds[field.name]):
+            rows += describe(kinds[field.name], f"{path}{field.name}.")
+        else:
+            default = plain(default)
+            rows.append((path + field.name, typed.name_of(kinds[field.name]), default, notes.get(field.name, "")))
+    return rows
+
+
+def plain(value: Any) -> Any:
+    """Settings as JSON-able values; a Choice becomes {"name": ..., its settings}."""
+    if isinstance(value, Choice):
+        return {"name": value.name, **plain(value.settings)}
+    if is_dataclass(value) and not isinstance(value, type):
+        return {f.name: plain(getattr(value, f.name)) for f in fields(value)}
+    if isinstance(value, dict):
+        return {str(k): plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(v) for v in value]
+    return str(value) if isinstance(value, Path) else value

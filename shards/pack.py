@@ -1,0 +1,155 @@
+"""Samples in; one shard out: tar, columns, labels, DALI's index and, last, the sidecar that marks it done.
+
+Every file is written as `.part`, synced and renamed; the same samples give the same bytes on any day and machine.
+"""
+
+import hashlib
+import os
+import tarfile
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from shards import columns as columns_module
+from shards import manifest
+from shards.errors import BadData
+from shards.manifest import ShardInfo
+from shards.sample import SUFFIXES, Sample, record_from_json, to_members
+
+SUFFIX_TAR, SUFFIX_COLUMNS, SUFFIX_LABELS, SUFFIX_INDEX = "tar", "columns.npy", "labels", "idx"
+FILES = (SUFFIX_TAR, SUFFIX_COLUMNS, SUFFIX_LABELS, SUFFIX_INDEX)
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """A row of the listing that did not become a sample, and why."""
+
+    row: int
+    reason: str
+    origin: str
+    detail: str = ""
+
+
+def stem_of(number: int) -> str:
+    """The file name, without suffix, of shard `number`."""
+    return f"{number:06d}"
+
+
+def key_of(uid: int) -> str:
+    """The member name of a sample: its uid as 16 hex digits."""
+    return f"{uid:016x}"
+
+
+def write_shard(
+    folder: Path, stem: str, first: int, stop: int, rows: Iterable[tuple[int, Sample | Rejected]], dataset: int
+) -> ShardInfo:
+    """Writes rows [first, stop) of a listing as shard `stem`; every row must come once, in order.
+
+    A sample that breaks contract 1 is rejected as "invalid_record" with the rule it broke.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"{stem}.json").unlink(missing_ok=True)  # the done mark goes first, so a rewrite is never half done
+    parts = {suffix: folder / f"{stem}.{suffix}.part" for suffix in FILES}
+    rejects = _write_tar(parts[SUFFIX_TAR], first, stop, rows, dataset)
+    _write_derived(parts)
+    info = ShardInfo(
+        stem=stem,
+        first=first,
+        stop=stop,
+        written=stop - first - len(rejects),
+        bytes={suffix: part.stat().st_size for suffix, part in parts.items()},
+        sha256={suffix: sha256_of(part) for suffix, part in parts.items()},
+        rejects=tuple((r.row, r.reason, r.origin, r.detail) for r in rejects),
+    )
+    for suffix, part in parts.items():
+        _sync(part)
+        os.replace(part, folder / f"{stem}.{suffix}")
+    _sync(folder)
+    manifest.write_json(folder / f"{stem}.json", asdict(info))
+    return info
+
+
+def _write_tar(part: Path, first: int, stop: int, rows, dataset: int) -> list[Rejected]:
+    from webdataset.writer import TarWriter  # imports torch: only those who write pay for it
+
+    rejects, expected = [], first
+    with open(part, "wb") as file, TarWriter(file, encoder=False, compress=False, mtime=0) as tar:
+        for row, item in rows:
+            if row != expected:
+                raise ValueError(f"row {row} came where {expected} was due")
+            expected += 1
+            if isinstance(item, Sample):
+                try:
+                    members = to_members(item)
+                    tar.write({"__key__": key_of(manifest.uid_of(dataset, row)), **members})
+                    continue
+                except BadData as error:
+                    item = Rejected(row, "invalid_record", item.record.origin, str(error))
+            rejects.append(item)
+    if expected != stop:
+        raise ValueError(f"{expected - first} rows came, {stop - first} were due")
+    return rejects
+
+
+def _write_derived(parts: dict[str, Path]) -> None:
+    """Columns, labels and index, read back from the tar itself: what they say is what stands there."""
+    rows, texts, lines = [], bytearray(), []
+    with open(parts[SUFFIX_TAR], "rb") as file, tarfile.open(fileobj=file, mode="r:") as tar:
+        members = tar.getmembers()
+        data = np.memmap(parts[SUFFIX_TAR], mode="r") if members else b""
+        for image, record in zip(members[::2], members[1::2], strict=True):
+            rows.append(_column(image, record, data, texts))
+            lines.append(_index_line(image, record))
+    columns_module.save(parts[SUFFIX_COLUMNS], np.array(rows, dtype=columns_module.DTYPE))
+    parts[SUFFIX_LABELS].write_bytes(bytes(texts))
+    parts[SUFFIX_INDEX].write_text("".join([f"v1.2 {len(lines)}\n", *lines]))
+
+
+def _column(image: tarfile.TarInfo, record: tarfile.TarInfo, data, texts: bytearray) -> tuple:
+    key, suffix = image.name.split(".")
+    if suffix not in SUFFIXES or record.name != f"{key}.json":
+        raise BadData(f"tar members {image.name}, {record.name} do not make a sample")
+    pixels = bytes(data[image.offset_data : image.offset_data + image.size])
+    text = bytes(data[record.offset_data : record.offset_data + record.size])
+    content = record_from_json(text)
+    known = [word.text for word in content.words if word.text is not None]
+    label = "\n".join(known).encode() if known else None
+    start = len(texts)
+    texts.extend(label or b"")
+    group = hashlib.sha256((content.meta.group or key).encode()).digest()[:8]
+    return (
+        manifest.split_uid(int(key, 16))[1], image.offset_data, image.size, record.offset_data, record.size,
+        np.frombuffer(hashlib.sha256(pixels).digest(), np.uint8), np.frombuffer(hashlib.sha256(text).digest(), np.uint8),
+        *content.size, start, -1 if label is None else len(label), len(content.words), int.from_bytes(group, "little"),
+    )  # fmt: skip
+
+
+def _index_line(*members: tarfile.TarInfo) -> str:
+    parts = (f"{m.name.split('.', 1)[1]} {m.offset_data} {m.size} {m.name}" for m in members)
+    return " ".join(parts) + "\n"
+
+
+def finished(folder: Path, stem: str, first: int, stop: int) -> ShardInfo | None:
+    """The sidecar of a shard that is whole and covers [first, stop); None if it has to be (re)written."""
+    try:
+        info = manifest.shard_info(folder / f"{stem}.json")
+        sizes = {suffix: (folder / f"{stem}.{suffix}").stat().st_size for suffix in FILES}
+    except (BadData, OSError):
+        return None
+    return info if (info.first, info.stop, info.bytes) == (first, stop, sizes) else None
+
+
+def sha256_of(path: Path) -> str:
+    """sha256 of a file's bytes, in hex."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,106 @@
+"""What a stage tells people: header, one live line, final table, next command, JSON, and the exit code.
+
+`run(main)` is how every entry starts: it turns a Stop into one clear line and the stage's exit code.
+"""
+
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Sequence
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from shards import config
+from shards.errors import Stop
+from shards.manifest import write_json
+
+
+def version() -> str:
+    """The installed version of OCR Distillery."""
+    return metadata.version("ocr-distillery")
+
+
+def run(main: Callable[[list[str]], Any], doc: str | None = None, schema: type | None = None) -> int:
+    """Runs an entry's main on the command line; returns 0, 2, 3, 4 or 85. Anything else is a bug and keeps its trace."""
+    argv = sys.argv[1:]
+    if schema and any(a in ("--help", "-h") for a in argv):
+        print(usage(doc or "", schema))
+        return 0
+    try:
+        main(argv)
+    except Stop as stop:
+        print(f"error: {stop}", file=sys.stderr)
+        if "json=true" in argv:
+            print(json.dumps({"error": str(stop), "code": stop.code}), flush=True)
+        return stop.code
+    return 0
+
+
+def usage(doc: str, schema: type) -> str:
+    """The help text: the entry's docstring (with its examples), then every setting with type, default and comment."""
+    rows = config.describe(schema)
+    width = max(len(key) for key, *_ in rows) + 1
+    lines = [f"  {key + '=':<{width}} {kind}, {default!r}  {note}".rstrip() for key, kind, default, note in rows]
+    return "\n".join([doc.strip(), "", "settings (key=? lists what exists):", *lines])
+
+
+class Reporter:
+    """Tells one stage's story on standard output. A silent one (other ranks) says nothing."""
+
+    def __init__(self, stage: str, as_json: bool = False, silent: bool = False) -> None:
+        self.stage, self.as_json, self.silent = stage, as_json, silent
+        self.result: dict[str, Any] = {}
+        self._live = sys.stdout.isatty()
+        self._last = 0.0
+
+    def say(self, text: str) -> None:
+        """One plain line."""
+        if not self.silent:
+            end = "\033[K\n" if self._live else "\n"
+            print(text, end=end, flush=True)
+
+    def header(self, **facts: Any) -> None:
+        """Name, version and the facts that tell two runs apart."""
+        self.result.update(facts)
+        self.say(f"{self.stage} · ocr-distillery {version()} · " + " · ".join(f"{k} {v}" for k, v in facts.items()))
+
+    def line(self, text: str, every: float = 10.0, force: bool = False) -> None:
+        """The live line: rewritten in place on a terminal, a plain line at most every `every` seconds elsewhere."""
+        now = time.monotonic()
+        if self.silent or (not force and now - self._last < (0.2 if self._live else every)):
+            return
+        self._last = now
+        print(f"\r{text}\033[K" if self._live else text, end="" if self._live else "\n", flush=True)
+
+    def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+        """A table of texts and numbers, numbers to the right."""
+        if self.silent:
+            return
+        from rich.console import Console
+        from rich.table import Table
+
+        table = Table(title=title, title_justify="left")
+        for place, name in enumerate(columns):
+            numeric = rows and all(isinstance(row[place], int | float) for row in rows)
+            table.add_column(name, justify="right" if numeric else "left")
+        for row in rows:
+            table.add_row(*(f"{cell:.4g}" if isinstance(cell, float) else str(cell) for cell in row))
+        console = Console()
+        Console(width=None if console.is_terminal else 140).print(table)
+
+    def done(self, next_command: str = "", **result: Any) -> None:
+        """The end: the next command to type and, with json=true, everything as one JSON line."""
+        self.result.update(result)
+        if next_command:
+            self.say(f"next: {next_command}")
+        if self.as_json and not self.silent:
+            print(json.dumps({"stage": self.stage, **self.result, "next": next_command}, default=str), flush=True)
+
+
+def status(folder: Path, state: str, code: int | None = None, reason: str = "", **more: Any) -> None:
+    """Writes status.json of a run folder: state (running|done|failed|preempted), exit code, reason, heartbeat."""
+    folder.mkdir(parents=True, exist_ok=True)
+    content = {"format": 1, "state": state, "code": code, "reason": reason, "pid": os.getpid(), **more}
+    write_json(folder / "status.json", {**content, "heartbeat": time.time()})
