@@ -33,8 +33,9 @@ def read(schema: type[T], name: str, argv: list[str]) -> T:
     groups = _groups(name)
     chosen, values, positional = _sort(schema, groups, argv)
     tree = _compose(name, groups, chosen)
-    for key in _questions(values):
-        raise SystemExit(_answer(schema, tree, groups, key))
+    if key := next((key for key, value in values if value == "?"), None):
+        print(_answer(schema, tree, groups, key))
+        raise SystemExit(0)
     for key, text in values:
         _put(tree, key, text)
     for field in fields(schema):
@@ -103,10 +104,6 @@ def _compose(name: str, groups: list[str], chosen: dict[str, list[str]]) -> dict
             tree.setdefault(group, {})
             tree[group] = {**(tree[group] or {}), "\0": [*(tree[group] or {}).get("\0", []), member]}
     return {str(k): v for k, v in tree.items()}
-
-
-def _questions(values: list[tuple[str, str]]) -> list[str]:
-    return [key for key, value in values if value == "?"]
 
 
 def _answer(schema: type, tree: dict, groups: list[str], key: str) -> str:
@@ -208,7 +205,10 @@ def describe(schema: type, path: str = "") -> list[tuple[str, str, Any, str]]:
         default = None if _required(field) else field.default
         if field.default_factory is not dataclasses.MISSING:
             default = field.default_factory()
-        if is_dataclass(kinds[field.name]):
+        if seam := field.metadata.get("seam") or field.metadata.get("seams"):
+            names = ", ".join(lookup.members(seam))
+            rows.append((path + field.name, "name", plain(default), f"one of: {names}; its own settings below it"))
+        elif is_dataclass(kinds[field.name]):
             rows += describe(kinds[field.name], f"{path}{field.name}.")
         else:
             default = plain(default)

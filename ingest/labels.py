@@ -1,0 +1,121 @@
+"""Label files: lists of (image path, text). The format is declared, never guessed.
+
+tsv    path TAB text            split at the first TAB
+csv    path,text                by the csv module; `columns` names two columns of a header line
+icdar  word_1.png, "Text"       split at the first comma, one pair of quotes removed, backslash escapes " and \\
+
+UTF-8 with an optional byte order mark. Only line ends are removed: a space can be part of a label. Empty lines are
+skipped; any other line that does not fit is a BadData with file and line.
+"""
+
+import csv
+import re
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from shards.errors import BadData, BadSettings
+from shards.lookup import unknown
+
+BOM = b"\xef\xbb\xbf"
+FORMATS = ("tsv", "csv", "icdar")
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """One row of a listing: the path as the list writes it, its text, and the line it stands on (from 1)."""
+
+    path: str
+    text: str | None
+    line: int
+
+
+def read(path: Path, format: str, columns: tuple[str, ...] = ()) -> list[Label]:
+    """All rows of a label file in its order; a path that stands there twice is an error."""
+    if format not in FORMATS:
+        raise BadSettings(unknown("format", format, list(FORMATS)))
+    if columns and (format != "csv" or len(columns) != 2):
+        raise BadSettings(f"columns={','.join(columns)}: two names, path and text, and only with format=csv")
+    lines = list(_lines(path))
+    labels = list(_csv(path, lines, columns) if format == "csv" else _split(path, lines, PARSERS[format]))
+    _refuse_twins(path, labels)
+    return labels
+
+
+def _lines(path: Path) -> Iterator[str]:
+    """Decoded lines, each still with its line end."""
+    try:
+        data = path.read_bytes().removeprefix(BOM)
+    except OSError as error:
+        raise BadData(f"{path}: no readable label file ({error.strerror})") from None
+    for number, line in enumerate(data.splitlines(keepends=True), 1):
+        try:
+            yield line.decode()
+        except UnicodeDecodeError as error:
+            raise BadData(f"{path}:{number}: not UTF-8 ({error.reason} at byte {error.start})") from None
+
+
+def _split(path: Path, lines: Iterable[str], parse: Callable[[str], tuple[str, str]]) -> Iterator[Label]:
+    for number, line in enumerate(lines, 1):
+        line = line.removesuffix("\n").removesuffix("\r")
+        if line:
+            try:
+                yield Label(*parse(line), number)
+            except ValueError as error:
+                raise BadData(f"{path}:{number}: {error}: {line[:200]!r}") from None
+
+
+def _tsv(line: str) -> tuple[str, str]:
+    name, tab, text = line.partition("\t")
+    if not tab or not name:
+        raise ValueError("expected path TAB text")
+    return name, text
+
+
+def _icdar(line: str) -> tuple[str, str]:
+    name, _, rest = line.partition(",")
+    quoted = rest.lstrip(" ")
+    if not name or len(quoted) < 2 or quoted[0] != '"' or quoted[-1] != '"':
+        raise ValueError('expected path, "text"')
+    return name, re.sub(r"\\(.?)", _unescaped, quoted[1:-1], flags=re.DOTALL)
+
+
+def _unescaped(found: re.Match[str]) -> str:
+    if found[1] not in ("\\", '"') or not found[1]:
+        raise ValueError(f"backslash before {found[1] or 'the closing quote'!r}; it escapes only \\ and \"")
+    return found[1]
+
+
+def _csv(path: Path, lines: list[str], columns: tuple[str, ...]) -> Iterator[Label]:
+    reader = csv.reader(lines, strict=True)
+    places, width, line = (0, 1), 2, 1
+    try:
+        if columns:
+            header = next(reader, [])
+            places, width, line = _places(path, header, columns), len(header), reader.line_num + 1
+        for fields in reader:
+            if fields and len(fields) != width:
+                raise BadData(f"{path}:{line}: {len(fields)} fields, expected {width}: {fields!r:.200}")
+            if fields:
+                yield Label(fields[places[0]], fields[places[1]], line)
+            line = reader.line_num + 1  # a quoted field may span lines: the next row starts here
+    except csv.Error as error:
+        raise BadData(f"{path}:{line}: {error}") from None
+
+
+def _places(path: Path, header: list[str], columns: tuple[str, ...]) -> tuple[int, int]:
+    for name in columns:
+        if header.count(name) != 1:
+            raise BadData(f"{path}:1: no single column {name!r} in the header {header}")
+    return header.index(columns[0]), header.index(columns[1])
+
+
+def _refuse_twins(path: Path, labels: list[Label]) -> None:
+    seen: dict[str, int] = {}
+    for label in labels:
+        first = seen.setdefault(label.path, label.line)
+        if first != label.line:
+            raise BadData(f"{path}:{label.line}: {label.path!r} stands on line {first} already")
+
+
+PARSERS: dict[str, Callable[[str], tuple[str, str]]] = {"tsv": _tsv, "icdar": _icdar}

@@ -1,0 +1,182 @@
+"""plan -> engine -> augmentation -> task.encode -> Batch, a few batches ahead of the consumer.
+
+Contract 3. The position is (epoch, step); nothing else is state. Letters: N samples, C channels, H W pixels.
+"""
+
+import queue
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from shards import lookup
+from shards.augment import Augment
+from shards.errors import BadSettings
+from shards.image import ImageSpec
+from shards.plan import Part, Plan
+from shards.read import Shards
+from shards.sample import Record
+
+AHEAD = 3  # batches prepared in advance
+PADDED = Record(words=(), size=(1, 1), origin="")
+
+
+@dataclass
+class Settings:
+    """Where the data is and how it is read."""
+
+    root: list[str] = field(default_factory=list)  # out= folders of ingest.shard
+    split: str = "train"  # the split that is trained on (or recorded)
+    val_share: float = 0.05  # share of the groups held out where there is no split `val`
+    window: str = "all"  # all, or how many shards are mixed at a time
+    views: int | None = None  # augmented views cycled over the epochs: 0 = a fresh one each, 1 = untouched
+    threads: int = 0  # decoding threads, 0 = one per core
+    engine: str = "plain"  # engine=? lists them
+
+    def shards_mixed(self) -> int | None:
+        """`window` as a number of shards, None for all."""
+        if self.window == "all":
+            return None
+        if not self.window.isdigit() or int(self.window) < 1:
+            raise BadSettings(f"data.window: {self.window!r} is neither `all` nor a number of shards")
+        return int(self.window)
+
+
+class Targets(Protocol):
+    """What a task encodes: tensors addressed by sample."""
+
+    def to(self, device: torch.device) -> Any: ...
+
+
+@dataclass(slots=True)
+class Batch:
+    """One rank's part of a global batch; rows beyond the data are masked by `valid`.
+
+    images float [N,C,H,W] normalised by the image spec; uids int64 [N] (-1 = padding); valid bool [N];
+    denominator = valid samples over all ranks / ranks: sums divided by it average to the mean over the global batch.
+    """
+
+    epoch: int
+    step: int
+    view: int
+    uids: Tensor
+    valid: Tensor
+    images: Tensor
+    affines: np.ndarray
+    records: Sequence[Record]
+    targets: Any
+    denominator: float
+    damage: dict[int, str] = field(default_factory=dict)
+
+
+def view_of(epoch: int, views: int) -> int:
+    """The view that an epoch shows: views=0 gives a fresh one each epoch, else 0 .. views-1 in turn."""
+    return epoch + 1 if views == 0 else epoch % views
+
+
+class Loader:
+    """Batches of `shards` along `plan`, for one rank. encode: records -> targets (a task's member)."""
+
+    def __init__(
+        self,
+        shards: Shards,
+        plan: Plan,
+        image: ImageSpec,
+        encode: Callable[[Sequence[Record]], Targets],
+        augment: Augment,
+        views: int = 1,
+        engine: str = "plain",
+        threads: int = 0,
+        device: str | torch.device = "cpu",
+        rank: int = 0,
+        world: int = 1,
+        positions: np.ndarray | None = None,
+    ) -> None:
+        self.shards, self.plan, self.image, self.encode = shards, plan, image, encode
+        self.augment, self.views, self.device = augment, views, torch.device(device)
+        self.rank, self.world = rank, world
+        self.engine = lookup.find("shards.engines", engine).Engine(shards, image, threads)
+        # The plan speaks of positions in its own subset (a held-out share); this maps them to the shards'.
+        self.positions = np.arange(len(shards)) if positions is None else positions
+
+    def batches(self, epoch: int, step: int = 0) -> Iterator[Batch]:
+        """The batches of an epoch from a step on, prepared ahead."""
+        parts = self.plan.parts(epoch, step, self.rank, self.world)
+        return ahead((self.batch(part) for part in parts), AHEAD)
+
+    def batch(self, part: Part, view: int | None = None) -> Batch:
+        """One part as a Batch; a damaged sample is masked and named in `damage`."""
+        view = view_of(part.epoch, self.views) if view is None else view
+        chosen = np.where(part.positions < 0, -1, self.positions[part.positions])
+        canvases = self.engine.read(chosen)
+        damage = dict(canvases.damage)
+        valid = chosen >= 0
+        records = [self._record(i, int(p), damage) for i, p in enumerate(chosen)]
+        valid[list(damage)] = False
+        uids = np.where(chosen < 0, -1, self.shards.uids[chosen].astype(np.int64))
+        images = torch.from_numpy(canvases.pixels).to(self.device).float() / 255
+        images = self.augment(images, uids.astype(np.uint64), view)
+        return Batch(
+            epoch=part.epoch,
+            step=part.step,
+            view=view,
+            uids=torch.from_numpy(uids),
+            valid=torch.from_numpy(valid).to(self.device),
+            images=((images - self.image.mean) / self.image.std),
+            affines=canvases.affines,
+            records=records,
+            targets=self.encode(records).to(self.device),
+            denominator=max(part.valid_globally, 1) / self.world,
+            damage=damage,
+        )
+
+    def _record(self, i: int, position: int, damage: dict[int, str]) -> Record:
+        if position < 0 or i in damage:
+            return PADDED
+        try:
+            return self.shards.record(position)
+        except Exception as error:
+            damage[i] = str(error)
+            return PADDED
+
+
+def ahead(items: Iterator[Batch], depth: int) -> Iterator[Batch]:
+    """The same items, prepared by a thread up to `depth` ahead; its errors are raised here, and leaving early stops it."""
+    ready: queue.Queue[Any] = queue.Queue(maxsize=depth)
+    stop = threading.Event()
+
+    def put(item: Any) -> bool:
+        while not stop.is_set():
+            try:
+                ready.put(item, timeout=0.1)
+                return True
+            except queue.Full:
+                continue
+        return False
+
+    def work() -> None:
+        try:
+            for item in items:
+                if not put((item, None)):
+                    return
+            put((None, None))
+        except BaseException as error:
+            put((None, error))
+
+    thread = threading.Thread(target=work, name="loader", daemon=True)
+    thread.start()
+    try:
+        while True:
+            item, error = ready.get()
+            if error is not None:
+                raise error
+            if item is None:
+                return
+            yield item
+    finally:
+        stop.set()
+        thread.join()

@@ -1,0 +1,140 @@
+"""Reading: shards of one or several data sets as one addressable set; uid or position -> bytes, by memory map.
+
+Every read is checked against the sha256 in the columns; a damaged sample is a BadData that names it, for it alone.
+Open it in the process that reads (the memory maps do not travel).
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from shards import columns, manifest
+from shards.errors import BadData
+from shards.manifest import Manifest
+from shards.pack import FILES, SUFFIX_COLUMNS, SUFFIX_LABELS, sha256_of
+from shards.sample import Record, record_from_json
+
+
+@dataclass(frozen=True, slots=True)
+class _Open:
+    """One shard, mapped."""
+
+    path: Path
+    tar: np.ndarray
+    columns: np.ndarray
+    labels: bytes
+
+
+class Shards:
+    """All samples of one split of the given roots, in the order of the roots. Positions run from 0 to len - 1."""
+
+    def __init__(self, roots: Sequence[str | Path], split: str) -> None:
+        if not roots:
+            raise BadData("data.root= is required: the out= folder of python -m ingest.shard")
+        self.split = split
+        self.folders = [_split_folder(Path(root), split) for root in roots]
+        self.manifests: list[Manifest] = [manifest.load(folder) for folder in self.folders]
+        _distinct(self.folders, self.manifests)
+        self._open: list[_Open] = []
+        uids, shard_of, self._starts = [], [], [0]
+        for folder, content in zip(self.folders, self.manifests, strict=True):
+            for info in content.shards:
+                opened = _open(folder, info)
+                shard_of.append(np.full(info.written, len(self._open), np.int32))
+                self._open.append(opened)
+                uids.append(opened.columns["row"] | np.uint64(content.dataset_id << manifest.ROW_BITS))
+                self._starts.append(self._starts[-1] + info.written)
+        self.uids = np.concatenate(uids) if uids else np.zeros(0, np.uint64)
+        self.shard_of = np.concatenate(shard_of) if shard_of else np.zeros(0, np.int32)
+        if not len(self.uids):
+            raise BadData(f"{self.folders[0]}: no samples in split {split!r}")
+
+    def __len__(self) -> int:
+        return len(self.uids)
+
+    @property
+    def digest(self) -> str:
+        """One hash over all manifests."""
+        return manifest.digest([m.digest for m in self.manifests])
+
+    def column(self, name: str) -> np.ndarray:
+        """One column of all samples, concatenated."""
+        return np.concatenate([opened.columns[name] for opened in self._open])
+
+    def _row(self, position: int) -> tuple[_Open, np.void]:
+        shard = int(self.shard_of[position])
+        opened = self._open[shard]
+        return opened, opened.columns[position - self._starts[shard]]
+
+    def text(self, position: int) -> str | None:
+        """The label as stored, without touching the tar."""
+        opened, row = self._row(position)
+        return columns.label(opened.labels, row)
+
+    def image(self, position: int) -> bytes:
+        """The encoded image."""
+        return self._checked(position, "image")
+
+    def record(self, position: int) -> Record:
+        """The record."""
+        return record_from_json(self._checked(position, "json"))
+
+    def _checked(self, position: int, part: str) -> bytes:
+        opened, row = self._row(position)
+        start = int(row[f"{part}_offset"])
+        data = opened.tar[start : start + int(row[f"{part}_size"])].tobytes()
+        if hashlib.sha256(data).digest() != row[f"{part}_sha256"].tobytes():
+            raise BadData(f"{opened.path}: {part} of sample {int(self.uids[position]):016x} is damaged")
+        return data
+
+    def position(self, uid: int) -> int:
+        """The position of a uid; an unknown one is a BadData."""
+        found = np.flatnonzero(self.uids == np.uint64(uid))
+        if not len(found):
+            raise BadData(f"no sample {uid:016x} in {', '.join(map(str, self.folders))}")
+        return int(found[0])
+
+
+def _split_folder(root: Path, split: str) -> Path:
+    if not root.is_dir():
+        raise BadData(f"{root}: no such folder; data.root= takes the out= folder of python -m ingest.shard")
+    splits = splits_of(root)
+    if split not in splits:
+        raise BadData(f"{root}: no split {split!r} (there are: {', '.join(splits) or 'none'})")
+    return root / split
+
+
+def splits_of(root: str | Path) -> list[str]:
+    """The finished splits of a data set folder."""
+    return sorted(path.parent.name for path in Path(root).glob("*/manifest.json"))
+
+
+def _distinct(folders: list[Path], manifests: list[Manifest]) -> None:
+    seen: dict[int, Path] = {}
+    for folder, content in zip(folders, manifests, strict=True):
+        other = seen.setdefault(content.dataset_id, folder)
+        if other != folder:
+            raise BadData(f"{folder} and {other} have the same data set id; shard one of them with another name=")
+
+
+def _open(folder: Path, info: manifest.ShardInfo) -> _Open:
+    """Maps a shard; file sizes must be those of the sidecar, and the columns those that were hashed."""
+    for suffix in FILES:
+        path = folder / f"{info.stem}.{suffix}"
+        size = path.stat().st_size if path.exists() else -1
+        if size != info.bytes[suffix]:
+            raise BadData(f"{path}: {size} bytes, the manifest says {info.bytes[suffix]}; run ingest.shard again")
+    for suffix in (SUFFIX_COLUMNS, SUFFIX_LABELS):
+        path = folder / f"{info.stem}.{suffix}"
+        if sha256_of(path) != info.sha256[suffix]:
+            raise BadData(f"{path}: sha256 differs from the manifest; run ingest.shard again")
+    loaded = columns.load(folder / f"{info.stem}.{SUFFIX_COLUMNS}")
+    labels = (folder / f"{info.stem}.{SUFFIX_LABELS}").read_bytes()
+    return _Open(folder / f"{info.stem}.tar", _map(folder / f"{info.stem}.tar"), loaded, labels)
+
+
+def _map(path: Path) -> np.ndarray:
+    return np.memmap(path, np.uint8, "r") if path.stat().st_size else np.zeros(0, np.uint8)

@@ -1,0 +1,22 @@
+"""Seam: one file per model. A member offers `Settings` (a dataclass) and `Model(settings, image, channels)`.
+
+`Model.forward(images [N,C,H,W])` returns an `Output`; `Model.frames` is L for the canvas of its image spec.
+Letters: N samples, L time steps or grid cells, C classes or box terms, H W pixels.
+"""
+
+from dataclasses import dataclass, field
+
+from torch import Tensor
+
+
+@dataclass(slots=True)
+class Output:
+    """What every model answers, in one layout for loop, cache and evaluation.
+
+    logits [N,L,C] in the precision of the model; grids: the static (h, w) of each level for two-dimensional
+    tasks, empty for sequences; features: every named intermediate, always filled, dropped on export.
+    """
+
+    logits: Tensor
+    grids: tuple[tuple[int, int], ...] = ()
+    features: dict[str, Tensor] = field(default_factory=dict)

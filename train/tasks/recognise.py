@@ -1,0 +1,135 @@
+"""Task: read the one word of a crop, trained with CTC and scored as strings.
+
+A record with exactly one legible, transcribed word is a word sample; all others cost and count nothing.
+Letters: N samples, L time steps, C classes (class 0 the blank).
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from shards.image import ImageSpec
+from shards.sample import Record, Word
+from train import metrics
+from train.charset import Charset
+from train.ctc import ctc_loss
+from train.decode import greedy
+from train.models import Output
+
+# prediction, its score, and the truth (None: not a labelled word, shown but not scored)
+Entry = tuple[str, float, str | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """A charset by name (36, 62, 94), or by its `characters` in class order, which then win over the name.
+
+    fold: none, lower or upper, applied to labels; empty: as the named charset has it, none for own characters.
+    """
+
+    charset: str = "36"
+    characters: str = ""
+    fold: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Targets:
+    """Labels as classes: symbols int64 [sum], lengths int64 [N] (0 where unusable), usable bool [N]."""
+
+    symbols: Tensor
+    lengths: Tensor
+    usable: Tensor
+
+    def to(self, device: torch.device | str) -> "Targets":
+        """The same on another device."""
+        return Targets(*(t.to(device, non_blocking=True) for t in (self.symbols, self.lengths, self.usable)))
+
+
+class Task:
+    """See train.tasks; `channels` is the size of the charset with its blank."""
+
+    def __init__(self, settings: Settings, image: ImageSpec) -> None:
+        self.charset = _charset(settings)
+        # Spelled out, so that a stored task does not depend on what a name meant on the day.
+        self.settings = Settings(settings.charset, self.charset.characters, self.charset.fold)
+        self.image, self.channels = image, self.charset.size
+
+    def encode(self, records: Sequence[Record]) -> Targets:
+        """Labels to classes; a sample without a label that the charset can spell is marked unusable."""
+        labels = [truth(record) for record in records]
+        usable = [label is not None and not self.charset.unspellable(label) for label in labels]
+        spelled = [self.charset.encode(label or "") if ok else [] for label, ok in zip(labels, usable, strict=True)]
+        symbols = torch.tensor([c for classes in spelled for c in classes], dtype=torch.int64)
+        lengths = torch.tensor([len(classes) for classes in spelled], dtype=torch.int64)
+        return Targets(symbols, lengths, torch.tensor(usable, dtype=torch.bool))
+
+    def loss(self, output: Output, targets: Targets) -> dict[str, Tensor]:
+        """CTC in nats per sample [N], 0 for what is unusable or longer than L can spell."""
+        loss = ctc_loss(output.logits, targets.symbols, targets.lengths)
+        return {"task": torch.where(targets.usable, loss, 0.0)}
+
+    def decode(self, output: Output) -> list[tuple[Word, ...]]:
+        """One word per sample, greedy, with its confidence as score."""
+        readings = greedy(output.logits)
+        return [(Word(self.charset.decode(r.symbols), score=r.confidence),) for r in readings]
+
+    def meter(self) -> "Meter":
+        """A fresh meter."""
+        return Meter(self.charset)
+
+
+class Meter:
+    """Readings by uid; what is computed from them depends on no order, batch or rank."""
+
+    def __init__(self, charset: Charset) -> None:
+        self.charset = charset
+        self._entries: dict[int, Entry] = {}
+
+    def update(self, uids: Iterable[int], predictions: Iterable[Sequence[Word]], records: Iterable[Record]) -> None:
+        """Takes what `decode` answered; a uid seen again replaces itself."""
+        for uid, words, record in zip(uids, predictions, records, strict=True):
+            text, score = (words[0].text or "", words[0].score or 0.0) if words else ("", 0.0)
+            self._entries[int(uid)] = (text, float(score), truth(record))
+
+    def entries(self) -> dict[int, Entry]:
+        """{uid: (prediction, score, truth)}, to be sent to another process."""
+        return dict(self._entries)
+
+    def absorb(self, entries: dict[int, Entry]) -> None:
+        """Adds the entries of another meter."""
+        self._entries.update(entries)
+
+    def detail(self) -> list[tuple[int, str | None, str, float]]:
+        """Rows (uid, raw truth, prediction, score) by ascending uid."""
+        return [(uid, t, text, score) for uid, (text, score, t) in sorted(self._entries.items())]
+
+    def pairs(self) -> tuple[list[str], list[str]]:
+        """Truths, normalised as the charset does, and predictions of all labelled words by ascending uid."""
+        rows = [(self.charset.normalise(t), text) for _, t, text, _ in self.detail() if t is not None]
+        return [t for t, _ in rows], [text for _, text in rows]
+
+    def compute(self) -> dict[str, float]:
+        """Metrics as fractions over `n` labelled words; `unencodable` ones count and cannot be exactly right."""
+        truths, texts = self.pairs()
+        names = ("word_acc", "word_acc_ics", "cer", "one_minus_ned", "edit_distance_mean", "edit_distance_normalised")
+        out = {name: float(getattr(metrics, name)(truths, texts)) for name in names}
+        out["n"] = float(len(truths))
+        out["unlabelled"] = float(len(self._entries) - len(truths))
+        out["unencodable"] = float(sum(bool(self.charset.unspellable(t)) for t in truths))
+        return out
+
+
+def truth(record: Record) -> str | None:
+    """The raw label of a word sample; None if the record has not exactly one legible, transcribed word."""
+    if len(record.words) != 1 or not record.words[0].legible:
+        return None
+    return record.words[0].text
+
+
+def _charset(settings: Settings) -> Charset:
+    if settings.characters:
+        return Charset(settings.characters, settings.fold or "none")
+    named = Charset.named(settings.charset)
+    return Charset(named.characters, settings.fold or named.fold)
