@@ -1,4 +1,4 @@
-"""What rendered words stand on: pieces of photographs, or textures made of slopes, clouds, stripes and lines."""
+"""What rendered words stand on: pieces of photographs, or slopes, clouds, stripes and lines."""
 
 import hashlib
 import io
@@ -37,45 +37,56 @@ def _photograph(path: Path, data: bytes) -> Image.Image:
     return image
 
 
-def background(height: int, width: int, photos: list, rng: np.random.Generator, strength: float) -> np.ndarray:
-    """float32 [height, width, 3] in grey levels, calm enough for a word to stand on."""
-    level = rng.uniform(15, 240)
+def background(
+    height: int, width: int, channels: int, photos: list, rng: np.random.Generator, strength: float
+) -> np.ndarray:
+    """float32 [height, width, channels] in grey levels, calm enough for a word to stand on."""
     if photos and rng.random() < 0.6:
-        return _piece(photos[int(rng.integers(len(photos)))], height, width, rng, strength)
-    hue = rng.normal(0, 25, 3) * (rng.random() < 0.8)
-    ground = _texture(height, width, rng, strength)[..., None] + (level + hue - hue.mean()).astype(np.float32)
-    return np.clip(ground, 0, 255)
+        return _piece(photos[int(rng.integers(len(photos)))], height, width, channels, rng, strength)
+    hue = rng.normal(0, 25, channels) if channels > 1 and rng.random() < 0.8 else np.zeros(channels)
+    colour = (rng.uniform(15, 240) + hue - hue.mean()).astype(np.float32)
+    ground = _texture(height, width, rng, strength)[..., None] + colour
+    return np.clip(ground, 0, 255, out=ground)
 
 
-def _piece(photo: Image.Image, height: int, width: int, rng: np.random.Generator, strength: float) -> np.ndarray:
-    """A random piece of a photograph, magnified by up to 3, its contrast held back so that ink can differ from it."""
+def grid(height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
+    """x [width] and y [height, 1] from -1 to 1, float32."""
+    x = np.arange(width, dtype=np.float32) * np.float32(2 / max(1, width - 1)) - 1
+    y = np.arange(height, dtype=np.float32)[:, None] * np.float32(2 / max(1, height - 1)) - 1
+    return x, y
+
+
+def _piece(
+    photo: Image.Image, height: int, width: int, channels: int, rng: np.random.Generator, strength: float
+) -> np.ndarray:
+    """A random piece of a photograph, magnified by up to 3, its contrast held back to leave room for ink."""
     zoom = rng.uniform(1, 3)
     wide, tall = min(photo.width, max(4, width / zoom)), min(photo.height, max(4, height / zoom))
     x, y = rng.uniform(0, photo.width - wide), rng.uniform(0, photo.height - tall)
     piece = photo.resize((width, height), Image.Resampling.BILINEAR, box=(x, y, x + wide, y + tall))
-    pixels = np.asarray(piece, np.float32)
-    mean, spread = pixels.mean(axis=(0, 1)), float(pixels.std())
+    piece = piece if channels > 1 else piece.convert("L")
+    pixels = np.asarray(piece, np.float32).reshape(height, width, channels)
+    mean, spread = pixels.mean(axis=(0, 1)), float(pixels[::2, ::2].std())
     return mean + (pixels - mean) * np.float32(min(1.0, 32 * strength / max(spread, 1e-3)))
 
 
 def _texture(height: int, width: int, rng: np.random.Generator, strength: float) -> np.ndarray:
     """float32 [height, width] around 0: a plain slope, and with some chance clouds, stripes and a line."""
-    x = np.linspace(-1, 1, width, dtype=np.float32)
-    y = np.linspace(-1, 1, height, dtype=np.float32)[:, None]
-    slope = rng.uniform(-25, 25, 2) * strength
-    ground = np.float32(slope[0]) * x + np.float32(slope[1]) * y
-    if rng.random() < 0.55:
+    x, y = grid(height, width)
+    slope = (rng.uniform(-25, 25, 2) * strength).astype(np.float32)
+    ground = slope[0] * x + slope[1] * y
+    if rng.random() < 0.5:
         cells = (int(rng.integers(2, 14)), int(rng.integers(2, 30)))
-        cloud = Image.fromarray(rng.standard_normal(cells, np.float32) * np.float32(rng.uniform(2, 18) * strength))
-        ground = ground + np.asarray(cloud.resize((width, height), Image.Resampling.BILINEAR))
+        cloud = rng.standard_normal(cells, np.float32) * np.float32(rng.uniform(2, 18) * strength)
+        ground += np.asarray(Image.fromarray(cloud).resize((width, height), Image.Resampling.BILINEAR))
     if rng.random() < 0.2:
-        turn, waves = rng.uniform(0, math.pi), rng.uniform(2, 9)
-        wave = np.sin((math.cos(turn) * x * width / height + math.sin(turn) * y) * np.float32(waves))
-        sharp = rng.uniform(1, 6)
-        ground = ground + np.clip(wave * sharp, -1, 1) * np.float32(rng.uniform(3, 16) * strength)
+        turn, waves, sharp = rng.uniform(0, math.pi), rng.uniform(2, 9), rng.uniform(1, 6)
+        across, down = np.float32(waves * math.cos(turn) * width / height), np.float32(waves * math.sin(turn))
+        wave = np.sin(across * x + down * y) * np.float32(sharp)
+        ground += np.clip(wave, -1, 1) * np.float32(rng.uniform(3, 16) * strength)
     if rng.random() < 0.15:
         thick, change = int(rng.integers(1, 3)), rng.uniform(-60, 60) * strength
         place = int(rng.integers(0, max(1, height // 8)))
-        rows = slice(place, place + thick) if rng.random() < 0.5 else slice(height - place - thick, height - place)
-        ground[rows] += np.float32(change)
+        start = place if rng.random() < 0.5 else height - place - thick
+        ground[start : start + thick] += np.float32(change)
     return ground

@@ -1,4 +1,4 @@
-"""Fonts to render with: a folder's, the system's, or those that come with matplotlib. Only fonts for text are used."""
+"""Fonts to render with: a folder's, the system's, or matplotlib's. Only text fonts count."""
 
 import hashlib
 import importlib.util
@@ -33,12 +33,13 @@ class Face:
 
 
 def faces(where: str) -> list[Face]:
-    """The text fonts of `matplotlib`, `system` or a folder, in an order that does not depend on the folder."""
+    """The text fonts of `matplotlib`, `system` or a folder, in an order that no folder changes."""
     found: dict[str, Face] = {}
-    for path in sorted(p for folder in _folders(where) for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES):
-        covers = _coverage(path)
+    files = [path for folder in _folders(where) for path in folder.rglob("*")]
+    for path in sorted(path for path in files if path.suffix.lower() in SUFFIXES):
+        sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+        covers = _coverage(path, sha256)
         if covers:
-            sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
             found.setdefault(sha256, Face(path, path.stem, sha256, covers))
     if not found:
         raise BadData(f"fonts={where}: no font there has all of {ALPHABET}")
@@ -51,14 +52,15 @@ def _folders(where: str) -> list[Path]:
     if where == "matplotlib":
         spec = importlib.util.find_spec("matplotlib")  # found without being imported, which takes long
         if spec is None or not spec.submodule_search_locations:
-            raise BadSettings("fonts=matplotlib: pip install matplotlib, or give fonts=FOLDER or fonts=system")
+            raise BadSettings("fonts=matplotlib: pip install matplotlib, or give fonts=FOLDER or system")
         return [Path(spec.submodule_search_locations[0]) / "mpl-data/fonts/ttf"]
     if not Path(where).is_dir():
         raise BadData(f"fonts={where}: no such folder (a folder, or: matplotlib, system)")
     return [Path(where)]
 
 
-def _coverage(path: Path) -> frozenset[int]:
+@lru_cache(maxsize=4096)
+def _coverage(path: Path, _sha256: str) -> frozenset[int]:
     """Code points of a text font; none for symbol fonts, which draw other things at the places of letters."""
     from fontTools.agl import toUnicode
     from fontTools.ttLib import TTFont, TTLibError
@@ -70,7 +72,7 @@ def _coverage(path: Path) -> frozenset[int]:
             glyphs = font.getBestCmap() or {}
     except (TTLibError, KeyError, OSError, ValueError, AssertionError):
         return frozenset()
-    # A glyph's name, where it means a character, must mean the one it stands for (Symbol's `a` is named alpha).
+    # A glyph's name, where it means a character, must mean the one it draws: Symbol's `a` is named alpha.
     names = [glyphs.get(ord(c), "space") for c in ALPHABET]
     if any(toUnicode(name) not in ("", c) for name, c in zip(names, ALPHABET, strict=True)):
         return frozenset()
@@ -79,7 +81,7 @@ def _coverage(path: Path) -> frozenset[int]:
 
 @lru_cache(maxsize=2048)
 def sized(path: Path, pixels: int, shaped: bool) -> ImageFont.FreeTypeFont:
-    """The font in one size, opened once per process. shaped: scripts whose letters change with their neighbours."""
+    """The font in one size, opened once per process. shaped: letters change with their neighbours."""
     shaping = shaped and features.check("raqm")
     layout = ImageFont.Layout.RAQM if shaping else ImageFont.Layout.BASIC
     return ImageFont.truetype(path, pixels, layout_engine=layout)

@@ -1,7 +1,7 @@
 """What becomes of an image that somebody published: kept byte for byte, transcoded to PNG, or refused.
 
-Kept: ordinary 8-bit JPEG and PNG. Transcoded, because decoders disagree about them: an EXIF turn, CMYK, 16 bit,
-transparency, and every format that is neither JPEG nor PNG. Each image is decoded once, in full.
+Kept: ordinary 8-bit JPEG and PNG. Transcoded, because decoders disagree about them: an EXIF turn, CMYK,
+16 bit, transparency, and every format that is neither JPEG nor PNG. Each image is decoded once, in full.
 """
 
 import io
@@ -25,7 +25,7 @@ WHITE = 255
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """Bytes to store, their suffix (jpg or png), (width, height) in pixels, and whether they were made here."""
+    """Bytes to store, their suffix (jpg or png), (width, height), and whether they were made here."""
 
     image: bytes
     suffix: str
@@ -81,7 +81,7 @@ def _check(image: ImageFile.ImageFile, origin: str) -> None:
 
 def _agreed(image: ImageFile.ImageFile, data: bytes) -> bool:
     """Whether every decoder gives the same pixels for a JPEG or PNG."""
-    deep = image.format == "PNG" and data[24] == 16  # Pillow hides the bit depth of RGB; byte 24 of IHDR has it
+    deep = image.format == "PNG" and data[24] == 16  # Pillow hides the depth of RGB; byte 24 of IHDR has it
     return image.mode in KEPT_MODES and not deep and "transparency" not in image.info and not _turned(image)
 
 
@@ -97,7 +97,7 @@ def _plain(image: Image.Image) -> Image.Image:
     if _turned(image):
         image = ImageOps.exif_transpose(image)
     if image.mode.startswith("I;16"):
-        image = image.point([value >> 8 for value in range(65536)], "L")
+        image = image.convert("I").point([value >> 8 for value in range(65536)], "L")
     if image.mode in ("I", "F"):
         raise ValueError(f"mode {image.mode} has no agreed range of values")
     grey = image.mode in ("1", "L", "LA", "La")

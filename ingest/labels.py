@@ -2,10 +2,10 @@
 
 tsv    path TAB text            split at the first TAB
 csv    path,text                by the csv module; `columns` names two columns of a header line
-icdar  word_1.png, "Text"       split at the first comma, one pair of quotes removed, backslash escapes " and \\
+icdar  word_1.png, "Text"       split at the first comma, one pair of quotes removed, \\" and \\\\ unescaped
 
-UTF-8 with an optional byte order mark. Only line ends are removed: a space can be part of a label. Empty lines are
-skipped; any other line that does not fit is a BadData with file and line.
+UTF-8 with an optional byte order mark. Only line ends are removed: a space can be part of a label. Empty
+lines are skipped; any other line that does not fit is a BadData with file and line.
 """
 
 import csv
@@ -82,7 +82,7 @@ def _icdar(line: str) -> tuple[str, str]:
 
 def _unescaped(found: re.Match[str]) -> str:
     if found[1] not in ("\\", '"') or not found[1]:
-        raise ValueError(f"backslash before {found[1] or 'the closing quote'!r}; it escapes only \\ and \"")
+        raise ValueError(f'backslash before {found[1] or "the closing quote"!r}; it escapes only \\ and "')
     return found[1]
 
 

@@ -1,10 +1,11 @@
 """Which words are rendered, and in which split a text lives.
 
-The *text* decides the split: a hash of the case-folded word, whatever the seed, so that a held-out word is held out of
-every training set ever rendered. About 80 % of a lexicon is train, 10 % val, 10 % test.
+The *text* decides the split: a hash of the case-folded word, whatever the seed, so that a held-out word is
+held out of every training set ever rendered. About 80 % of a lexicon is train, 10 % val, 10 % test.
 """
 
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +26,7 @@ def split_of(text: str) -> str:
 
 
 def from_file(path: Path, shortest: int, longest: int) -> list[str]:
-    """The words of a list, one per line, of a length in [shortest, longest]; the first of those equal but for case."""
+    """The words of a list, one per line, of a length in [shortest, longest], each once whatever its case."""
     try:
         lines = path.read_bytes().removeprefix(b"\xef\xbb\xbf").splitlines()
     except OSError as error:
@@ -44,7 +45,7 @@ def from_file(path: Path, shortest: int, longest: int) -> list[str]:
 
 
 def invented(count: int, shortest: int, longest: int, rng: np.random.Generator) -> list[str]:
-    """`count` different words that a tongue could follow: vowels and consonants mostly alternate, letters even."""
+    """`count` different words that a tongue could follow: vowels and consonants mostly alternate."""
     return _distinct(count, shortest, longest, rng, _letters, "words")
 
 
@@ -53,7 +54,12 @@ def numbers(count: int, shortest: int, longest: int, rng: np.random.Generator) -
     return _distinct(count, shortest, longest, rng, _digits, "numbers")
 
 
-def _distinct(count: int, shortest: int, longest: int, rng: np.random.Generator, draw, kind: str) -> list[str]:
+Draw = Callable[[int, int, np.random.Generator], np.ndarray]
+
+
+def _distinct(
+    count: int, shortest: int, longest: int, rng: np.random.Generator, draw: Draw, kind: str
+) -> list[str]:
     words: dict[str, None] = {}
     for _ in range(ROUNDS):
         if len(words) >= count:
@@ -68,7 +74,7 @@ def _distinct(count: int, shortest: int, longest: int, rng: np.random.Generator,
 
 
 def _letters(count: int, length: int, rng: np.random.Generator) -> np.ndarray:
-    """[count, length] letters; after a vowel comes a consonant in 85 % of cases, after a consonant a vowel in 75 %."""
+    """[count, length] letters; a consonant follows 85 % of vowels, a vowel 75 % of consonants."""
     vowel = np.empty((count, length), bool)
     chance = rng.random((count, length))
     vowel[:, 0] = chance[:, 0] < 0.3

@@ -1,4 +1,4 @@
-"""What sources with files share: a root that must exist, paths that stay below it, the digest of a listing."""
+"""What sources with files share: a root that must exist, paths that stay below it, a digest."""
 
 from pathlib import Path
 

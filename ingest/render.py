@@ -1,44 +1,59 @@
-"""Draws one word as a camera might have seen it: pure in (text, font, backgrounds, strength, random generator).
+"""Draws one word as a camera might have seen it: pure in (text, font, backgrounds, strength, random numbers).
 
-Glyphs -> rotation, perspective and stretch -> a textured or photographed ground, drop shadow, outline -> light and cast
-shadow -> blur, lost resolution, noise -> JPEG. H and W are the crop's height and width in pixels.
+Glyphs -> rotation, perspective and stretch -> a textured or photographed ground, drop shadow, outline ->
+light and cast shadow -> blur, lost resolution, noise -> JPEG. H, W: the crop's height and width in pixels.
 """
 
 import io
 import math
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
-from ingest.backgrounds import background
+from ingest.backgrounds import background, grid
 from ingest.fonts import sized
 
 VERSION = 1  # of the drawing: part of the identity of every rendered set
-LUMA = np.array([0.299, 0.587, 0.114], np.float32)
+LUMA, ONE = np.array([0.299, 0.587, 0.114], np.float32), np.ones(1, np.float32)
 HEIGHTS = (32, 48)  # of the crop
 PROBE = 40  # font size at which a word is measured first
-LEAST_CONTRAST = 14.0  # grey levels between the mean of ink and the mean of ground; below it nothing can be read
+LEAST_CONTRAST = (
+    14.0  # grey levels between the mean of ink and the mean of ground; below it nothing can be read
+)
 Quad = np.ndarray  # [4, 2] corners, clockwise from the top left
 
 
-def word_image(text: str, font: Path, photos: list, strength: float, rng: np.random.Generator) -> bytes | None:
-    """A JPEG of the word, grey or RGB, or None when it came out unreadable: draw again with other numbers."""
+@dataclass(frozen=True, slots=True)
+class Crop:
+    """An encoded JPEG and its (width, height)."""
+
+    image: bytes
+    size: tuple[int, int]
+
+
+def word_image(text: str, font: Path, photos: list, strength: float, rng: np.random.Generator) -> Crop | None:
+    """The word, grey or RGB, or None when it came out unreadable: draw again with other numbers."""
     height = int(rng.integers(HEIGHTS[0], HEIGHTS[1] + 1))
     glyphs = _glyphs(text, font, height, rng, strength)
     if glyphs is None:
         return None
     ink = _placed(glyphs, height, rng, strength)
-    pixels = _coloured(ink, photos, rng, strength)
-    image = _seen(pixels, rng, strength)
-    if _contrast(image, ink) < LEAST_CONTRAST:
+    luma = LUMA if rng.random() < 0.75 else ONE  # the weight of each channel: colour, or grey from the start
+    pixels = _seen(_coloured(ink, luma, photos, rng, strength), rng, strength)
+    if _contrast(pixels, ink, luma) < LEAST_CONTRAST:
         return None
     file = io.BytesIO()
+    image = Image.fromarray(pixels)
     image.save(file, "JPEG", quality=int(rng.integers(max(20, 95 - round(65 * strength)), 96)))
-    return file.getvalue()
+    return Crop(file.getvalue(), image.size)
 
 
-def _glyphs(text: str, font: Path, height: int, rng: np.random.Generator, strength: float) -> Image.Image | None:
+def _glyphs(
+    text: str, font: Path, height: int, rng: np.random.Generator, strength: float
+) -> Image.Image | None:
     """The bare word, white on black, cut to its ink and about as tall as it will be in the crop."""
     shaped = not text.isascii()
     left, top, right, bottom = sized(font, PROBE, shaped).getbbox(text)
@@ -66,7 +81,7 @@ def _glyphs(text: str, font: Path, height: int, rng: np.random.Generator, streng
 
 
 def _placed(glyphs: Image.Image, height: int, rng: np.random.Generator, strength: float) -> np.ndarray:
-    """How much ink each pixel of the crop has, float32 [H, W] in 0..1, after stretch, turn and perspective."""
+    """How much ink each pixel of the crop has, float32 [H, W] in 0..1, after stretch, turn, perspective."""
     width, tall = glyphs.size
     stretch = math.exp(rng.normal(0, 0.12) * strength)
     half = np.array([width * stretch, tall]) / 2
@@ -83,7 +98,9 @@ def _placed(glyphs: Image.Image, height: int, rng: np.random.Generator, strength
     quad = (quad - quad.min(axis=0) + margins[:2]) * scale
     out = (max(8, round(size[0] * scale)), height)
     source = np.array([(0, 0), (width, 0), (width, tall), (0, tall)], float)
-    ink = glyphs.transform(out, Image.Transform.PERSPECTIVE, _homography(quad, source), Image.Resampling.BICUBIC)
+    ink = glyphs.transform(
+        out, Image.Transform.PERSPECTIVE, _homography(quad, source), Image.Resampling.BILINEAR
+    )
     return np.asarray(ink, np.float32) / 255
 
 
@@ -96,37 +113,45 @@ def _homography(points: Quad, images: Quad) -> list[float]:
     return np.linalg.solve(rows, images.reshape(8)).tolist()
 
 
-def _coloured(ink: np.ndarray, photos: list, rng: np.random.Generator, strength: float) -> np.ndarray:
-    """The word on its ground in colour, float32 [H, W, 3] in grey levels."""
-    ground = background(ink.shape[0], ink.shape[1], photos, rng, strength)
-    level = float((ground.mean(axis=(0, 1)) * LUMA).sum())
-    colour = _ink_colour(level, rng, strength)
+def _coloured(
+    ink: np.ndarray, luma: np.ndarray, photos: list, rng: np.random.Generator, strength: float
+) -> np.ndarray:
+    """The word on its ground, float32 [H, W, channels] in grey levels."""
+    ground = background(*ink.shape, len(luma), photos, rng, strength)
+    level = float(ground[::3, ::3].mean(axis=(0, 1)) @ luma)
+    colour = _ink_colour(level, luma, rng, strength)
     if rng.random() < 0.2:
-        ground = _laid(ground, _shadow(ink, rng), np.full(3, rng.choice([0.0, 20.0, 240.0]), np.float32))
+        shade = np.full(len(luma), rng.choice([0.0, 20.0, 240.0]), np.float32)
+        ground = _laid(ground, _shadow(ink, rng), shade)
     if rng.random() < 0.08:
         rim = Image.fromarray((ink * 255).astype(np.uint8)).filter(ImageFilter.MaxFilter(3))
-        ground = _laid(ground, np.asarray(rim, np.float32) / 255, _tinted(level + (level - colour @ LUMA) / 2, 20, rng))
+        beyond = _tinted(level + (level - float(colour @ luma)) / 2, 20, luma, rng)
+        ground = _laid(ground, np.asarray(rim, np.float32) / 255, beyond)
     pixels = _laid(ground, ink, colour)
-    return pixels * _light(*ink.shape, rng, strength)[..., None]
+    pixels *= _light(*ink.shape, rng, strength)[..., None]
+    return pixels
 
 
-def _ink_colour(ground: float, rng: np.random.Generator, strength: float) -> np.ndarray:
+def _ink_colour(ground: float, luma: np.ndarray, rng: np.random.Generator, strength: float) -> np.ndarray:
     """A colour whose luminance stands off the ground's, on either side of it where there is room."""
     least = 110 - 65 * min(strength, 1.0)
     darker, lighter = ground - least, 255 - least - ground
     up = lighter > 0 and (darker <= 0 or rng.random() < lighter / (darker + lighter))
     room = max(lighter if up else darker, 0.0) * rng.random() ** 0.7 + least
-    return _tinted(ground + room if up else ground - room, 35, rng)
+    return _tinted(ground + room if up else ground - room, 35, luma, rng)
 
 
-def _tinted(level: float, tint: float, rng: np.random.Generator) -> np.ndarray:
-    """A random colour [3] of a given luminance."""
-    hue = rng.normal(0, tint, 3)
-    return np.clip(level + hue - hue @ LUMA, 0, 255).astype(np.float32)
+def _tinted(level: float, tint: float, luma: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """A random colour [channels] of a given luminance."""
+    hue = rng.normal(0, tint, len(luma))
+    return np.clip(level + hue - hue @ luma, 0, 255).astype(np.float32)
 
 
 def _laid(under: np.ndarray, cover: np.ndarray, colour: np.ndarray) -> np.ndarray:
-    return under + cover[..., None] * (colour - under)
+    over = colour - under
+    over *= cover[..., None]
+    over += under
+    return over
 
 
 def _shadow(ink: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -135,52 +160,69 @@ def _shadow(ink: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     image = Image.fromarray((ink * rng.uniform(90, 220)).astype(np.uint8))
     moved = Image.new("L", image.size)
     moved.paste(image, (dx, dy or 2))
-    return np.asarray(moved.filter(ImageFilter.GaussianBlur(rng.uniform(0, 1.5))), np.float32) / 255
+    return np.asarray(moved.filter(ImageFilter.BoxBlur(rng.uniform(0, 1.5))), np.float32) / 255
 
 
 def _light(height: int, width: int, rng: np.random.Generator, strength: float) -> np.ndarray:
     """The light that falls on each pixel [H, W]: a slope, and sometimes the soft edge of a cast shadow."""
-    x = np.linspace(-1, 1, width, dtype=np.float32)
-    y = np.linspace(-1, 1, height, dtype=np.float32)[:, None]
-    slope = rng.uniform(-0.2, 0.2, 2) * strength
-    light = 1 + np.float32(slope[0]) * x + np.float32(slope[1]) * y
+    x, y = grid(height, width)
+    slope = (rng.uniform(-0.2, 0.2, 2) * strength).astype(np.float32)
+    light = (1 + slope[0] * x) + slope[1] * y
     if rng.random() < 0.2 * strength:
-        turn, edge, soft = rng.uniform(0, 2 * math.pi), rng.uniform(-0.6, 0.6), rng.uniform(0.03, 0.4)
-        side = (math.cos(turn) * x + math.sin(turn) * y - edge) / soft
-        light = light * (1 - rng.uniform(0.2, 0.5) / (1 + np.exp(np.clip(side, -30, 30))))
-    return light.astype(np.float32)
+        turn, edge, sharp = rng.uniform(0, 2 * math.pi), rng.uniform(-0.6, 0.6), 1 / rng.uniform(0.03, 0.4)
+        side = x * np.float32(math.cos(turn) * sharp) + y * np.float32(math.sin(turn) * sharp)
+        side -= np.float32(edge * sharp)
+        light *= 1 - np.float32(rng.uniform(0.2, 0.5)) / (1 + np.exp(np.clip(side, -30, 30)))
+    return light
 
 
-def _seen(pixels: np.ndarray, rng: np.random.Generator, strength: float) -> Image.Image:
-    """What lens, sensor and shrinking leave of it: blur, motion, lost resolution, noise."""
-    if rng.random() < 0.25:
-        pixels = pixels @ LUMA
-    image = Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8))
+def _seen(pixels: np.ndarray, rng: np.random.Generator, strength: float) -> np.ndarray:
+    """What lens, sensor and shrinking leave: blur, motion, lost resolution, noise. uint8 [H, W(, 3)]."""
+    image = Image.fromarray(_bytes(pixels))
+    width, height = image.size
     if rng.random() < 0.5:
         image = image.filter(ImageFilter.GaussianBlur(rng.uniform(0.2, 1.3) * strength))
     if rng.random() < 0.12 * strength:
         image = image.filter(MOTIONS[int(rng.integers(len(MOTIONS)))])
     if rng.random() < 0.4 * strength:
-        width, height = image.size
         factor = 1 - rng.uniform(0.2, 0.62) * min(strength, 1.0)
         small = image.resize((max(4, round(width * factor)), round(height * factor)), Image.Resampling.BOX)
         image = small.resize((width, height), Image.Resampling.BICUBIC)
+    seen = np.asarray(image)
     if rng.random() < 0.6:
-        clean = np.asarray(image, np.float32)
-        shape = clean.shape if rng.random() < 0.3 else (*clean.shape[:2], *[1] * (clean.ndim - 2))
-        noise = rng.standard_normal(shape, np.float32) * np.float32(rng.uniform(1, 13) * strength)
-        image = Image.fromarray(np.clip(clean + noise, 0, 255).astype(np.uint8))
-    return image
+        per_channel = seen.ndim == 3 and rng.random() < 0.3
+        shape = seen.shape if per_channel else (*seen.shape[:2], *[1] * (seen.ndim - 2))
+        noise = _noise(math.prod(shape), rng).reshape(shape) * np.float32(rng.uniform(1, 13) * strength)
+        seen = _bytes(seen + noise)
+    return seen
 
 
-def _contrast(image: Image.Image, ink: np.ndarray) -> float:
-    """Grey levels between what is ink and what is not."""
-    grey = np.asarray(image.convert("L"), np.float32)
+def _bytes(pixels: np.ndarray) -> np.ndarray:
+    """Grey levels as uint8; a single channel loses its axis, as Pillow wants it."""
+    out = np.clip(pixels, 0, 255, out=pixels).astype(np.uint8)
+    return out[..., 0] if out.ndim == 3 and out.shape[2] == 1 else out
+
+
+def _noise(count: int, rng: np.random.Generator) -> np.ndarray:
+    """`count` normal numbers: a piece of a fixed field, which is ten times quicker than new ones."""
+    field = _field()
+    start = int(rng.integers(max(1, len(field) - count)))
+    return np.resize(field[start : start + count], count)
+
+
+@cache
+def _field() -> np.ndarray:
+    return np.random.Generator(np.random.Philox(0)).standard_normal(1 << 19, np.float32)
+
+
+def _contrast(pixels: np.ndarray, ink: np.ndarray, luma: np.ndarray) -> float:
+    """Grey levels between the mean of what is ink and the mean of what is not."""
+    flat = pixels.reshape(-1, len(luma)).astype(np.float32) @ luma
     total = float(ink.sum())
     if total < 4 or total > ink.size - 4:
         return 0.0
-    inside = float((grey * ink).sum()) / total
-    return abs(inside - (float(grey.sum()) - inside * total) / (ink.size - total))
+    inked = float(flat @ ink.ravel())
+    return abs(inked / total - (float(flat.sum()) - inked) / (ink.size - total))
 
 
 def _line(steps: list[tuple[int, int]]) -> ImageFilter.Kernel:

@@ -52,7 +52,17 @@ class Augment:
 
     def parameters(self, uids: np.ndarray, view: int) -> dict[str, np.ndarray]:
         """Operation -> float64 draws [N, k] in 0..1; column 0 is compared with `chance`."""
-        sizes = {"rotation": 2, "perspective": 9, "stretch": 2, "crop": 5, "colour": 5, "shadow": 5, "blur": 2, "noise": 2, "jpeg": 2}
+        sizes = {
+            "rotation": 2,
+            "perspective": 9,
+            "stretch": 2,
+            "crop": 5,
+            "colour": 5,
+            "shadow": 5,
+            "blur": 2,
+            "noise": 2,
+            "jpeg": 2,
+        }
         return {
             name: keyed.uniform(np.asarray(uids)[:, None], view, keyed.word(name), np.arange(size)[None])
             for name, size in sizes.items()
@@ -65,18 +75,33 @@ class Augment:
         draws = self.parameters(uids, view)
         on = {name: draw[:, 0] < s.chance for name, draw in draws.items()}
         images = self._geometry(images, draws, on)
-        images = _rows(images, on["colour"] & (s.colour > 0), lambda x, i: _colour(x, draws["colour"][i], s.colour))
-        images = _rows(images, on["shadow"] & (s.shadow > 0), lambda x, i: _shadow(x, draws["shadow"][i], s.shadow))
+        images = _rows(
+            images, on["colour"] & (s.colour > 0), lambda x, i: _colour(x, draws["colour"][i], s.colour)
+        )
+        images = _rows(
+            images, on["shadow"] & (s.shadow > 0), lambda x, i: _shadow(x, draws["shadow"][i], s.shadow)
+        )
         images = _rows(images, on["blur"] & (s.blur > 0), lambda x, i: _blur(x, draws["blur"][i, 1] * s.blur))
-        images = _rows(images, on["noise"] & (s.noise > 0), lambda x, i: _noise(x, uids[i], view, draws["noise"][i, 1] * s.noise))
-        images = _rows(images, on["jpeg"] & (s.jpeg > 0), lambda x, i: _jpeg(x, 100 - 90 * s.jpeg * draws["jpeg"][i, 1]))
+        images = _rows(
+            images,
+            on["noise"] & (s.noise > 0),
+            lambda x, i: _noise(x, uids[i], view, draws["noise"][i, 1] * s.noise),
+        )
+        images = _rows(
+            images, on["jpeg"] & (s.jpeg > 0), lambda x, i: _jpeg(x, 100 - 90 * s.jpeg * draws["jpeg"][i, 1])
+        )
         return images
 
     def _geometry(self, images: Tensor, draws: dict[str, np.ndarray], on: dict[str, np.ndarray]) -> Tensor:
         """Rotation, stretch, crop and perspective as one homography and one resampling."""
         s, (height, width) = self.settings, images.shape[-2:]
         moved = np.zeros(len(images), bool)
-        for name, strength in (("rotation", s.rotation), ("stretch", s.stretch), ("crop", s.crop), ("perspective", s.perspective)):
+        for name, strength in (
+            ("rotation", s.rotation),
+            ("stretch", s.stretch),
+            ("crop", s.crop),
+            ("perspective", s.perspective),
+        ):
             moved |= on[name] & (strength > 0)
         rows = np.flatnonzero(moved)
         if not len(rows):
@@ -84,7 +109,9 @@ class Augment:
         draw = {name: np.where(on[name][rows, None], 2 * d[rows] - 1, 0.0) for name, d in draws.items()}
         corners = _corners(draw, s, width / height)
         grid = _grid(homography(corners), height, width, images.device)
-        warped = functional.grid_sample(images[rows], grid, mode="bilinear", padding_mode="border", align_corners=False)
+        warped = functional.grid_sample(
+            images[rows], grid, mode="bilinear", padding_mode="border", align_corners=False
+        )
         return _put(images, rows, warped)
 
 
@@ -93,7 +120,9 @@ def _corners(draw: dict[str, np.ndarray], s: Settings, aspect: float) -> np.ndar
     unit = np.array([[-1.0, -1.0], [1.0, -1.0], [1.0, 1.0], [-1.0, 1.0]])
     angle = np.deg2rad(s.rotation) * draw["rotation"][:, 1, None]
     x, y = unit[:, 0] * aspect, unit[:, 1]
-    turned = np.stack([(np.cos(angle) * x - np.sin(angle) * y) / aspect, np.sin(angle) * x + np.cos(angle) * y], -1)
+    turned = np.stack(
+        [(np.cos(angle) * x - np.sin(angle) * y) / aspect, np.sin(angle) * x + np.cos(angle) * y], -1
+    )
     turned[..., 0] *= 1 + s.stretch * draw["stretch"][:, 1, None]
     edges = s.crop * draw["crop"][:, 1:]  # left, right, top, bottom
     turned[..., 0] += np.where(unit[:, 0] < 0, edges[:, 0, None], edges[:, 1, None]) / aspect
@@ -109,7 +138,17 @@ def homography(corners: np.ndarray) -> np.ndarray:
     dx1, dx2, dy1, dy2 = x1 - x2, x3 - x2, y1 - y2, y3 - y2
     area = dx1 * dy2 - dx2 * dy1
     g, h = (sx * dy2 - dx2 * sy) / area, (dx1 * sy - sx * dy1) / area
-    rows = [x1 - x0 + g * x1, x3 - x0 + h * x3, x0, y1 - y0 + g * y1, y3 - y0 + h * y3, y0, g, h, np.ones_like(g)]
+    rows = [
+        x1 - x0 + g * x1,
+        x3 - x0 + h * x3,
+        x0,
+        y1 - y0 + g * y1,
+        y3 - y0 + h * y3,
+        y0,
+        g,
+        h,
+        np.ones_like(g),
+    ]
     return np.stack(rows, -1).reshape(-1, 3, 3)
 
 

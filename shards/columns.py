@@ -33,7 +33,9 @@ DTYPE = np.dtype(
 def save(path: Path, columns: np.ndarray) -> None:
     """Writes columns [samples] as .npy under the given name."""
     with open(path, "wb") as file:
-        np.lib.format.write_array(file, np.ascontiguousarray(columns, DTYPE), version=(1, 0), allow_pickle=False)
+        np.lib.format.write_array(
+            file, np.ascontiguousarray(columns, DTYPE), version=(1, 0), allow_pickle=False
+        )
 
 
 def load(path: Path) -> np.ndarray:

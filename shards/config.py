@@ -155,7 +155,9 @@ def build(schema: type[T], tree: dict[str, Any], path: str = "") -> T:
         values[name] = _choice(seam, {"name": node, **tree}, "", owner=schema)
         tree = {}
     if tree:
-        raise BadSettings(lookup.unknown("settings", path + next(iter(tree)), [path + f.name for f in fields(schema)]))
+        raise BadSettings(
+            lookup.unknown("settings", path + next(iter(tree)), [path + f.name for f in fields(schema)])
+        )
     missing = [f.name for f in fields(schema) if f.name not in values and _required(f)]
     if missing:
         raise BadSettings(f"{path}{missing[0]}= is required" + _offer(schema, missing[0]))
@@ -183,7 +185,9 @@ def _choice(seam: str, node: Any, where: str, owner: type | None = None) -> Choi
     known = {f.name for f in fields(settings)}
     strange = next((k for k in node if k not in known), None)
     if strange is not None and owner is not None:
-        raise BadSettings(lookup.unknown("settings", strange, [f.name for f in fields(owner)] + sorted(known)))
+        raise BadSettings(
+            lookup.unknown("settings", strange, [f.name for f in fields(owner)] + sorted(known))
+        )
     return Choice(name, build(settings, node, f"{where}." if where else ""))
 
 
@@ -207,12 +211,16 @@ def describe(schema: type, path: str = "") -> list[tuple[str, str, Any, str]]:
             default = field.default_factory()
         if seam := field.metadata.get("seam") or field.metadata.get("seams"):
             names = ", ".join(lookup.members(seam))
-            rows.append((path + field.name, "name", plain(default), f"one of: {names}; its own settings below it"))
+            rows.append(
+                (path + field.name, "name", plain(default), f"one of: {names}; its own settings below it")
+            )
         elif is_dataclass(kinds[field.name]):
             rows += describe(kinds[field.name], f"{path}{field.name}.")
         else:
             default = plain(default)
-            rows.append((path + field.name, typed.name_of(kinds[field.name]), default, notes.get(field.name, "")))
+            rows.append(
+                (path + field.name, typed.name_of(kinds[field.name]), default, notes.get(field.name, ""))
+            )
     return rows
 
 

@@ -14,7 +14,11 @@ from shards.errors import BadSettings
 CHANNELS = {"grey": 1, "rgb": 3, "bgr": 3}
 FITS = ("stretch", "keep", "letterbox")
 # PIL's filters of these names are antialiased: the support grows with the shrink factor.
-RESAMPLES = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC, "nearest": Image.Resampling.NEAREST}
+RESAMPLES = {
+    "bilinear": Image.Resampling.BILINEAR,
+    "bicubic": Image.Resampling.BICUBIC,
+    "nearest": Image.Resampling.NEAREST,
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,14 +15,13 @@ from torch import Tensor
 
 from shards import lookup
 from shards.augment import Augment
-from shards.errors import BadSettings
+from shards.errors import BadData, BadSettings
 from shards.image import ImageSpec
 from shards.plan import Part, Plan
 from shards.read import Shards
-from shards.sample import Record
+from shards.sample import Record, Word
 
 AHEAD = 3  # batches prepared in advance
-PADDED = Record(words=(), size=(1, 1), origin="")
 
 
 @dataclass
@@ -54,9 +53,9 @@ class Targets(Protocol):
 
 @dataclass(slots=True)
 class Batch:
-    """One rank's part of a global batch; rows beyond the data are masked by `valid`.
+    """One rank's part of a global batch; rows that only fill the last batch, and damaged ones, are not `valid`.
 
-    images float [N,C,H,W] normalised by the image spec; uids int64 [N] (-1 = padding); valid bool [N];
+    images float [N,C,H,W] normalised by the image spec; uids int64 [N]; valid bool [N]; damage: row -> what is wrong;
     denominator = valid samples over all ranks / ranks: sums divided by it average to the mean over the global batch.
     """
 
@@ -95,29 +94,31 @@ class Loader:
         rank: int = 0,
         world: int = 1,
         positions: np.ndarray | None = None,
+        accumulation: int = 1,
     ) -> None:
         self.shards, self.plan, self.image, self.encode = shards, plan, image, encode
         self.augment, self.views, self.device = augment, views, torch.device(device)
-        self.rank, self.world = rank, world
+        self.rank, self.world, self.accumulation = rank, world, accumulation
         self.engine = lookup.find("shards.engines", engine).Engine(shards, image, threads)
         # The plan speaks of positions in its own subset (a held-out share); this maps them to the shards'.
         self.positions = np.arange(len(shards)) if positions is None else positions
 
     def batches(self, epoch: int, step: int = 0) -> Iterator[Batch]:
-        """The batches of an epoch from a step on, prepared ahead."""
+        """The batches of an epoch from a step on, `accumulation` of them to a step, prepared ahead."""
         parts = self.plan.parts(epoch, step, self.rank, self.world)
-        return ahead((self.batch(part) for part in parts), AHEAD)
+        return ahead((self.batch(micro) for part in parts for micro in part.split(self.accumulation)), AHEAD)
 
     def batch(self, part: Part, view: int | None = None) -> Batch:
         """One part as a Batch; a damaged sample is masked and named in `damage`."""
         view = view_of(part.epoch, self.views) if view is None else view
-        chosen = np.where(part.positions < 0, -1, self.positions[part.positions])
+        chosen = self.positions[part.positions]
         canvases = self.engine.read(chosen)
         damage = dict(canvases.damage)
-        valid = chosen >= 0
         records = [self._record(i, int(p), damage) for i, p in enumerate(chosen)]
+        valid = part.valid.copy()
         valid[list(damage)] = False
-        uids = np.where(chosen < 0, -1, self.shards.uids[chosen].astype(np.int64))
+        damage = {i: reason for i, reason in damage.items() if part.valid[i]}
+        uids = self.shards.uids[chosen].astype(np.int64)
         images = torch.from_numpy(canvases.pixels).to(self.device).float() / 255
         images = self.augment(images, uids.astype(np.uint64), view)
         return Batch(
@@ -135,13 +136,11 @@ class Loader:
         )
 
     def _record(self, i: int, position: int, damage: dict[int, str]) -> Record:
-        if position < 0 or i in damage:
-            return PADDED
         try:
             return self.shards.record(position)
-        except Exception as error:
-            damage[i] = str(error)
-            return PADDED
+        except BadData as error:
+            damage[i] = str(error)  # the label still stands in the columns: evaluation counts it as missed
+            return Record(words=(Word(self.shards.text(position)),), size=(1, 1), origin="")
 
 
 def ahead(items: Iterator[Batch], depth: int) -> Iterator[Batch]:

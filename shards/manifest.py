@@ -148,7 +148,9 @@ def _shard(raw: dict, path: Path) -> ShardInfo:
 def save(folder: Path, manifest: Manifest) -> None:
     """Writes rejects.jsonl, then manifest.json: the folder's done mark."""
     names = ("row", "reason", "origin", "detail")
-    lines = [canonical(dict(zip(names, reject, strict=True))) for s in manifest.shards for reject in s.rejects]
+    lines = [
+        canonical(dict(zip(names, reject, strict=True))) for s in manifest.shards for reject in s.rejects
+    ]
     write_bytes(folder / "rejects.jsonl", b"".join(line + b"\n" for line in lines))
     write_json(folder / "manifest.json", asdict(manifest))
 
@@ -157,7 +159,9 @@ def load(folder: Path) -> Manifest:
     """The manifest of a finished split folder; checks that the counts reconcile."""
     path = Path(folder) / "manifest.json"
     if not path.exists():
-        raise BadData(f"{folder}: no manifest.json, so no finished shards; run python -m ingest.shard out=... first")
+        raise BadData(
+            f"{folder}: no manifest.json, so no finished shards; run python -m ingest.shard out=... first"
+        )
     raw = read_json(path)
     try:
         shards = tuple(_shard(s, path) for s in raw.pop("shards"))

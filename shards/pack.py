@@ -43,14 +43,21 @@ def key_of(uid: int) -> str:
 
 
 def write_shard(
-    folder: Path, stem: str, first: int, stop: int, rows: Iterable[tuple[int, Sample | Rejected]], dataset: int
+    folder: Path,
+    stem: str,
+    first: int,
+    stop: int,
+    rows: Iterable[tuple[int, Sample | Rejected]],
+    dataset: int,
 ) -> ShardInfo:
     """Writes rows [first, stop) of a listing as shard `stem`; every row must come once, in order.
 
     A sample that breaks contract 1 is rejected as "invalid_record" with the rule it broke.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / f"{stem}.json").unlink(missing_ok=True)  # the done mark goes first, so a rewrite is never half done
+    (folder / f"{stem}.json").unlink(
+        missing_ok=True
+    )  # the done mark goes first, so a rewrite is never half done
     parts = {suffix: folder / f"{stem}.{suffix}.part" for suffix in FILES}
     rejects = _write_tar(parts[SUFFIX_TAR], first, stop, rows, dataset)
     _write_derived(parts)

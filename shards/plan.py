@@ -13,17 +13,24 @@ import numpy as np
 from shards import keyed
 from shards.errors import BadSettings
 
-PADDING = -1
-
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One rank's part of a batch: positions [n] into the samples (PADDING = masked) and the valid count over all ranks."""
+    """One rank's part of a batch: positions [n] into the samples, valid [n], and the valid count over all ranks.
+
+    Rows that pad the last batch repeat its samples, so that batch statistics see real pictures; they are not valid.
+    """
 
     epoch: int
     step: int
     positions: np.ndarray
+    valid: np.ndarray
     valid_globally: int
+
+    def split(self, n: int) -> "list[Part]":
+        """n micro-batches; sums over them divided by the same count give the same mean."""
+        pieces = zip(np.array_split(self.positions, n), np.array_split(self.valid, n), strict=True)
+        return [Part(self.epoch, self.step, p, v, self.valid_globally) for p, v in pieces]
 
 
 class Plan:
@@ -64,7 +71,9 @@ class Plan:
         if self.window is None:
             return np.argsort(rank, kind="stable")
         shards, place = np.unique(self.shard, return_inverse=True)
-        turn = np.argsort(np.argsort(keyed.hashed(self.seed, epoch, keyed.word("shard"), shards), kind="stable"))
+        turn = np.argsort(
+            np.argsort(keyed.hashed(self.seed, epoch, keyed.word("shard"), shards), kind="stable")
+        )
         return np.lexsort((rank, turn[place] // self.window))
 
     def batch(self, epoch: int, step: int) -> np.ndarray:
@@ -76,9 +85,8 @@ class Plan:
         whole = self.batch(epoch, step)
         share = -(-self.global_batch // world)
         mine = whole[rank * share : (rank + 1) * share]
-        padded = np.full(share, PADDING, np.int64)
-        padded[: len(mine)] = mine
-        return Part(epoch, step, padded, len(whole))
+        positions = np.concatenate([mine, np.resize(whole, share - len(mine))]).astype(np.int64)
+        return Part(epoch, step, positions, np.arange(share) < len(mine), len(whole))
 
     def parts(self, epoch: int, step: int = 0, rank: int = 0, world: int = 1) -> Iterator[Part]:
         """The parts of a rank from a step to the end of the epoch."""

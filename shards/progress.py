@@ -42,7 +42,9 @@ def usage(doc: str, schema: type) -> str:
     """The help text: the entry's docstring (with its examples), then every setting with type, default and comment."""
     rows = config.describe(schema)
     width = max(len(key) for key, *_ in rows) + 1
-    lines = [f"  {key + '=':<{width}} {kind}, {default!r}  {note}".rstrip() for key, kind, default, note in rows]
+    lines = [
+        f"  {key + '=':<{width}} {kind}, {default!r}  {note}".rstrip() for key, kind, default, note in rows
+    ]
     return "\n".join([doc.strip(), "", "settings (key=? lists what exists):", *lines])
 
 
@@ -64,7 +66,9 @@ class Reporter:
     def header(self, **facts: Any) -> None:
         """Name, version and the facts that tell two runs apart."""
         self.result.update(facts)
-        self.say(f"{self.stage} · ocr-distillery {version()} · " + " · ".join(f"{k} {v}" for k, v in facts.items()))
+        self.say(
+            f"{self.stage} · ocr-distillery {version()} · " + " · ".join(f"{k} {v}" for k, v in facts.items())
+        )
 
     def line(self, text: str, every: float = 10.0, force: bool = False) -> None:
         """The live line: rewritten in place on a terminal, a plain line at most every `every` seconds elsewhere."""
@@ -96,7 +100,10 @@ class Reporter:
         if next_command:
             self.say(f"next: {next_command}")
         if self.as_json and not self.silent:
-            print(json.dumps({"stage": self.stage, **self.result, "next": next_command}, default=str), flush=True)
+            print(
+                json.dumps({"stage": self.stage, **self.result, "next": next_command}, default=str),
+                flush=True,
+            )
 
 
 def status(folder: Path, state: str, code: int | None = None, reason: str = "", **more: Any) -> None:

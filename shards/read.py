@@ -117,7 +117,9 @@ def _distinct(folders: list[Path], manifests: list[Manifest]) -> None:
     for folder, content in zip(folders, manifests, strict=True):
         other = seen.setdefault(content.dataset_id, folder)
         if other != folder:
-            raise BadData(f"{folder} and {other} have the same data set id; shard one of them with another name=")
+            raise BadData(
+                f"{folder} and {other} have the same data set id; shard one of them with another name="
+            )
 
 
 def _open(folder: Path, info: manifest.ShardInfo) -> _Open:
@@ -126,7 +128,9 @@ def _open(folder: Path, info: manifest.ShardInfo) -> _Open:
         path = folder / f"{info.stem}.{suffix}"
         size = path.stat().st_size if path.exists() else -1
         if size != info.bytes[suffix]:
-            raise BadData(f"{path}: {size} bytes, the manifest says {info.bytes[suffix]}; run ingest.shard again")
+            raise BadData(
+                f"{path}: {size} bytes, the manifest says {info.bytes[suffix]}; run ingest.shard again"
+            )
     for suffix in (SUFFIX_COLUMNS, SUFFIX_LABELS):
         path = folder / f"{info.stem}.{suffix}"
         if sha256_of(path) != info.sha256[suffix]:

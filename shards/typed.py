@@ -85,6 +85,10 @@ def _scalar(value: Any, kind: Any, where: str) -> Any:
         return str(value)
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
-    if isinstance(value, kind) and not isinstance(value, Given) and (kind is not int or not isinstance(value, bool)):
+    if (
+        isinstance(value, kind)
+        and not isinstance(value, Given)
+        and (kind is not int or not isinstance(value, bool))
+    ):
         return value
     raise BadSettings(f"{where}: {value!r} is not {name_of(kind)}")

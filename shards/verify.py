@@ -1,8 +1,8 @@
 """Verifies a folder of shards against its manifest: file hashes, counts, every member.
 
-    python -m shards.verify data/own
-    python -m shards.verify data/own/train json=true
-    python -m shards.verify data/mj data/ic15
+python -m shards.verify data/own
+python -m shards.verify data/own/train json=true
+python -m shards.verify data/mj data/ic15
 """
 
 import sys

@@ -13,7 +13,7 @@ from shards.lookup import unknown
 
 FOLDS = {"none": str, "lower": str.lower, "upper": str.upper}
 DIGITS, LOWER = "0123456789", "abcdefghijklmnopqrstuvwxyz"
-# 36: caseless; 62: digits, then small, then capital letters; 94: printable ASCII in code order, without the space
+# 36: caseless; 62: digits, small letters, capitals; 94: printable ASCII in code order, without the space
 NAMED = {
     "36": (DIGITS + LOWER, "lower"),
     "62": (DIGITS + LOWER + LOWER.upper(), "none"),
@@ -23,7 +23,7 @@ NAMED = {
 
 @dataclass(frozen=True)
 class Charset:
-    """The characters in class order and the case folding (none, lower, upper) of labels before they are spelled."""
+    """The characters in class order, and the folding (none, lower, upper) of labels before spelling."""
 
     characters: str
     fold: str = "none"
@@ -79,7 +79,7 @@ class Charset:
         return [self._classes[c] for c in self.normalise(text)]
 
     def decode(self, indices: Iterable[int]) -> str:
-        """The text of class indices that are already collapsed; the blank and unknown classes are a ValueError."""
+        """The text of collapsed class indices; the blank and unknown classes are a ValueError."""
         out = []
         for i in indices:
             if not 0 < i < self.size:

@@ -1,13 +1,13 @@
-"""Contract 4: the model folder. config.json, model.safetensors, README.md and sha256sums, and nothing that can run.
+"""Contract 4: the model folder: config.json, model.safetensors, README.md, sha256sums; nothing that can run.
 
-Loading needs the path alone. A folder is written beside its place and swapped in by renames, so that a reader
-finds the old one or the new one, whole. The same model gives the same bytes on any day and machine.
+Loading needs the path alone: config.json names the task and the model and holds their settings. The same
+model gives the same bytes on any day and machine.
 """
 
 import hashlib
 import json
-import os
-import shutil
+import pickle
+import zipfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -20,11 +20,24 @@ from torch import Tensor, nn
 from shards.errors import BadData, BadSettings
 from shards.image import ImageSpec
 from shards.lookup import find
+from train import sealed
+from train.card import OWN, card
+from train.models import crnn
+from train.tasks import recognise
 
 FORMAT = 1
+# what torch.load raises for pickles with code, cut archives and other files
+BROKEN = (pickle.UnpicklingError, zipfile.BadZipFile, RuntimeError, EOFError, ValueError, LookupError)
 FILES = ("README.md", "config.json", "model.safetensors")
-SUMS = "sha256sums"
-OWN = ("format", "task", "model", "image")  # what `save` itself writes into config.json
+
+
+@dataclass(frozen=True, slots=True)
+class Import:
+    """Settings of `python -m train.checkpoint`: foreign weights in, a model folder out."""
+
+    format: str = "crnn_pytorch"
+    weights: str = ""
+    out: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +49,13 @@ class Loaded:
     config: dict[str, Any]
 
 
-def save(folder: str | Path, model: nn.Module, task: Any, *, model_name: str, task_name: str, extra: dict) -> None:
+def save(
+    folder: str | Path, model: nn.Module, task: Any, *, model_name: str, task_name: str, extra: dict[str, Any]
+) -> None:
     """Writes the model folder, replacing the one that stands there.
 
-    extra: what else config.json shall hold (decoder, metrics, data, teacher, code ...): JSON values, finite, and
-    free of clocks, hosts and paths, since they go into the card as well.
+    extra: what else config.json shall hold (decoder, metrics, data, teacher, code ...): JSON values, finite,
+    free of clocks, hosts and paths, since they stand in the card as well.
     """
     taken = sorted(set(OWN) & set(extra))
     if taken:
@@ -52,43 +67,44 @@ def save(folder: str | Path, model: nn.Module, task: Any, *, model_name: str, ta
         "image": asdict(task.image),
         **extra,
     }
-    tensors = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
-    count = sum(p.numel() for p in model.parameters())
     text = json.dumps(config, ensure_ascii=False, indent=2, sort_keys=True, allow_nan=False) + "\n"
-    content = {
-        "README.md": _card(config, count).encode(),
-        "config.json": text.encode(),
-        "model.safetensors": safetensors.torch.save(tensors),
-    }
-    lines = [f"{hashlib.sha256(content[name]).hexdigest()}  {name}\n" for name in FILES]
-    _swap(Path(os.path.abspath(folder)), content | {SUMS: "".join(lines).encode()})
+    tensors = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
+    parameters = sum(p.numel() for p in model.parameters())
+    content = (card(config, parameters).encode(), text.encode(), safetensors.torch.save(tensors))
+    sealed.write(Path(folder), dict(zip(FILES, content, strict=True)))
+
+
+def heal(folder: str | Path) -> None:
+    """Ends a save that a crash cut short; for the one that writes the folder, before it goes on."""
+    sealed.heal(Path(folder))
 
 
 def load(folder: str | Path, device: str | torch.device = "cpu") -> Loaded:
     """The model of a folder; BadData names the file that is missing, damaged, foreign or does not fit."""
-    folder = Path(os.path.abspath(folder))
-    place, content = _read(folder)
-    config = _json(content["config.json"], place / "config.json")
-    tensors = _tensors(content["model.safetensors"], place / "model.safetensors")
+    place, content = sealed.read(Path(folder), FILES)
+    where = place / "config.json"
+    config = _config(content["config.json"], where)
     try:
         image = ImageSpec(**config["image"])
         tasks = find("train.tasks", config["task"]["name"])
         task = tasks.Task(tasks.Settings(**config["task"]["settings"]), image)
         models = find("train.models", config["model"]["name"])
         model = models.Model(models.Settings(**config["model"]["settings"]), image, task.channels)
-    except (BadSettings, KeyError, TypeError, ValueError) as error:
-        reason = f"no {error}" if isinstance(error, KeyError) else str(error)
-        raise BadData(f"{place / 'config.json'}: {reason}") from None
-    fill(model, tensors, str(place / "model.safetensors"))
+    except KeyError as error:
+        raise BadData(f"{where}: no {error}") from None
+    except (BadSettings, TypeError, ValueError, RuntimeError) as error:
+        raise BadData(f"{where}: {error}") from None
+    where = place / "model.safetensors"
+    fill(model, _tensors(content["model.safetensors"], where), str(where))
     return Loaded(model.to(device).eval(), task, config)
 
 
 def weights_digest(folder: str | Path) -> str:
     """sha256 over names, types, shapes and values of the tensors of a model folder."""
-    place, content = _read(Path(os.path.abspath(folder)))
+    place, content = sealed.read(Path(folder), FILES)
     digest = hashlib.sha256()
     for name, value in sorted(_tensors(content["model.safetensors"], place / "model.safetensors").items()):
-        digest.update(f"{name} {value.dtype} {tuple(value.shape)}\n".encode())
+        digest.update(f"{name} {_kind(value)}\n".encode())
         digest.update(value.contiguous().view(-1).view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()
 
@@ -98,133 +114,71 @@ def fill(model: nn.Module, tensors: dict[str, Tensor], where: str) -> None:
     own = model.state_dict()
     wrong = [f"missing {name}" for name in own if name not in tensors]
     wrong += [f"unknown {name}" for name in tensors if name not in own]
-    for name, value in tensors.items():
-        want = own.get(name, value)
-        if (value.shape, value.dtype) != (want.shape, want.dtype):
-            wrong.append(f"{name} is {_kind(value)}, the model has {_kind(want)}")
+    wrong += [
+        f"{name} is {_kind(value)}, the model has {_kind(own[name])}"
+        for name, value in tensors.items()
+        if name in own and _kind(value) != _kind(own[name])
+    ]
     if wrong:
         raise BadData(f"{where}: {'; '.join(wrong)}")
     model.load_state_dict(tensors)
+
+
+def import_crnn_pytorch(weights: Path, out: Path, leaky_relu: bool = False) -> None:
+    """A state dict of GitYCC/crnn-pytorch or a fork of it to a model folder: 36 characters, 32x100 grey.
+
+    The shapes tell the sizes; `leaky_relu` is the one choice that leaves no trace in them.
+    """
+    tensors = _state_dict(Path(weights))
+    try:
+        settings = crnn.Settings(
+            channels=[tensors[f"cnn.conv{i}.weight"].shape[0] for i in range(7)],
+            map_to_seq=tensors["map_to_seq.weight"].shape[0],
+            rnn_hidden=tensors["rnn1.weight_hh_l0"].shape[1],
+            leaky_relu=leaky_relu,
+        )
+    except (KeyError, IndexError) as error:
+        raise BadData(f"{weights}: no crnn_pytorch weights, {error}; holds {_some(tensors)}") from None
+    task = recognise.Task(recognise.Settings("36"), ImageSpec())
+    model = crnn.Model(settings, task.image, task.channels)
+    fill(model, tensors, str(weights))
+    source = {"format": "crnn_pytorch", "sha256": hashlib.sha256(Path(weights).read_bytes()).hexdigest()}
+    extra = {"decoder": "greedy", "source": source}
+    save(out, model, task, model_name="crnn", task_name="recognise", extra=extra)
+
+
+def _state_dict(weights: Path) -> dict[str, Tensor]:
+    """The tensors of a .pt file without the prefix (`module.` and the like) that wrappers add."""
+    try:
+        raw = torch.load(weights, weights_only=True, map_location="cpu")
+    except OSError as error:
+        raise BadData(f"{weights}: {error.strerror or error}") from None
+    except BROKEN as error:
+        raise BadData(f"{weights}: not a file of tensors alone: {str(error).splitlines()[0]}") from None
+    if not isinstance(raw, dict):
+        raise BadData(f"{weights}: holds {type(raw).__name__}, not a state dict")
+    strange = [f"{key!r} ({type(v).__name__})" for key, v in raw.items() if not isinstance(v, Tensor)]
+    if strange or not all(isinstance(key, str) for key in raw):
+        raise BadData(f"{weights}: holds more than named tensors: {', '.join(strange[:5])}")
+    prefix = next((name[: -len("cnn.conv0.weight")] for name in raw if name.endswith("cnn.conv0.weight")), "")
+    return {name.removeprefix(prefix): value for name, value in raw.items()}
+
+
+def _some(tensors: dict[str, Tensor]) -> str:
+    return ", ".join(list(tensors)[:5]) + (", ..." if len(tensors) > 5 else "") or "nothing"
 
 
 def _kind(value: Tensor) -> str:
     return f"{str(value.dtype).removeprefix('torch.')}{list(value.shape)}"
 
 
-def heal(folder: str | Path) -> None:
-    """Ends a swap that a crash cut short; only the owner of the folder may, when nobody is writing it."""
-    folder = Path(os.path.abspath(folder))
-    part, old = _beside(folder)
-    standing = _standing(folder)
-    if standing != folder and standing.exists():
-        os.replace(standing, folder)
-    for rest in (part, old):
-        if rest.exists():
-            shutil.rmtree(rest)
-
-
-def _beside(folder: Path) -> tuple[Path, Path]:
-    return folder.with_name(folder.name + ".part"), folder.with_name(folder.name + ".old")
-
-
-def _standing(folder: Path) -> Path:
-    """Where the newest whole version is: in its place, or (a crash between two renames) beside it."""
-    part, old = _beside(folder)
-    if folder.exists() or not old.exists():
-        return folder
-    return part if _whole(part) else old
-
-
-def _whole(folder: Path) -> bool:
-    try:
-        _checked(folder)
-    except BadData:
-        return False
-    return True
-
-
-def _swap(folder: Path, content: dict[str, bytes]) -> None:
-    heal(folder)
-    if folder.exists() and (not folder.is_dir() or (any(folder.iterdir()) and not (folder / "config.json").exists())):
-        raise BadSettings(f"{folder} holds something else than a model; it is not replaced")
-    part, old = _beside(folder)
-    part.mkdir(parents=True)
-    for name, data in content.items():
-        with open(part / name, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-    _fsync(part)
-    if folder.exists():
-        os.replace(folder, old)
-    os.replace(part, folder)
-    _fsync(folder.parent)
-    if old.exists():
-        shutil.rmtree(old)
-
-
-def _fsync(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def _read(folder: Path) -> tuple[Path, dict[str, bytes]]:
-    """The folder that stands and its checked files; reads again when the folder was swapped meanwhile."""
-    while True:
-        before = _identity(folder)
-        place = _standing(folder)
-        try:
-            return place, _checked(place)
-        except BadData:
-            if _identity(folder) == before:
-                raise
-
-
-def _identity(folder: Path) -> tuple[int, int] | None:
-    try:
-        return folder.stat().st_ino, folder.stat().st_mtime_ns
-    except OSError:
-        return None
-
-
-def _checked(folder: Path) -> dict[str, bytes]:
-    """Every file of a model folder, compared with sha256sums."""
-    if not folder.is_dir():
-        raise BadData(f"{folder}: no such model folder")
-    sums = {}
-    for number, line in enumerate(_bytes(folder / SUMS).decode("utf-8", "replace").splitlines(), start=1):
-        digest, gap, name = line.partition("  ")
-        if not gap or name not in FILES:
-            raise BadData(f"{folder / SUMS}:{number}: not a checksum of {', '.join(FILES)}: {line[:100]!r}")
-        sums[name] = digest
-    content = {}
-    for name in FILES:
-        if name not in sums:
-            raise BadData(f"{folder / SUMS}: no checksum of {name}")
-        content[name] = _bytes(folder / name)
-        if hashlib.sha256(content[name]).hexdigest() != sums[name]:
-            hint = f"if the change was meant: sha256sum {' '.join(FILES)} > {SUMS}"
-            raise BadData(f"{folder / name}: differs from its checksum in {SUMS} ({hint})")
-    return content
-
-
-def _bytes(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise BadData(f"{path}: {error.strerror}") from None
-
-
-def _json(data: bytes, path: Path) -> dict[str, Any]:
+def _config(data: bytes, path: Path) -> dict[str, Any]:
     try:
         config = json.loads(data)
     except ValueError as error:
         raise BadData(f"{path}: {error}") from None
-    if not isinstance(config, dict) or config.get("format") != FORMAT:
-        found = config.get("format") if isinstance(config, dict) else type(config).__name__
+    found = config.get("format") if isinstance(config, dict) else type(config).__name__
+    if found != FORMAT:
         raise BadData(f"{path}: format {found!r}, this version reads {FORMAT}")
     return config
 

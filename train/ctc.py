@@ -1,6 +1,7 @@
 """CTC (Graves et al. 2006) as a loss per sample, and the question whether a label fits at all.
 
-Letters: N samples, L time steps, C classes; class 0 is the blank. Labels are concatenated: symbols [sum], lengths [N].
+Letters: N samples, L time steps, C classes; class 0 is the blank.
+Labels are concatenated: symbols [sum], lengths [N].
 """
 
 import numpy as np
@@ -12,7 +13,7 @@ from train.charset import Charset
 
 
 def ctc_loss(logits: Tensor, symbols: Tensor, lengths: Tensor) -> Tensor:
-    """Negative log-likelihood in nats per sample [N], fp32; a label that does not fit costs 0 and pulls at nothing.
+    """Negative log-likelihood in nats per sample [N], fp32; a label that does not fit costs and pulls 0.
 
     logits [N,L,C] in any precision, normalised here; symbols int64 [sum]; lengths int64 [N].
     """
@@ -25,7 +26,7 @@ def ctc_loss(logits: Tensor, symbols: Tensor, lengths: Tensor) -> Tensor:
 
 
 def needed_frames(symbols: Tensor | np.ndarray, lengths: Tensor | np.ndarray) -> Tensor:
-    """The fewest time steps that can spell each label [N]: its length and a blank between equal neighbours."""
+    """The fewest time steps that can spell each label [N]: its length and blanks between equal neighbours."""
     symbols, lengths = torch.as_tensor(symbols), torch.as_tensor(lengths)
     owner = torch.repeat_interleave(torch.arange(len(lengths), device=lengths.device), lengths)
     double = (symbols[1:] == symbols[:-1]) & (owner[1:] == owner[:-1])

@@ -23,7 +23,7 @@ def greedy(logits: Tensor) -> list[Reading]:
     """The best class of every step, repeats merged, blanks dropped; logits or log-probabilities [N,L,C].
 
     Confidence: the product of the probabilities at the steps that were kept, the first of each run. An empty
-    reading kept none, its confidence is the probability of the path of blanks, which is that of the empty string.
+    reading kept none; its confidence is that of the path of blanks, the only one that spells it.
     """
     score, best = logits.detach().float().log_softmax(-1).max(-1)
     kept = best != Charset.BLANK

@@ -1,4 +1,4 @@
-"""How good readings are: pure functions on pairs of strings, with intervals, and the comparison of two readers.
+"""How good readings are: pure functions on pairs of strings, with intervals, and the comparison of two.
 
 Fractions, not percent. Text is compared as given: case and charset policies are applied by the task before.
 Letters: N samples, R resamples.
@@ -39,7 +39,7 @@ def reduce36(text: str) -> str:
 
 
 def same36(truth: str, prediction: str) -> bool:
-    """Equal after `reduce36`; a truth of symbols only, which the protocol would empty, is never read right."""
+    """Equal after `reduce36`; a truth of symbols only, which the protocol empties, is never right."""
     reduced = reduce36(truth)
     return reduced == reduce36(prediction) and bool(reduced or not truth)
 
@@ -88,13 +88,22 @@ def _mean(values) -> float:
     return math.fsum(values) / len(values) if values else 0.0
 
 
+METRICS = {
+    f.__name__: f
+    for f in (word_acc, word_acc_ics, cer, one_minus_ned, edit_distance_mean, edit_distance_normalised)
+}
+
+
 def scores(
-    truths: Sequence[str], predictions: Sequence[str], confidences: Sequence[float] | None = None, seed: int = 0
+    truths: Sequence[str],
+    predictions: Sequence[str],
+    confidences: Sequence[float] | None = None,
+    seed: int = 0,
 ) -> dict[str, object]:
-    """Every metric as {"value", "low", "high"} with its 95 % interval, and the counts n and n_unique (labels).
+    """Every metric as {"value", "low", "high"} with its 95 % interval, and the counts n and n_unique.
 
     Accuracies have Wilson intervals, the others percentile bootstrap intervals over samples, seeded. With
-    `confidences` (0..1 per prediction) also `mean_conf`. No pair at all is a ValueError: there is nothing to score.
+    `confidences` (0..1 per prediction) also `mean_conf`. No pair at all is a ValueError.
     """
     if not truths:
         raise ValueError("no words to score")
@@ -155,7 +164,7 @@ def _resampled(values: np.ndarray, seed: int) -> np.ndarray:
 def paired_bootstrap(
     correct_a: Sequence[bool], correct_b: Sequence[bool], seed: int = 0, resamples: int = 10_000
 ) -> Comparison:
-    """Is a better than b? The share of right words of a less that of b, both over the same samples in one order.
+    """Is a better than b? The share of right words of a less that of b, over the same samples in one order.
 
     verdict: BETTER or WORSE if the 95 % percentile interval excludes 0, else NO DIFFERENCE.
     """
@@ -164,7 +173,8 @@ def paired_bootstrap(
         raise ValueError(f"paired samples are needed, got shapes {a.shape} and {b.shape}")
     n, better, worse = len(a), int((a & ~b).sum()), int((~a & b).sum())
     # Resampling pairs is drawing how many of n are wins, losses and ties: a multinomial, exact and quick.
-    drawn = np.random.default_rng(seed).multinomial(n, [better / n, worse / n, (n - better - worse) / n], resamples)
+    odds = [better / n, worse / n, (n - better - worse) / n]
+    drawn = np.random.default_rng(seed).multinomial(n, odds, resamples)
     difference = (drawn[:, 0] - drawn[:, 1]) / n
     low, high = (float(v) for v in np.percentile(difference, [2.5, 97.5]))
     tail = min((difference <= 0).sum(), (difference >= 0).sum())

@@ -1,15 +1,15 @@
-"""Seam: one file per data source. A member offers `LICENCE`, `Settings` (a dataclass whose keys stand flat beside
-`ingest.shard`'s own) and `Source(settings, root, split)`:
+"""Seam: one file per data source. A member offers `LICENCE`, `Settings` (a dataclass whose keys stand flat
+beside `ingest.shard`'s own) and `Source(settings, root, split)`:
 
 - `len(source)`: rows of the listing, rejects included; a row is a position in it, for ever;
-- `source.read(row)` -> Sample, or raises Reject: pure in (settings, root, split, row), in any order, in any process;
-- `source.options`: what changes the listing or the bytes (never paths or workers); part of the data set's identity.
-The constructor raises BadData with file and line for a missing or unreadable listing. Sources are built anew in each worker.
+- `source.read(row)` -> Sample, or raises Reject: pure in (settings, root, split, row), in any order;
+- `source.options`: what changes the listing or the bytes, never paths or workers: part of the set's identity.
+The constructor raises BadData with file and line for a missing or unreadable listing.
 """
 
 
 class Reject(Exception):
-    """A row that cannot become a sample. reason: a short fixed word, counted; detail: what exactly; origin: which."""
+    """A row that cannot become a sample: a short fixed reason, where (origin), what exactly (detail)."""
 
     def __init__(self, reason: str, origin: str, detail: str = "") -> None:
         super().__init__(f"{origin}: {reason} {detail}".rstrip())

@@ -18,12 +18,12 @@ LICENCE = "not stated"
 
 @dataclass(frozen=True)
 class Settings:
-    """labels: the list, relative to root, or none (all images, without text). images: the folder its paths start in."""
+    """How the list of labels is written."""
 
-    labels: str = "labels.tsv"
+    labels: str = "labels.tsv"  # the list, below root; none = all images, sorted, without text
     format: str = "tsv"  # tsv | csv | icdar
     columns: list[str] = field(default_factory=list)  # csv with a header: the names of path and text
-    images: str = ""
+    images: str = ""  # the folder below root in which the list's paths begin
 
 
 class Source:

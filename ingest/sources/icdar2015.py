@@ -1,12 +1,13 @@
-"""ICDAR 2015 incidental scene text: the word crops of Task 4.3, in the challenge's layout or the one by repository.
+"""ICDAR 2015 incidental scene text: the word crops of Task 4.3, in either of two layouts.
 
 python -m ingest.shard source=icdar2015 root=DIR split=train,test out=DIR
 
-    ch4_training_word_images_gt/{word_*.png,gt.txt}                    WordRecognition/TrainingSet/{word_*.png,gt.txt}
-    ch4_test_word_images_gt/word_*.png                                 WordRecognition/TestSet/word_*.png
-    Challenge4_Test_Task3_GT.txt, beside or inside the test folder     WordRecognition/Challenge4_Test_Task3_GT.txt
+    the challenge's                                     a common repository's
+    ch4_training_word_images_gt/{word_*.png,gt.txt}     WordRecognition/TrainingSet/{word_*.png,gt.txt}
+    ch4_test_word_images_gt/word_*.png                  WordRecognition/TestSet/word_*.png
+    Challenge4_Test_Task3_GT.txt beside or inside it    WordRecognition/Challenge4_Test_Task3_GT.txt
 
-root is any of: the folder above these, the folder that holds the two splits, the folder with the split's images.
+root: the folder above these, the folder that holds the two splits, or the folder with the split's images.
 """
 
 from dataclasses import dataclass
@@ -20,15 +21,18 @@ from shards.sample import Sample
 
 LICENCE = "CC BY 4.0"
 LEVELS = ("words",)
-FOLDERS = {"train": ("ch4_training_word_images_gt", "TrainingSet"), "test": ("ch4_test_word_images_gt", "TestSet")}
+FOLDERS = {
+    "train": ("ch4_training_word_images_gt", "TrainingSet"),
+    "test": ("ch4_test_word_images_gt", "TestSet"),
+}
 LISTS = {"train": "gt.txt", "test": "Challenge4_Test_Task3_GT.txt"}
 
 
 @dataclass(frozen=True)
 class Settings:
-    """level: what a sample is."""
+    """What a sample is."""
 
-    level: str = "words"
+    level: str = "words"  # the crops of Task 4.3
 
 
 class Source:
@@ -56,11 +60,11 @@ def _layout(root: Path, split: str) -> tuple[Path, Path]:
     names = FOLDERS[split]
     bases = (root.parent, root, root / "WordRecognition")
     folders = [base / name for base in bases for name in names if base != root.parent or name == root.name]
-    found = [(place, at / LISTS[split]) for place in folders if place.is_dir() for at in (place, place.parent)]
+    found = [(folder, at / LISTS[split]) for folder in folders for at in (folder, folder.parent)]
     if root.name not in sum(FOLDERS.values(), ()):  # a folder of another name must hold its list itself
         found.append((root, root / LISTS[split]))
     for folder, file in found:
         if file.is_file() and next(folder.glob("word_*.png"), None):
             return folder, file
     wanted = " or ".join(f"{name}/" for name in names)
-    raise BadData(f"root={root}: no words of ICDAR 2015 {split}; expected {wanted}word_*.png and {LISTS[split]}")
+    raise BadData(f"root={root}: no ICDAR 2015 {split} words; expected {wanted}word_*.png and {LISTS[split]}")

@@ -1,16 +1,14 @@
 """Words drawn here, from a list or invented, in the fonts at hand: same seed, same bytes.
 
 python -m ingest.shard source=rendered out=DIR split=train count=20000
-python -m ingest.shard source=rendered out=DIR split=train,test words=words.txt fonts=FOLDER backgrounds=FOLDER
+python -m ingest.shard source=rendered out=DIR split=train,test words=words.txt fonts=FOLDER
 """
 
-import io
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from ingest import lexicon
 from ingest.backgrounds import photographs
@@ -22,8 +20,9 @@ from shards.lookup import unknown
 from shards.manifest import digest
 from shards.sample import Meta, Record, Sample, Word
 
-LICENCE = "made here; the fonts, words and photographs it was given keep their own"
+LICENCE = "made here; fonts, words and photographs keep their own"
 CASES = {"as_is": str, "lower": str.lower, "capitalised": str.capitalize, "upper": str.upper}
+MIX = ("lower", "capitalised", "upper")
 ATTEMPTS = 8  # drawings of one word before it is rejected as blank
 
 
@@ -37,7 +36,7 @@ class Settings:
     min_length: int = 3  # characters
     max_length: int = 6  # characters
     digits: float = 0.0  # share of the vocabulary that are numbers
-    case: list[str] = field(default_factory=lambda: ["lower", "capitalised", "upper"])  # as_is, lower, capitalised, upper
+    case: list[str] = field(default_factory=lambda: list(MIX))  # of as_is, lower, capitalised, upper
     fonts: str = "matplotlib"  # a folder, system or matplotlib
     backgrounds: str = ""  # a folder of photographs; empty: textures
     strength: float = 1.0  # of all that makes reading hard, 0 to 2
@@ -45,7 +44,7 @@ class Settings:
 
 
 class Source:
-    """Row r of a split: a word of the split's part of the lexicon, each as often as any other, drawn its own way."""
+    """Row r: a word of the split's part of the lexicon, each as often as any other, drawn its own way."""
 
     def __init__(self, settings: Settings, root: str, split: str) -> None:
         _check(settings, split)
@@ -69,7 +68,7 @@ class Source:
         return self.settings.count
 
     def read(self, row: int) -> Sample:
-        """The word of a row, drawn; Reject no_font when no font spells it, blank when it never came out readable."""
+        """The word of a row, drawn; Reject: no_font (none spells it), blank (never came out readable)."""
         turn, place = divmod(row, len(self.words))
         word = self.words[self.order(turn)[place]]
         origin = f"{self.split}/{row}"
@@ -80,20 +79,23 @@ class Source:
             if not able:
                 raise Reject("no_font", origin, text)
             face = able[int(rng.integers(len(able)))]
-            image = word_image(text, face.path, self.photos, self.settings.strength, rng)
-            if image is not None:
-                size = Image.open(io.BytesIO(image)).size
-                return Sample(image, "jpg", Record((Word(text),), size, origin, Meta(font=face.name)))
+            crop = word_image(text, face.path, self.photos, self.settings.strength, rng)
+            if crop is not None:
+                record = Record((Word(text),), crop.size, origin, Meta(font=face.name))
+                return Sample(crop.image, "jpg", record)
         raise Reject("blank", origin, word)
 
     def _rng(self, *path: int) -> np.random.Generator:
-        """The random numbers of one drawing: a function of seed, split and the numbers given, and of nothing else."""
-        split = lexicon.SPLITS.index(self.split)
-        return np.random.Generator(np.random.Philox(np.random.SeedSequence([self.settings.seed, split, *path])))
+        """The random numbers of one drawing: a function of seed, split and the numbers given alone."""
+        return _generator(self.settings.seed, lexicon.SPLITS.index(self.split), *path)
 
     def _order(self, turn: int) -> np.ndarray:
         """The order in which the words come in the turn-th pass over them."""
         return self._rng(turn, ATTEMPTS, 1).permutation(len(self.words))
+
+
+def _generator(*path: int) -> np.random.Generator:
+    return np.random.Generator(np.random.Philox(np.random.SeedSequence(path)))
 
 
 def _check(settings: Settings, split: str) -> None:
@@ -118,7 +120,7 @@ def _check(settings: Settings, split: str) -> None:
 def _lexicon(settings: Settings) -> list[str]:
     """The words of all splits together; `digits` of them numbers."""
     lengths = (settings.min_length, settings.max_length)
-    rng = np.random.Generator(np.random.Philox(np.random.SeedSequence([settings.seed, len(lexicon.SPLITS)])))
+    rng = _generator(settings.seed, len(lexicon.SPLITS))
     if settings.words:
         words = lexicon.from_file(Path(settings.words), *lengths)
         wanted = round(len(words) * settings.digits / (1 - settings.digits))

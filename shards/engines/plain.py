@@ -30,15 +30,13 @@ class Engine:
         return f"plain/cpu/pillow-{PIL.__version__}+simplejpeg-{simplejpeg.__version__}"
 
     def read(self, positions: Sequence[int] | np.ndarray) -> Canvases:
-        """Canvases of the positions, in their order; a negative position is a masked row of padding."""
+        """Canvases of the positions, in their order."""
         n, spec = len(positions), self.image
         pixels = np.full((n, spec.depth, spec.height, spec.width), spec.pad, np.uint8)
         affines = np.tile(np.eye(2, 3), (n, 1, 1))
         damage: dict[int, str] = {}
 
         def fill(i: int) -> None:
-            if positions[i] < 0:
-                return
             try:
                 picture = decode(self.shards.image(int(positions[i])), spec)
                 affines[i] = spec.affine(*picture.size)

@@ -1,8 +1,8 @@
 """CRNN (Shi, Bai, Yao 2015): seven convolutions, two bidirectional LSTMs, one classifier per column.
 
-Sizes and parameter names are those of GitYCC/crnn-pytorch, so published weights load by name: at 37 classes and
-32x100 grey the defaults have 7,839,077 parameters, channels 16,32,64,64,128,128,128 with map_to_seq 32 and
-rnn_hidden 128 have 922,629. A column is 4 pixels wide: L = W/4 - 1, 24 at width 100.
+Sizes and parameter names are those of GitYCC/crnn-pytorch, so published weights load by name: at 37 classes
+and 32x100 grey the defaults have 7,839,077 parameters, channels 16,32,64,64,128,128,128 with map_to_seq 32
+and rnn_hidden 128 have 922,629. A column is 4 pixels wide: L = W/4 - 1, 24 at width 100.
 Letters: N samples, L time steps, C classes, D numbers per step, H W pixels.
 """
 
@@ -50,7 +50,7 @@ class Trunk(nn.Module):
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
         """The stages by name, the columns last."""
-        # Pooling stands before the activation: a rising function and a maximum commute, and it is 4 times cheaper.
+        # Pooling before the activation: a rising function and a maximum commute, and it is 4 times cheaper.
         stem = self.act(self.square(self.conv0(images)))
         stem = self.act(self.square(self.conv1(stem)))
         conv3 = self.act(self.flat(self.conv3(self.act(self.conv2(stem)))))
@@ -68,9 +68,9 @@ class Model(nn.Module):
     def __init__(self, settings: Settings, image: ImageSpec, channels: int) -> None:
         super().__init__()
         if image.height < 32 or image.height % 16:
-            raise BadSettings(f"image.height: {image.height}, crnn halves four times and needs 32, 48, 64, ...")
+            raise BadSettings(f"image.height: {image.height}, crnn halves it four times: 32, 48, 64, ...")
         if image.width < 8 or image.width % 4:
-            raise BadSettings(f"image.width: {image.width}, crnn has columns of 4 pixels and needs 8, 12, 16, ...")
+            raise BadSettings(f"image.width: {image.width}, crnn has columns of 4 pixels: 8, 12, 16, ...")
         self.settings, self.image, self.channels = settings, image, channels
         self.frames = image.width // 4 - 1
         hidden = settings.rnn_hidden
@@ -106,7 +106,7 @@ def _initialise(module: nn.Module) -> None:
             if name.startswith("bias"):
                 nn.init.zeros_(value)
                 if name.startswith("bias_ih"):
-                    nn.init.ones_(value.data[module.hidden_size : 2 * module.hidden_size])  # gates: i, f, g, o
+                    nn.init.ones_(value.data.chunk(4)[1])  # gates: i, f, g, o
             else:
                 for gate in value.data.chunk(4):
                     (nn.init.orthogonal_ if name.startswith("weight_hh") else nn.init.xavier_uniform_)(gate)

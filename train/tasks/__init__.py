@@ -1,9 +1,10 @@
 """Seam: one file per task. A member offers `Settings` (a dataclass) and `Task(settings, image)`.
 
-A task is an object with five members, and nobody else asks which task it is:
+A task is an object with these members, and nobody else asks which task it is:
 - `image` (ImageSpec) and `channels` (how many values a model answers per step or cell);
 - `encode(records)` -> targets, an object with `.to(device)` and tensors addressed by sample;
 - `loss(output, targets)` -> {name: Tensor [N]}: per-sample terms in fp32, the name "task" is their sum;
+- `census(texts, frames)` -> {reason: count} of labels that cannot teach, known from the columns before the first step;
 - `decode(output)` -> one tuple of `Word` per sample;
 - `meter()` -> a fresh Meter: `update(uids, predictions, records)`, `entries()` (picklable), `absorb(entries)`,
   `compute()` -> {metric: value}. Entries are addressed by uid, so a sample seen twice counts once.

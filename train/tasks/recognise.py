@@ -4,6 +4,7 @@ A record with exactly one legible, transcribed word is a word sample; all others
 Letters: N samples, L time steps, C classes (class 0 the blank).
 """
 
+import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -26,7 +27,7 @@ Entry = tuple[str, float, str | None]
 class Settings:
     """A charset by name (36, 62, 94), or by its `characters` in class order, which then win over the name.
 
-    fold: none, lower or upper, applied to labels; empty: as the named charset has it, none for own characters.
+    fold: none, lower or upper, applied to labels; empty: that of the named charset, none for own characters.
     """
 
     charset: str = "36"
@@ -60,10 +61,25 @@ class Task:
         """Labels to classes; a sample without a label that the charset can spell is marked unusable."""
         labels = [truth(record) for record in records]
         usable = [label is not None and not self.charset.unspellable(label) for label in labels]
-        spelled = [self.charset.encode(label or "") if ok else [] for label, ok in zip(labels, usable, strict=True)]
+        pairs = zip(labels, usable, strict=True)
+        spelled = [self.charset.encode(label) if label and ok else [] for label, ok in pairs]
         symbols = torch.tensor([c for classes in spelled for c in classes], dtype=torch.int64)
         lengths = torch.tensor([len(classes) for classes in spelled], dtype=torch.int64)
         return Targets(symbols, lengths, torch.tensor(usable, dtype=torch.bool))
+
+    def census(self, texts: Iterable[str | None], frames: int) -> dict[str, int]:
+        """How many of the labels cannot teach, by reason: unlabelled, unencodable, infeasible in L = `frames` steps."""
+        counts = {"unlabelled": 0, "unencodable": 0, "infeasible": 0}
+        for text in texts:
+            if text is None:
+                counts["unlabelled"] += 1
+            elif self.charset.unspellable(text):
+                counts["unencodable"] += 1
+            else:
+                symbols = self.charset.encode(text)
+                repeats = sum(a == b for a, b in itertools.pairwise(symbols))
+                counts["infeasible"] += len(symbols) + repeats > frames
+        return counts
 
     def loss(self, output: Output, targets: Targets) -> dict[str, Tensor]:
         """CTC in nats per sample [N], 0 for what is unusable or longer than L can spell."""
@@ -87,7 +103,9 @@ class Meter:
         self.charset = charset
         self._entries: dict[int, Entry] = {}
 
-    def update(self, uids: Iterable[int], predictions: Iterable[Sequence[Word]], records: Iterable[Record]) -> None:
+    def update(
+        self, uids: Iterable[int], predictions: Iterable[Sequence[Word]], records: Iterable[Record]
+    ) -> None:
         """Takes what `decode` answered; a uid seen again replaces itself."""
         for uid, words, record in zip(uids, predictions, records, strict=True):
             text, score = (words[0].text or "", words[0].score or 0.0) if words else ("", 0.0)
@@ -111,10 +129,9 @@ class Meter:
         return [t for t, _ in rows], [text for _, text in rows]
 
     def compute(self) -> dict[str, float]:
-        """Metrics as fractions over `n` labelled words; `unencodable` ones count and cannot be exactly right."""
+        """Metrics as fractions over `n` labelled words; `unencodable` ones count, never as right."""
         truths, texts = self.pairs()
-        names = ("word_acc", "word_acc_ics", "cer", "one_minus_ned", "edit_distance_mean", "edit_distance_normalised")
-        out = {name: float(getattr(metrics, name)(truths, texts)) for name in names}
+        out = {name: score(truths, texts) for name, score in metrics.METRICS.items()}
         out["n"] = float(len(truths))
         out["unlabelled"] = float(len(self._entries) - len(truths))
         out["unencodable"] = float(sum(bool(self.charset.unspellable(t)) for t in truths))

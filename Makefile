@@ -1,0 +1,51 @@
+# OCR Distillery. `make` alone lists the targets.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c infra/constraints.txt
+SIZE ?= full
+OUT ?= runs/demo
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check campaign setup lint size clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
+
+demo: $(VENV)/base ## words in, a distilled student out: render, shard, teach, record, distil, judge (SIZE=small for a quick look)
+	@PYTHON=$(BIN)/python SIZE=$(SIZE) OUT=$(OUT) bash infra/demo.sh
+
+test: setup ## everything: lint, types and all tests
+	$(MAKE) lint
+	$(BIN)/python -m pytest -m "not campaign" tests
+
+check: setup ## lint, types and the quick tests, under 90 s
+	$(MAKE) lint
+	$(BIN)/python -m pytest -q -m "not slow and not campaign and not real" -n 2 tests
+
+campaign: setup ## the long counts (kills, faults); appends to infra/bench/RESULTS.md
+	$(BIN)/python -m pytest -m campaign tests
+
+setup: $(VENV)/dev ## .venv with everything the tests use
+
+lint: ## ruff and basedpyright
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/basedpyright --level error
+
+size: ## lines per Python file, longest first
+	@git ls-files '*.py' | xargs wc -l | sort -rn | head -40
+
+clean: ## remove what the demo made
+	rm -rf runs/demo data/demo caches/demo
+
+# torch first and alone: the other packages then find it installed. The stamps keep a second call instant.
+$(VENV)/base: pyproject.toml infra/constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) torch
+	$(PIP) -e .
+	touch $@
+
+$(VENV)/dev: $(VENV)/base
+	$(PIP) -e .[dev]
+	touch $@

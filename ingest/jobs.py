@@ -1,0 +1,79 @@
+"""One job = one shard: rows [first, stop) of a source's listing. Picklable, so it runs anywhere."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ingest.sources import Reject
+from shards.errors import Stop
+from shards.lookup import find
+from shards.manifest import ShardInfo
+from shards.pack import Rejected, finished, stem_of, write_shard
+from shards.sample import Sample
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """All that a worker needs: which source, how it is set, which rows, and where the shard goes."""
+
+    source: str
+    settings: Any
+    root: str
+    split: str
+    folder: Path
+    dataset: int
+    stem: str
+    first: int
+    stop: int
+
+
+def cut(rows: int, rows_per_shard: int) -> list[tuple[str, int, int]]:
+    """(stem, first, stop) of every shard of a listing."""
+    starts = enumerate(range(0, rows, rows_per_shard))
+    return [(stem_of(number), first, min(first + rows_per_shard, rows)) for number, first in starts]
+
+
+def run(job: Job) -> ShardInfo:
+    """Writes the shard of a job, or returns what a finished one says of itself."""
+    done = finished(job.folder, job.stem, job.first, job.stop)
+    if done:
+        return done
+    source = _source(job)
+    rows = ((row, outcome(source, row, job.root)) for row in range(job.first, job.stop))
+    return write_shard(job.folder, job.stem, job.first, job.stop, rows, job.dataset)
+
+
+def outcome(source: Any, row: int, root: str) -> Sample | Rejected:
+    """The sample of a row, or why there is none. Data that stops the run (BadData) is passed on."""
+    try:
+        return source.read(row)
+    except Reject as reject:
+        return Rejected(row, reject.reason, reject.origin, reject.detail)
+    except Stop:
+        raise
+    except Exception as error:  # one row must never take its neighbours along
+        return Rejected(row, "error", f"row {row}", _portable(f"{type(error).__name__}: {error}", root))
+
+
+def _portable(text: str, root: str) -> str:
+    """Without memory addresses and the place of the raw data: ledgers are equal on every machine."""
+    return re.sub(r" at 0x[0-9a-f]+", "", text.replace(root, "root") if root else text)
+
+
+_built: dict[tuple[object, ...], Any] = {}
+
+
+def _source(job: Job) -> Any:
+    """The job's source; one is kept per process, since reading a long listing takes longer than a shard."""
+    key = (job.source, job.root, job.split, job.dataset, repr(job.settings))
+    if key not in _built:
+        _built.clear()
+        _built[key] = find("ingest.sources", job.source).Source(job.settings, job.root, job.split)
+    return _built[key]
+
+
+def iterate(jobs: list[tuple[str, int, int]], **common: Any) -> Iterator[Job]:
+    """Jobs for the shards that `cut` named."""
+    return (Job(stem=stem, first=first, stop=stop, **common) for stem, first, stop in jobs)

@@ -1,0 +1,186 @@
+"""A split of a source becomes a folder of shards, its manifest written last; run again, it resumes."""
+
+import fcntl
+import os
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ingest import jobs
+from ingest.executors import local
+from shards import manifest
+from shards.config import Choice
+from shards.errors import BadData, BadSettings
+from shards.lookup import find
+from shards.manifest import Manifest, ShardInfo, canonical, split_uid
+from shards.pack import FILES, finished
+from shards.progress import Reporter
+
+WAY_OUT = "choose another out= or delete that folder"
+IDENTITY = ("name", "split", "source", "options", "rows", "rows_per_shard")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What `python -m ingest.shard` is told; the source's own keys stand beside these."""
+
+    source: Choice = field(metadata={"seam": "ingest.sources", "flat": True})
+    out: Path  # shards go to out/<split>/
+    root: str = ""  # the folder of the raw data
+    name: str = ""  # of the data set, part of every uid; default: the source
+    split: list[str] = field(default_factory=lambda: ["train"])  # one or several
+    workers: int = 0  # processes; 0 = one per core
+    max_reject_frac: float = 0.01  # more rejects than this share of the rows stop the run
+    rows_per_shard: int = manifest.ROWS_PER_SHARD  # rows of the listing in each shard
+    dry_run: bool = False  # say what would be done, write nothing
+    json: bool = False  # the result as JSON on the last line
+
+
+def describe(settings: Settings, split: str) -> Manifest:
+    """The manifest-to-be, without shards. Builds the source, so bad data shows before anything is written."""
+    member = find("ingest.sources", settings.source.name)
+    source = member.Source(settings.source.settings, settings.root, split)
+    if len(source) == 0:
+        raise BadData(f"{settings.source.name} root={settings.root} split={split}: the listing is empty")
+    name = settings.name or settings.source.name
+    return Manifest(name, split, settings.source.name, member.LICENCE, source.options, len(source),
+                    settings.rows_per_shard, ())  # fmt: skip
+
+
+def write(settings: Settings, plan: Manifest, reporter: Reporter) -> Manifest:
+    """Writes what is missing of a split, its manifest last, and returns it."""
+    folder = settings.out / plan.split
+    folder.mkdir(parents=True, exist_ok=True)
+    with _locked(folder):
+        old = _claim(folder, plan)
+        pieces = jobs.cut(plan.rows, plan.rows_per_shard)
+        done = {stem: info for stem, first, stop in pieces if (info := finished(folder, stem, first, stop))}
+        if old and [done.get(stem) for stem, *_ in pieces] == list(old.shards):
+            return old
+        _sweep(folder, {stem for stem, *_ in pieces})
+        missing = [piece for piece in pieces if piece[0] not in done]
+        done |= _run(settings, plan, folder, missing, done, reporter)
+        return _finish(folder, plan, [done[stem] for stem, *_ in pieces])
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """One run per folder. The lock is on the folder itself: it leaves no file and dies with its holder."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise BadSettings(
+                f"{folder}: another run writes here; wait for it or choose another out="
+            ) from None
+        yield
+    finally:
+        os.close(handle)
+
+
+def _claim(folder: Path, plan: Manifest) -> Manifest | None:
+    """The manifest of a finished folder, None for an unfinished one; another data set's folder is refused."""
+    if (folder / "manifest.json").exists():
+        old = manifest.load(folder)
+        _compare(folder, asdict(old), {key: getattr(plan, key) for key in IDENTITY})
+        return old
+    for index in folder.glob("[0-9]*.idx"):
+        theirs = _dataset(index)
+        if theirs is None:  # nothing in it says whose it is
+            index.with_suffix(".json").unlink(missing_ok=True)
+        elif theirs != plan.dataset_id:
+            raise BadSettings(
+                f"{folder} holds unfinished shards of another data set: its uids begin with {theirs:x}, "
+                f"those of {plan.name} {plan.split} with these settings with {plan.dataset_id:x}; {WAY_OUT}"
+            )
+    return None
+
+
+def _dataset(index: Path) -> int | None:
+    """The dataset_id in the first key of a shard, read from its index; None for a shard without samples."""
+    with open(index) as file:
+        file.readline()
+        first = file.readline().split()
+    return split_uid(int(first[3].split(".")[0], 16))[0] if first else None
+
+
+def _compare(folder: Path, theirs: dict[str, Any], mine: dict[str, Any]) -> None:
+    for key, value in _flat(mine).items():
+        other = _flat(theirs).get(key)
+        if canonical(other) != canonical(value):
+            raise BadSettings(
+                f"{folder} holds another data set: {key} is {other!r} there and {value!r} here; {WAY_OUT}"
+            )
+
+
+def _flat(identity: dict[str, Any]) -> dict[str, Any]:
+    options = {f"option {key}": value for key, value in (identity.get("options") or {}).items()}
+    return {**{key: identity.get(key) for key in IDENTITY if key != "options"}, **options}
+
+
+def _sweep(folder: Path, stems: set[str]) -> None:
+    """Removes what a killed run left half written, and the done mark of a folder that is whole no more."""
+    (folder / "manifest.json").unlink(missing_ok=True)
+    for part in folder.glob("*.part"):
+        if part.name.split(".")[0] in stems | {"manifest", "rejects"}:
+            part.unlink()
+    for index in folder.glob("[0-9]*.idx"):  # of a listing cut into smaller shards
+        if index.stem not in stems:
+            for suffix in ("json", *FILES):
+                index.with_suffix(f".{suffix}").unlink(missing_ok=True)
+
+
+def _run(
+    settings: Settings,
+    plan: Manifest,
+    folder: Path,
+    missing: list[tuple[str, int, int]],
+    done: dict[str, ShardInfo],
+    reporter: Reporter,
+) -> dict[str, ShardInfo]:
+    """The missing shards; stops as soon as more rows are rejected than may be."""
+    todo = jobs.iterate(
+        missing, source=plan.source, settings=settings.source.settings, root=settings.root, split=plan.split,
+        folder=folder, dataset=plan.dataset_id,
+    )  # fmt: skip
+    workers = min(settings.workers or os.cpu_count() or 1, max(1, len(missing)))
+    written: dict[str, ShardInfo] = {}
+    _judge(settings, plan, folder, done)
+    for info in local(jobs.run, todo, workers):
+        written[info.stem] = info
+        so_far = {**done, **written}
+        _judge(settings, plan, folder, so_far)
+        rows = sum(shard.rows for shard in so_far.values())
+        reporter.line(f"{plan.split}: {rows} of {plan.rows} rows, {len(so_far)} shards")
+    return written
+
+
+def _judge(settings: Settings, plan: Manifest, folder: Path, shards: dict[str, ShardInfo]) -> None:
+    """Stops the run when too many rows are rejected; what was rejected is tried again by the next run."""
+    rejects = [reject for info in shards.values() for reject in info.rejects]
+    if len(rejects) <= settings.max_reject_frac * plan.rows:
+        return
+    ledger = folder / "rejects.jsonl"
+    names = ("row", "reason", "origin", "detail")
+    lines = [canonical(dict(zip(names, reject, strict=True))) + b"\n" for reject in sorted(rejects)]
+    manifest.write_bytes(ledger, b"".join(lines))
+    for info in shards.values():
+        if info.rejects:
+            (folder / f"{info.stem}.json").unlink(missing_ok=True)
+    counts = ", ".join(f"{count} {reason}" for reason, count in Counter(r[1] for r in rejects).most_common())
+    raise BadData(
+        f"{len(rejects)} of {plan.rows} rows rejected ({counts}), more than max_reject_frac="
+        f"{settings.max_reject_frac}; each is named in {ledger}"
+    )
+
+
+def _finish(folder: Path, plan: Manifest, shards: list[ShardInfo]) -> Manifest:
+    rejected = Counter(reject[1] for info in shards for reject in info.rejects)
+    fields = {key: getattr(plan, key) for key in (*IDENTITY, "licence")}
+    whole = Manifest(**fields, shards=tuple(shards), rejected=dict(sorted(rejected.items())))
+    manifest.save(folder, whole)
+    return manifest.load(folder)

@@ -1,0 +1,123 @@
+"""What becomes of an image that somebody published: kept byte for byte, transcoded to PNG, or refused.
+
+Kept: ordinary 8-bit JPEG and PNG. Transcoded, because decoders disagree about them: an EXIF turn, CMYK,
+16 bit, transparency, and every format that is neither JPEG nor PNG. Each image is decoded once, in full.
+"""
+
+import io
+import re
+import warnings
+from dataclasses import dataclass
+
+from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
+
+from shards.errors import BadData
+
+PIXEL_LIMIT = 64 << 20  # checked on the header, before a pixel is decoded
+# Formats that run another program (EPS) or fetch other files are never opened.
+FORMATS = ("JPEG", "PNG", "BMP", "GIF", "TIFF", "WEBP", "PPM", "JPEG2000")
+SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm", ".jp2")
+KEPT = {"JPEG": "jpg", "MPO": "jpg", "PNG": "png"}  # MPO: a JPEG with previews behind it
+KEPT_MODES = ("1", "L", "P", "RGB")
+ORIENTATION = 0x0112
+WHITE = 255
+
+
+class Refused(BadData):
+    """An image that is not taken. reason: a short fixed word; detail: what exactly."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(f"{reason}: {detail}")
+        self.reason, self.detail = reason, detail
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """Bytes to store, their suffix (jpg or png), (width, height), and whether they were made here."""
+
+    image: bytes
+    suffix: str
+    size: tuple[int, int]
+    transcoded: bool
+
+
+def published(data: bytes) -> Published:
+    """The image as it will be stored; Refused: empty, too_large, animated, truncated or undecodable."""
+    if not data:
+        raise Refused("empty", "0 bytes")
+    image = _opened(data)
+    if image.format in KEPT and _agreed(image, data):
+        return Published(data, KEPT[image.format], image.size, False)
+    try:
+        plain = _plain(image)
+    except Exception as error:
+        raise Refused("undecodable", _said(error)) from None
+    file = io.BytesIO()
+    plain.save(file, "PNG")
+    return Published(file.getvalue(), "png", plain.size, True)
+
+
+def _opened(data: bytes) -> ImageFile.ImageFile:
+    """The decoded image. Decoders of broken files raise all sorts of exceptions: each is a Refused."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Pillow warns of what is judged here: size, metadata, truncation
+            image = Image.open(io.BytesIO(data), formats=FORMATS)
+            _check(image)
+            image.load()
+    except Refused:
+        raise
+    except Image.DecompressionBombError:
+        raise Refused("too_large", f"more than {PIXEL_LIMIT} pixels") from None
+    except UnidentifiedImageError:
+        raise Refused("undecodable", f"{len(data)} bytes of no known image format") from None
+    except Exception as error:
+        said = _said(error)
+        raise Refused("truncated" if "truncated" in said.lower() else "undecodable", said) from None
+    return image
+
+
+def _check(image: ImageFile.ImageFile) -> None:
+    width, height = image.size
+    if width < 1 or height < 1:
+        raise Refused("empty", f"{width}x{height} pixels")
+    if width * height > PIXEL_LIMIT:
+        raise Refused("too_large", f"{width}x{height}, at most {PIXEL_LIMIT} pixels are decoded")
+    if image.format != "MPO" and getattr(image, "is_animated", False):
+        raise Refused("animated", f"{getattr(image, 'n_frames', 2)} frames")
+
+
+def _agreed(image: ImageFile.ImageFile, data: bytes) -> bool:
+    """Whether every decoder gives the same pixels for a JPEG or PNG."""
+    deep = image.format == "PNG" and data[24] == 16  # Pillow hides the depth of RGB; byte 24 of IHDR has it
+    return image.mode in KEPT_MODES and not deep and "transparency" not in image.info and not _turned(image)
+
+
+def _turned(image: Image.Image) -> bool:
+    try:
+        return image.getexif().get(ORIENTATION, 1) in range(2, 9)
+    except Exception:  # damaged metadata of a sound image: no decoder can act on it
+        return False
+
+
+def _plain(image: Image.Image) -> Image.Image:
+    """Upright, 8 bits, grey or RGB, transparency laid on white, nothing but pixels."""
+    if _turned(image):
+        image = ImageOps.exif_transpose(image)
+    if image.mode.startswith("I;16"):
+        image = image.convert("I").point([value >> 8 for value in range(65536)], "L")
+    if image.mode in ("I", "F"):
+        raise ValueError(f"mode {image.mode} has no agreed range of values")
+    grey = image.mode in ("1", "L", "LA", "La")
+    if "transparency" in image.info or image.mode in ("LA", "La", "PA", "RGBA", "RGBa"):
+        image = image.convert("RGBA")
+        white = Image.new("RGBA", image.size, (WHITE, WHITE, WHITE, WHITE))
+        image = Image.alpha_composite(white, image)
+    image = image.convert("L" if grey else "RGB")
+    image.info = {}  # profiles and comments would be written again
+    return image
+
+
+def _said(error: Exception) -> str:
+    """The error's words without memory addresses, so that equal inputs give equal ledgers."""
+    return re.sub(r"<[^>]* at 0x[0-9a-f]+>", "image", f"{error}") or type(error).__name__

@@ -1,0 +1,69 @@
+"""What the tests of ingest share: folders compared byte by byte, images, the command line."""
+
+import hashlib
+import io
+import sys
+
+import pytest
+from PIL import Image
+
+from ingest.shard import main
+from shards import progress
+
+
+@pytest.fixture
+def snapshot():
+    """Folder -> {relative path: sha256}: equal snapshots are byte-identical folders."""
+
+    def take(folder):
+        files = sorted(path for path in folder.rglob("*") if path.is_file())
+        return {
+            path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+            for path in files
+        }
+
+    return take
+
+
+@pytest.fixture
+def encoded():
+    """(format, mode, size, **save options) -> bytes of an image with a slope in it."""
+
+    def make(format="PNG", mode="RGB", size=(20, 10), **options):
+        image = Image.linear_gradient("L").resize(size)
+        if mode == "I;16":
+            image = image.convert("I").point(lambda level: level * 257)
+        image = image.convert(mode)
+        file = io.BytesIO()
+        image.save(file, format, **options)
+        return file.getvalue()
+
+    return make
+
+
+@pytest.fixture
+def shard(monkeypatch, capsys):
+    """python -m ingest.shard in this process: arguments -> (exit code, what it said)."""
+
+    def call(*arguments):
+        monkeypatch.setattr(sys, "argv", ["ingest.shard", *map(str, arguments)])
+        code = progress.run(main)
+        said = capsys.readouterr()
+        return code, said.out + said.err
+
+    return call
+
+
+@pytest.fixture
+def words(tmp_path, encoded):
+    """A raw folder of 23 word images with a tsv list; row 7 is broken, row 11 is missing."""
+    root = tmp_path / "raw"
+    root.mkdir()
+    lines = []
+    for row in range(23):
+        data = encoded("JPEG", size=(20 + row, 12))
+        (root / f"{row}.jpg").write_bytes(data[:40] if row == 7 else data)
+        lines.append(f"{row}.jpg\tword {row}")
+    (root / "11.jpg").unlink()
+    (root / "labels.tsv").write_text("\n".join(lines) + "\n")
+    return root

@@ -1,0 +1,156 @@
+"""The contract of every source, over its tiny raw tree in tests/raw/<source>/; then their own rules."""
+
+import json
+import pickle
+import shutil
+from pathlib import Path
+
+import pytest
+
+from ingest.sources import Reject
+from shards import lookup
+from shards.config import build
+from shards.errors import BadData, BadSettings
+from shards.sample import from_members, to_members
+
+pytestmark = pytest.mark.quick
+RAW = Path(__file__).resolve().parent.parent / "raw"
+SEAM = "ingest.sources"
+
+
+def contract(name):
+    return json.loads((RAW / name / "contract.json").read_text())
+
+
+def source_of(name, root=None, split=None, **changes):
+    given = contract(name)
+    member = lookup.find(SEAM, name)
+    settings = build(member.Settings, {**given["settings"], **changes})
+    return member.Source(settings, str(root or RAW / name / "root"), split or given["split"])
+
+
+def answers(source, rows):
+    """row -> what came: the tar members, or the reject's reason."""
+    out = {}
+    for row in rows:
+        try:
+            out[row] = to_members(source.read(row))
+        except Reject as reject:
+            out[row] = reject.reason
+    return out
+
+
+@pytest.mark.parametrize("name", lookup.members(SEAM))
+def test_every_source_turns_its_raw_tree_into_valid_samples(name):
+    given, source = contract(name), source_of(name)
+    got = answers(source, range(len(source)))
+    assert {str(row): reason for row, reason in got.items() if isinstance(reason, str)} == given["rejects"]
+    samples = [from_members(members) for members in got.values() if not isinstance(members, str)]
+    assert samples
+    assert all(sample.record.origin and len(sample.record.words) >= 1 for sample in samples)
+    if given["texts"] is not None:
+        expected = [text for row, text in enumerate(given["texts"]) if str(row) not in given["rejects"]]
+        assert [sample.record.words[0].text for sample in samples] == expected
+    assert isinstance(lookup.find(SEAM, name).LICENCE, str)
+
+
+@pytest.mark.parametrize("name", lookup.members(SEAM))
+def test_every_source_is_pure_in_the_row_whatever_the_order(name):
+    first, second = source_of(name), source_of(name)
+    rows = list(range(len(first)))
+    assert answers(first, rows) == answers(second, rows[::-1])
+    assert first.options == second.options
+
+
+@pytest.mark.parametrize("name", lookup.members(SEAM))
+def test_the_options_of_every_source_are_json_without_paths(name, tmp_path):
+    source = source_of(name)
+    assert json.loads(json.dumps(source.options)) == source.options
+    if (RAW / name / "root").exists():
+        shutil.copytree(RAW / name / "root", tmp_path / "elsewhere")
+        assert source_of(name, tmp_path / "elsewhere").options == source.options
+    assert str(RAW) not in json.dumps(source.options)
+    pickle.loads(pickle.dumps(source.settings if hasattr(source, "settings") else None))
+
+
+@pytest.mark.parametrize("name", [name for name in lookup.members(SEAM) if (RAW / name / "root").exists()])
+def test_a_missing_or_empty_root_is_bad_data(name, tmp_path):
+    for root in (tmp_path, tmp_path / "absent"):
+        with pytest.raises(BadData, match="root="):
+            source_of(name, root)
+
+
+@pytest.mark.parametrize(
+    ("folders", "root", "split"),
+    [
+        (("ch4_training_word_images_gt", "ch4_training_word_images_gt/gt.txt"), "", "train"),
+        (
+            ("ch4_training_word_images_gt", "ch4_training_word_images_gt/gt.txt"),
+            "ch4_training_word_images_gt",
+            "train",
+        ),
+        (("ch4_test_word_images_gt", "Challenge4_Test_Task3_GT.txt"), "", "test"),
+        (("ch4_test_word_images_gt", "ch4_test_word_images_gt/Challenge4_Test_Task3_GT.txt"), "", "test"),
+        (("ch4_test_word_images_gt", "Challenge4_Test_Task3_GT.txt"), "ch4_test_word_images_gt", "test"),
+        (("WordRecognition/TestSet", "WordRecognition/Challenge4_Test_Task3_GT.txt"), "", "test"),
+        (
+            ("WordRecognition/TestSet", "WordRecognition/Challenge4_Test_Task3_GT.txt"),
+            "WordRecognition",
+            "test",
+        ),
+        (("words", "words/gt.txt"), "words", "train"),
+    ],
+)
+def test_icdar2015_is_found_in_each_layout(tmp_path, folders, root, split):
+    images, listing = folders
+    theirs = RAW / "icdar2015/root/WordRecognition"
+    shutil.copytree(theirs / ("TrainingSet" if split == "train" else "TestSet"), tmp_path / images)
+    (tmp_path / images / "gt.txt").unlink(missing_ok=True)
+    labels = theirs / ("TrainingSet/gt.txt" if split == "train" else "Challenge4_Test_Task3_GT.txt")
+    shutil.copy(labels, tmp_path / listing)
+    source, plain = source_of("icdar2015", tmp_path / root, split), source_of("icdar2015", split=split)
+    assert source.options == plain.options
+    assert answers(source, range(len(source))) == answers(plain, range(len(plain)))
+
+
+def test_icdar2015_never_pairs_one_splits_images_with_the_others_labels(tmp_path):
+    shutil.copytree(RAW / "icdar2015/root", tmp_path / "x")
+    with pytest.raises(BadData, match="no ICDAR 2015 test words"):
+        source_of("icdar2015", tmp_path / "x/WordRecognition/TrainingSet", "test")
+
+
+def test_icdar2015_lists_the_levels_and_splits_it_has():
+    with pytest.raises(BadSettings, match=r"level: no 'lines'.*words"):
+        source_of("icdar2015", level="lines")
+    with pytest.raises(BadSettings, match="train, test"):
+        source_of("icdar2015", split="val")
+
+
+def test_a_folder_without_labels_gives_all_images_sorted_and_no_text():
+    source = source_of("folder", labels="none")
+    samples = [source.read(row) for row in range(len(source))]
+    assert [sample.record.origin for sample in samples] == ["a/one.png", "b/one.png", "quote.png"]
+    assert {sample.record.words[0].text for sample in samples} == {None}
+
+
+@pytest.mark.parametrize(
+    "path", ["../x.png", "/etc/x.png", "a/../../x.png", "C:\\x.png", "a\\..\\..\\x.png", ".."]
+)
+def test_a_listed_path_never_leaves_the_folder(tmp_path, path):
+    (tmp_path / "list.txt").write_text(f'ok.png, "x"\n{path}, "y"\n')
+    with pytest.raises(BadData, match=r"list\.txt:2"):
+        source_of("folder", tmp_path, images="")
+
+
+def test_two_spellings_of_one_path_are_refused(tmp_path):
+    (tmp_path / "list.txt").write_text('a/x.png, "x"\n.\\a\\x.png, "y"\n')
+    with pytest.raises(BadData, match=r"list\.txt:2.*line 1"):
+        source_of("folder", tmp_path, images="")
+
+
+def test_a_changed_label_is_another_listing(tmp_path):
+    shutil.copytree(RAW / "folder/root", tmp_path / "x")
+    before = source_of("folder", tmp_path / "x").options
+    text = (tmp_path / "x/list.txt").read_text()
+    (tmp_path / "x/list.txt").write_text(text.replace("One", "Two"))
+    assert source_of("folder", tmp_path / "x").options != before

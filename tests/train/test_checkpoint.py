@@ -1,0 +1,256 @@
+"""Contract 4: model folders survive round trips and crashes, and refuse whatever is not theirs."""
+
+import hashlib
+import json
+import pickle
+import shutil
+
+import pytest
+import safetensors.torch
+import torch
+
+from shards.errors import BadData, BadSettings
+from shards.image import ImageSpec
+from train import sealed
+from train.checkpoint import FILES, heal, import_crnn_pytorch, load, save, weights_digest
+from train.models import crnn
+from train.tasks import recognise
+
+pytestmark = pytest.mark.quick
+EXTRA = {"decoder": "greedy", "metrics": {"word_acc": 0.5}, "data": {"train": "abc"}, "code": "0.1.0"}
+TINY = crnn.Settings([4, 4, 8, 8, 8, 8, 8], 8, 8)
+
+
+def built(seed=0, settings=TINY):
+    torch.manual_seed(seed)
+    task = recognise.Task(recognise.Settings("36"), ImageSpec())
+    return crnn.Model(settings, task.image, task.channels), task
+
+
+def saved(folder, seed=0, extra=EXTRA):
+    model, task = built(seed)
+    save(folder, model, task, model_name="crnn", task_name="recognise", extra=extra)
+    return model
+
+
+def same(a, b):
+    return all(torch.equal(x, y) for x, y in zip(a.state_dict().values(), b.state_dict().values(), strict=True))
+
+
+def reseal(folder):
+    """Makes the checksums fit again, as somebody who edits a folder on purpose would."""
+    lines = [f"{hashlib.sha256((folder / name).read_bytes()).hexdigest()}  {name}\n" for name in FILES]
+    (folder / "sha256sums").write_text("".join(lines))
+
+
+def test_a_model_comes_back_bit_equal_from_its_path_alone(tmp_path):
+    model = saved(tmp_path / "m")
+    loaded = load(tmp_path / "m")
+    assert same(model, loaded.model)
+    assert not loaded.model.training
+    images = torch.randn(2, 1, 32, 100)
+    assert torch.equal(model.eval()(images).logits, loaded.model(images).logits)
+    assert loaded.task.charset.characters == "0123456789abcdefghijklmnopqrstuvwxyz"
+    assert loaded.config["metrics"] == {"word_acc": 0.5}
+    assert sorted(p.name for p in (tmp_path / "m").iterdir()) == sorted([*FILES, "sha256sums"])
+
+
+def test_the_same_model_gives_the_same_bytes_wherever_it_is_saved(tmp_path):
+    saved(tmp_path / "a")
+    saved(tmp_path / "elsewhere" / "b", extra=dict(reversed(EXTRA.items())))
+    model, task = built()
+    model = model.to(memory_format=torch.channels_last)
+    save(tmp_path / "c", model, task, model_name="crnn", task_name="recognise", extra=EXTRA)
+    for name in (*FILES, "sha256sums"):
+        data = (tmp_path / "a" / name).read_bytes()
+        assert data == (tmp_path / "elsewhere" / "b" / name).read_bytes() == (tmp_path / "c" / name).read_bytes()
+        assert str(tmp_path).encode() not in data
+
+
+def test_the_digest_is_of_the_weights_alone(tmp_path):
+    saved(tmp_path / "a")
+    saved(tmp_path / "b", extra={})
+    saved(tmp_path / "c", seed=1)
+    assert weights_digest(tmp_path / "a") == weights_digest(tmp_path / "b") != weights_digest(tmp_path / "c")
+
+
+def test_the_card_says_what_the_model_sees_and_scores(tmp_path):
+    saved(tmp_path / "m")
+    card = (tmp_path / "m" / "README.md").read_text()
+    for part in ("# crnn for recognise", "grey 32x100", "word_acc: 0.5", "greedy", '"rnn_hidden": 8'):
+        assert part in card
+
+
+@pytest.mark.parametrize("extra", [{"format": 2}, {"metrics": float("nan")}])
+def test_extra_cannot_replace_own_fields_or_hold_what_json_cannot(tmp_path, extra):
+    with pytest.raises(ValueError, match="format|JSON"):
+        saved(tmp_path / "m", extra=extra)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", [*FILES, "sha256sums"])
+def test_every_changed_or_missing_file_is_refused_by_name(tmp_path, name):
+    folder = tmp_path / "m"
+    saved(folder)
+    data = bytearray((folder / name).read_bytes())
+    for place in (0, len(data) // 2, len(data) - 2):
+        flipped = bytearray(data)
+        flipped[place] ^= 1
+        (folder / name).write_bytes(flipped)
+        with pytest.raises(BadData):
+            load(folder)
+    (folder / name).write_bytes(data[:-3])
+    with pytest.raises(BadData):
+        load(folder)
+    (folder / name).unlink()
+    with pytest.raises(BadData, match=name):
+        load(folder)
+
+
+def test_a_folder_that_is_not_there_is_bad_data(tmp_path):
+    with pytest.raises(BadData, match="no such folder"):
+        load(tmp_path / "m")
+
+
+class Trap:
+    """Creates a file when it is unpickled."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return open, (str(self.path), "w")
+
+
+def test_a_pickle_in_the_place_of_the_weights_is_never_run(tmp_path):
+    saved(tmp_path / "m")
+    (tmp_path / "m" / "model.safetensors").write_bytes(pickle.dumps(Trap(tmp_path / "sprung")))
+    reseal(tmp_path / "m")
+    with pytest.raises(BadData, match="not a safetensors file"):
+        load(tmp_path / "m")
+    assert not (tmp_path / "sprung").exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda c: c.update(format=9), "format 9, this version reads 1"),
+        (lambda c: c.pop("image"), "config.json: no 'image'"),
+        (lambda c: c["model"].update(name="crnm"), "no 'crnm'; did you mean 'crnn'"),
+        (lambda c: c["model"]["settings"].update(depth=3), "depth"),
+        (lambda c: c["model"]["settings"].update(channels="wide"), "config.json"),
+        (lambda c: c["task"]["settings"].update(characters="aa"), "given twice"),
+        (lambda c: c["image"].update(height=31), "image.height"),
+        (lambda c: c["image"].update(width=0), "impossible size"),
+        (lambda c: c["model"]["settings"].update(rnn_hidden=9), "rnn1.weight_hh_l0 is float32.32, 8., the model has"),
+        (lambda c: c.update(task=[]), "config.json"),
+    ],
+)
+def test_a_config_that_does_not_fit_is_refused_with_the_reason(tmp_path, change, message):
+    saved(tmp_path / "m")
+    config = json.loads((tmp_path / "m" / "config.json").read_text())
+    change(config)
+    (tmp_path / "m" / "config.json").write_text(json.dumps(config))
+    reseal(tmp_path / "m")
+    with pytest.raises(BadData, match=message):
+        load(tmp_path / "m")
+
+
+def test_missing_unknown_and_retyped_tensors_are_listed(tmp_path):
+    model = saved(tmp_path / "m")
+    tensors = {k: v.contiguous() for k, v in model.state_dict().items() if k != "dense.bias"}
+    tensors |= {"surplus": torch.zeros(1), "dense.weight": tensors["dense.weight"].half()}
+    safetensors.torch.save_file(tensors, tmp_path / "m" / "model.safetensors")
+    reseal(tmp_path / "m")
+    with pytest.raises(BadData, match=r"missing dense.bias; unknown surplus; dense.weight is float16"):
+        load(tmp_path / "m")
+
+
+@pytest.mark.parametrize("renames", [0, 1, 2])
+def test_a_crash_at_any_rename_leaves_a_whole_model(tmp_path, monkeypatch, renames):
+    first = saved(tmp_path / "m", seed=0)
+    before = (tmp_path / "m" / "config.json").read_bytes()
+    left = [renames]
+
+    def dying(source, target, replace=sealed.os.replace):
+        if left[0] == 0:
+            raise KeyboardInterrupt
+        left[0] -= 1
+        replace(source, target)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(sealed.os, "replace", dying)
+        patch.setattr(sealed.shutil, "rmtree", lambda path: (_ for _ in ()).throw(KeyboardInterrupt))
+        saved(tmp_path / "m", seed=1)
+    second = built(seed=1)[0]
+    listing = sorted(p.name for p in tmp_path.iterdir())
+    assert same(load(tmp_path / "m").model, first if renames == 0 else second)
+    assert sorted(p.name for p in tmp_path.iterdir()) == listing  # reading repairs nothing
+    heal(tmp_path / "m")
+    assert [p.name for p in tmp_path.iterdir()] == ["m"]
+    assert same(load(tmp_path / "m").model, first if renames == 0 else second)
+    assert (tmp_path / "m" / "config.json").read_bytes() == before
+    saved(tmp_path / "m", seed=2)
+    assert same(load(tmp_path / "m").model, built(seed=2)[0])
+
+
+def test_a_half_written_new_version_gives_way_to_the_old_one(tmp_path):
+    model = saved(tmp_path / "m")
+    shutil.copytree(tmp_path / "m", tmp_path / "m.part")
+    (tmp_path / "m.part" / "model.safetensors").write_bytes(b"half")
+    (tmp_path / "m").rename(tmp_path / "m.old")
+    assert same(load(tmp_path / "m").model, model)
+    heal(tmp_path / "m")
+    assert same(load(tmp_path / "m").model, model)
+    assert [p.name for p in tmp_path.iterdir()] == ["m"]
+
+
+def test_a_folder_of_something_else_is_never_replaced(tmp_path):
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis" / "chapter1.tex").write_text("x")
+    with pytest.raises(BadSettings, match="not replaced"):
+        saved(tmp_path / "thesis")
+    assert (tmp_path / "thesis" / "chapter1.tex").read_text() == "x"
+
+
+@pytest.mark.parametrize("prefix", ["", "module.", "_orig_mod.module."])
+def test_foreign_weights_are_imported_with_any_wrapper_prefix(tmp_path, prefix):
+    model, _ = built()
+    torch.save({prefix + name: value for name, value in model.state_dict().items()}, tmp_path / "w.pt")
+    import_crnn_pytorch(tmp_path / "w.pt", tmp_path / "m")
+    loaded = load(tmp_path / "m")
+    assert same(loaded.model, model)
+    assert loaded.model.settings == TINY
+    assert loaded.config["decoder"] == "greedy"
+
+
+FOREIGN = {
+    "code": (lambda state, path: pickle.dumps(Trap(path)), "not a file of tensors alone"),
+    "text": (lambda state, path: b"hello", "not a file of tensors alone"),
+    "list": (lambda state, path: [1, 2], "holds list"),
+    "more": (lambda state, path: state | {"epoch": 3}, "'epoch' .int."),
+    "other": (lambda state, path: {"fc.weight": torch.zeros(2)}, "holds fc.weight"),
+    "short": (lambda state, path: {k: v for k, v in state.items() if k != "dense.bias"}, "missing dense.bias"),
+    "long": (lambda state, path: state | {"stn": torch.zeros(1)}, "unknown stn"),
+    "classes": (lambda state, path: state | {"dense.bias": torch.zeros(9)}, r"dense.bias is float32\[9\]"),
+    "flat": (lambda state, path: state | {"cnn.conv3.weight": torch.tensor(1.0)}, "no crnn_pytorch weights"),
+}
+
+
+@pytest.mark.parametrize("case", FOREIGN)
+def test_what_is_not_this_model_is_refused_and_named(tmp_path, case):
+    make, message = FOREIGN[case]
+    made = make(built()[0].state_dict(), tmp_path / "sprung")
+    if isinstance(made, bytes):
+        (tmp_path / "w.pt").write_bytes(made)
+    else:
+        torch.save(made, tmp_path / "w.pt")
+    with pytest.raises(BadData, match=message):
+        import_crnn_pytorch(tmp_path / "w.pt", tmp_path / "m")
+    assert not (tmp_path / "m").exists()
+    assert not (tmp_path / "sprung").exists()
+
+
+def test_weights_that_are_not_there_are_named(tmp_path):
+    with pytest.raises(BadData, match="w.pt: No such file"):
+        import_crnn_pytorch(tmp_path / "w.pt", tmp_path / "m")

@@ -1,0 +1,212 @@
+"""Evaluates checkpoints on a split: accuracies and distances with 95 % intervals, and a verdict against a baseline.
+
+    python -m train.evaluation checkpoint=runs/first/best data.root=data/own
+    python -m train.evaluation checkpoint=runs/a/best,runs/b/best data.root=data/own baseline=runs/a/best
+    python -m train.evaluation checkpoint=models/crnn_small data.root=data/iiit5k data.split=test latency=true
+
+Each sample is read once; a damaged one counts as missed. A student is judged against its control if that stands beside it.
+"""
+
+import base64
+import io
+import statistics
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+
+from shards import config, loader
+from shards.errors import BadSettings
+from shards.manifest import write_json
+from shards.progress import Reporter, run
+from shards.read import Shards
+from train import checkpoint as checkpoints
+from train import metrics
+from train.judging import judge, still_loader
+
+LATENCY_WORDS = 100
+EXAMPLES = 24
+NOT_JUDGED = "NOT JUDGED"
+
+
+@dataclass
+class Data(loader.Settings):
+    """What is evaluated on."""
+
+    split: str = "test"  # the split to score
+
+
+@dataclass
+class Settings:
+    """An evaluation."""
+
+    checkpoint: list[str] = field(default_factory=list)  # model folders
+    data: Data = field(default_factory=Data)
+    baseline: str = ""  # model folder that the others are judged against; empty = each one's own control
+    batch: int = 256  # images at a time
+    device: str = "cpu"  # cpu, or cuda:0
+    latency: bool = False  # also measure ms per word: one image at a time, one thread, decoding included
+    seed: int = 0  # of the bootstrap
+    out: str = ""  # a JSON file for the result; default: <run>/eval/<set>-<split>.json beside each checkpoint
+    json: bool = False  # print the result as JSON on the last line
+
+
+@dataclass
+class Judged:
+    """One checkpoint's answers and figures."""
+
+    path: str
+    config: dict[str, Any]
+    correct: dict[int, bool]
+    figures: dict[str, Any]
+    examples: list[dict[str, Any]]
+
+
+def evaluate(path: str, shards: Shards, settings: Settings) -> Judged:
+    """Runs one checkpoint over all samples."""
+    loaded = checkpoints.load(path, settings.device)
+    source = still_loader(
+        shards, loaded.task, settings.batch, None, settings.data.engine, settings.data.threads, settings.device
+    )
+    meter = judge(loaded.model, loaded.task, source)
+    truths, predictions = meter.pairs()
+    if not truths:
+        raise BadSettings(f"{', '.join(map(str, shards.folders))}: no labelled word to score")
+    rows = [row for row in meter.detail() if row[1] is not None]
+    correct = {row[0]: t == p for row, t, p in zip(rows, truths, predictions, strict=True)}
+    counts = meter.compute()
+    figures = {
+        "params": sum(p.numel() for p in loaded.model.parameters()),
+        "mb": (Path(path) / "model.safetensors").stat().st_size / 1e6,
+        **metrics.scores(truths, predictions, [row[3] for row in rows], settings.seed),
+        **{name: int(counts[name]) for name in ("unlabelled", "unencodable")},
+    }
+    if settings.latency:
+        figures["ms_per_word"] = latency(loaded, shards)
+    return Judged(path, loaded.config, correct, figures, _examples(rows, correct, loaded.task, shards))
+
+
+def latency(loaded: checkpoints.Loaded, shards: Shards) -> float:
+    """Median milliseconds from encoded bytes to text, one image at a time, on one CPU thread."""
+    from train.predict import Reader
+
+    reader, threads = Reader(loaded), torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        images = [shards.image(i % len(shards)) for i in range(LATENCY_WORDS + 10)]
+        times = []
+        for image in images:
+            begun = time.perf_counter()
+            reader.read([image])
+            times.append(1000 * (time.perf_counter() - begun))
+        return statistics.median(times[10:])
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _examples(rows: list, correct: dict[int, bool], task: Any, shards: Shards) -> list[dict[str, Any]]:
+    """The most confident mistakes, with their canvases as PNG."""
+    from shards.engines.plain import Engine
+
+    wrong = sorted((row for row in rows if not correct[row[0]]), key=lambda row: -row[3])[:EXAMPLES]
+    places = {int(uid): place for place, uid in enumerate(shards.uids)}
+    pixels = Engine(shards, task.image).read([places[row[0]] for row in wrong]).pixels
+    return [
+        {"uid": f"{uid:016x}", "truth": truth, "prediction": text, "score": score, "png": _png(canvas)}
+        for (uid, truth, text, score), canvas in zip(wrong, pixels, strict=True)
+    ]
+
+
+def _png(canvas: np.ndarray) -> str:
+    file = io.BytesIO()
+    Image.fromarray(canvas[0] if len(canvas) == 1 else canvas.transpose(1, 2, 0)).save(file, "PNG")
+    return base64.b64encode(file.getvalue()).decode()
+
+
+def verdicts(judged: list[Judged], baseline: str, seed: int) -> dict[str, dict[str, Any]]:
+    """Path -> comparison with the baseline, or with the model's own control where that was evaluated too."""
+    by_path = {j.path: j for j in judged}
+    out = {}
+    for one in judged:
+        against = baseline or one.config.get("control", "")
+        other = by_path.get(against)
+        if other is None or other is one:
+            out[one.path] = {"verdict": NOT_JUDGED if against != one.path else "BASELINE", "against": against}
+            continue
+        uids = sorted(one.correct)
+        mine, theirs = (np.array([j.correct[u] for u in uids]) for j in (one, other))
+        found = metrics.paired_bootstrap(mine, theirs, seed)
+        out[one.path] = {"against": against, **config.plain(found)}
+    return out
+
+
+def _gather(settings: Settings) -> list[str]:
+    """The checkpoints to evaluate: those asked for, the baseline, and the controls that exist."""
+    if not settings.checkpoint:
+        raise BadSettings("checkpoint= is required: one or more model folders, for example runs/first/best")
+    paths = [*settings.checkpoint, *([settings.baseline] if settings.baseline else [])]
+    if not settings.baseline:
+        for path in settings.checkpoint:
+            control = checkpoints.load(path).config.get("control", "")
+            paths += [control] if control and Path(control).is_dir() else []
+    return list(dict.fromkeys(paths))
+
+
+def main(argv: list[str]) -> None:
+    """Entry."""
+    settings = config.read(Settings, "evaluation", argv)
+    report = Reporter("train.evaluation", settings.json)
+    shards = Shards(settings.data.root, settings.data.split)
+    report.header(data=shards.digest[:12], split=settings.data.split, samples=len(shards), device=settings.device)
+    judged = [evaluate(path, shards, settings) for path in _gather(settings)]
+    found = verdicts(judged, settings.baseline, settings.seed)
+    _show(report, judged, found, settings.latency)
+    name = "+".join(m.name for m in shards.manifests) + f"-{settings.data.split}"
+    result = {
+        one.path: {**one.figures, **found[one.path], "set": name, "data": shards.digest} for one in judged
+    }
+    for one in judged:
+        folder = Path(one.path).resolve().parent
+        if (folder / "status.json").exists():
+            (folder / "eval").mkdir(exist_ok=True)
+            content = {"format": 1, **result[one.path], "checkpoint": one.path, "examples": one.examples}
+            write_json(folder / "eval" / f"{name}.json", content)
+    if settings.out:
+        Path(settings.out).parent.mkdir(parents=True, exist_ok=True)
+        write_json(Path(settings.out), {"format": 1, "models": result})
+    for path, verdict in found.items():
+        if verdict["verdict"] == NOT_JUDGED and verdict["against"]:
+            report.say(f"{path} is not judged: its control {verdict['against']} does not exist; train it with method=none")
+    runs = [str(Path(j.path).parent) for j in judged if (Path(j.path).parent / "status.json").exists()]
+    report.done(f"python -m train.report {' '.join(runs)}" if runs else "", models=result)
+
+
+def _show(report: Reporter, judged: list[Judged], found: dict[str, dict[str, Any]], latency: bool) -> None:
+    columns = ["checkpoint", "params", "MB", "word_acc % [95 %]", "word_acc_ics", "1-NED", "CER %", "edits", "edits/len", "n"]
+    columns += ["ms/word"] if latency else []
+    rows = []
+    for one in judged:
+        f = one.figures
+        accuracy = "{value:.2%} [{low:.2%}, {high:.2%}]".format(**f["word_acc"]).replace("%", "")
+        row = [one.path, f"{f['params']:,}", f"{f['mb']:.2f}", accuracy, f"{100 * f['word_acc_ics']['value']:.2f}"]
+        row += [f"{f['one_minus_ned']['value']:.4f}", f"{100 * f['cer']['value']:.2f}"]
+        row += [f"{f[k]['value']:.3f}" for k in ("edit_distance_mean", "edit_distance_normalised")] + [str(f["n"])]
+        row += [f"{f['ms_per_word']:.2f}"] if latency else []
+        rows.append([*row, _verdict(found[one.path])])
+    report.table("evaluation (percent where marked; intervals are 95 %)", [*columns, "verdict"], rows)
+
+
+def _verdict(found: dict[str, Any]) -> str:
+    if "difference" not in found:
+        return found["verdict"]
+    points = "{difference:+.2%} [{low:+.2%}, {high:+.2%}]".format(**found).replace("%", "")
+    return f"{found['verdict']} than {found['against']}: {points}"
+
+
+if __name__ == "__main__":
+    sys.exit(run(main, __doc__, Settings))

@@ -1,0 +1,65 @@
+"""Judging a model: every sample once, in fp32, each damaged one counted as missed; equal on any number of ranks."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from torch import nn
+
+from shards.augment import Augment, Settings
+from shards.loader import Loader
+from shards.plan import Plan
+from shards.read import Shards
+from train.runtime import gather
+
+
+def still_loader(
+    shards: Shards,
+    task: Any,
+    batch: int,
+    positions: np.ndarray | None = None,
+    engine: str = "plain",
+    threads: int = 0,
+    device: torch.device | str = "cpu",
+    rank: int = 0,
+    world: int = 1,
+) -> Loader:
+    """A loader over the untouched view of samples, in their stored order."""
+    chosen = np.arange(len(shards)) if positions is None else positions
+    plan = Plan(shards.uids[chosen], batch, shuffle=False)
+    return Loader(
+        shards,
+        plan,
+        task.image,
+        task.encode,
+        Augment(Settings()),
+        1,
+        engine,
+        threads,
+        device,
+        rank,
+        world,
+        chosen,
+    )
+
+
+def judge(model: nn.Module, task: Any, loader: Loader, accelerator: Accelerator | None = None) -> Any:
+    """A meter of the task holding every sample of the loader, on every rank."""
+    meter, was_training = task.meter(), model.training
+    model.eval()
+    with torch.inference_mode():
+        for batch in loader.batches(0):
+            output = model(batch.images.contiguous(memory_format=torch.channels_last))
+            words = task.decode(output)
+            counted = [i for i in range(len(words)) if bool(batch.valid[i]) or i in batch.damage]
+            meter.update(
+                [int(batch.uids[i]) for i in counted],
+                [words[i] if i not in batch.damage else () for i in counted],
+                [batch.records[i] for i in counted],
+            )
+    model.train(was_training)
+    if accelerator is not None and accelerator.num_processes > 1:
+        for entries in gather(accelerator, meter.entries()):
+            meter.absorb(entries)
+    return meter

@@ -1,0 +1,144 @@
+"""Reads images with a checkpoint: prints, or writes csv, json or jsonl.
+
+    python -m train.predict runs/first/best images/*.jpg
+    python -m train.predict models/crnn_small crops/ out=words.csv
+    python -m train.predict models/crnn_small word.png json=true
+
+A file that is not a readable image becomes a row with an error, never a stop.
+"""
+
+import csv
+import io
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from shards import config
+from shards.engines.plain import decode
+from shards.errors import BadData, BadSettings
+from shards.pictures import SUFFIXES, Refused, published
+from shards.progress import Reporter, run
+from train import checkpoint
+
+
+@dataclass
+class Settings:
+    """What is read, and where the answers go."""
+
+    inputs: list[str] = field(default_factory=list, metadata={"positional": True})  # a model folder, then images or folders
+    out: str = ""  # a .csv, .json or .jsonl file; empty = print
+    batch: int = 64  # images at a time
+    device: str = "cpu"  # cpu, or cuda:0
+    json: bool = False  # print the rows as JSON on the last line
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One image's answer; error is empty where it could be read."""
+
+    image: str
+    text: str
+    score: float
+    error: str = ""
+
+
+class Reader:
+    """A loaded checkpoint that reads encoded images."""
+
+    def __init__(self, model: str | Path | checkpoint.Loaded, device: str = "cpu") -> None:
+        self.loaded = model if isinstance(model, checkpoint.Loaded) else checkpoint.load(model, device)
+        self.device = device
+
+    def read(self, images: Sequence[bytes], names: Sequence[str] | None = None) -> list[Reading]:
+        """One Reading per image, in order."""
+        spec, names = self.loaded.task.image, names or [str(i) for i in range(len(images))]
+        canvases, errors = [], {}
+        for place, data in enumerate(images):
+            try:
+                canvases.append(spec.canvas(decode(published(data).image, spec)))
+            except (Refused, ValueError, OSError) as error:
+                errors[place] = str(error)
+        words = iter(self._words(canvases))
+        out = []
+        for place, name in enumerate(names):
+            if place in errors:
+                out.append(Reading(name, "", 0.0, errors[place]))
+            else:
+                word = next(words)
+                out.append(Reading(name, word.text or "", float(word.score or 0.0)))
+        return out
+
+    def _words(self, canvases: list[np.ndarray]) -> list:
+        if not canvases:
+            return []
+        spec = self.loaded.task.image
+        pixels = torch.from_numpy(np.stack(canvases)).to(self.device).float() / 255
+        with torch.inference_mode():
+            output = self.loaded.model(((pixels - spec.mean) / spec.std).contiguous(memory_format=torch.channels_last))
+        return [words[0] for words in self.loaded.task.decode(output)]
+
+
+def files(inputs: Sequence[str]) -> list[Path]:
+    """The images named, and those in the folders named; a path that does not exist is a BadData."""
+    found: list[Path] = []
+    for given in map(Path, inputs):
+        if given.is_dir():
+            inside = sorted(p for p in given.rglob("*") if p.suffix.lower() in SUFFIXES)
+            if not inside:
+                raise BadData(f"{given}: no image in this folder")
+            found += inside
+        elif given.exists():
+            found.append(given)
+        else:
+            raise BadData(f"{given}: no such file or folder")
+    return found
+
+
+def readings(reader: Reader, paths: Sequence[Path], batch: int) -> Iterator[Reading]:
+    """Readings of files, a batch at a time."""
+    for start in range(0, len(paths), batch):
+        some = paths[start : start + batch]
+        yield from reader.read([path.read_bytes() for path in some], [str(path) for path in some])
+
+
+def written(rows: list[Reading], suffix: str) -> str:
+    """The rows as the text of a .csv, .json or .jsonl file."""
+    plain = [asdict(row) for row in rows]
+    if suffix == ".csv":
+        file = io.StringIO()
+        writer = csv.DictWriter(file, ["image", "text", "score", "error"], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(plain)
+        return file.getvalue()
+    if suffix == ".jsonl":
+        return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in plain)
+    return json.dumps(plain, ensure_ascii=False, indent=1) + "\n"
+
+
+def main(argv: list[str]) -> None:
+    """Entry."""
+    settings = config.read(Settings, "predict", argv)
+    if len(settings.inputs) < 2:
+        raise BadSettings("a model folder and at least one image are needed: train.predict MODEL IMAGE...")
+    suffix = Path(settings.out).suffix if settings.out else ".csv"
+    if suffix not in (".csv", ".json", ".jsonl"):
+        raise BadSettings(f"out={settings.out}: no format {suffix!r} (there are: .csv, .json, .jsonl)")
+    model, *inputs = settings.inputs
+    rows = list(readings(Reader(model, settings.device), files(inputs), settings.batch))
+    report = Reporter("train.predict", settings.json)
+    if settings.out:
+        Path(settings.out).parent.mkdir(parents=True, exist_ok=True)
+        Path(settings.out).write_text(written(rows, suffix), encoding="utf-8")
+        report.say(f"{len(rows)} rows in {settings.out}")
+    else:
+        report.table(f"read by {model}", ["image", "text", "score", "error"], [list(asdict(r).values()) for r in rows])
+    report.done(readings=[asdict(row) for row in rows], errors=sum(bool(row.error) for row in rows))
+
+
+if __name__ == "__main__":
+    sys.exit(run(main, __doc__, Settings))

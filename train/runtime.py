@@ -1,0 +1,108 @@
+"""The process: Accelerator, ranks, seeds, and the ways a run is asked to stop.
+
+Two processes on a CPU start with
+    OMP_NUM_THREADS=1 ACCELERATE_USE_CPU=true accelerate launch --multi_gpu --num_processes 2 --num_machines 1 \
+        --mixed_precision no --dynamo_backend no train/teacher.py ...
+Other lines silently start one process, or two that know nothing of each other; `open_accelerator` refuses both.
+"""
+
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from accelerate.utils import set_seed
+
+from shards.errors import BadSettings
+
+TWO_ON_CPU = (
+    "OMP_NUM_THREADS=1 ACCELERATE_USE_CPU=true accelerate launch --multi_gpu --num_processes 2 --num_machines 1 "
+    "--mixed_precision no --dynamo_backend no ..."
+)
+
+
+def open_accelerator(precision: str, accumulation: int, processes: int = 0) -> Accelerator:
+    """The Accelerator of this process; processes: how many the settings ask for, 0 = what the launcher was told."""
+    accelerator = Accelerator(mixed_precision=precision, gradient_accumulation_steps=accumulation)
+    asked = processes or _asked_of_launcher(_command_of(os.getppid())) or accelerator.num_processes
+    for source, count in (
+        ("asked for", asked),
+        ("in WORLD_SIZE", int(os.environ.get("WORLD_SIZE", 0)) or asked),
+    ):
+        if count != accelerator.num_processes:
+            raise BadSettings(
+                f"{accelerator.num_processes} processes in this group, {count} {source}; two on a CPU start with: {TWO_ON_CPU}"
+            )
+    return accelerator
+
+
+def _command_of(pid: int) -> list[str]:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").split("\0")
+    except OSError:
+        return []
+
+
+def _asked_of_launcher(command: list[str]) -> int:
+    """The process count on the command line of `accelerate launch` or torchrun; 0 if it says nothing."""
+    if not any("accelerate" in part or "torchrun" in part or "torch.distributed" in part for part in command):
+        return 0
+    flags = ("--num_processes", "--num-processes", "--nproc_per_node", "--nproc-per-node")
+    for place, part in enumerate(command):
+        name, equals, value = part.partition("=")
+        value = value if equals else (command[place + 1] if place + 1 < len(command) else "")
+        if name in flags and value.isdigit():
+            return int(value)
+        if name in ("--config_file", "--config-file"):
+            return _asked_in_file(Path(value))
+    return 0
+
+
+def _asked_in_file(path: Path) -> int:
+    from omegaconf import OmegaConf
+
+    try:
+        return int(OmegaConf.load(path).get("num_processes", 0))
+    except (OSError, ValueError, AttributeError):
+        return 0
+
+
+def seed_everything(seed: int) -> None:
+    """Seeds Python, numpy and torch alike on every rank: initial weights are a function of the seed."""
+    set_seed(seed)
+
+
+def gather(accelerator: Accelerator, value: Any) -> list[Any]:
+    """The value of every rank, in rank order, on every rank."""
+    if accelerator.num_processes == 1:
+        return [value]
+    values: list[Any] = [None] * accelerator.num_processes
+    torch.distributed.all_gather_object(values, value)
+    return values
+
+
+class StopRequest:
+    """Whether somebody asked this process to stop: SIGTERM, SIGUSR1, SIGUSR2, SIGINT, or a launcher that died."""
+
+    SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2, signal.SIGINT)
+
+    def __init__(self) -> None:
+        self.reason = ""
+        self._launcher = os.getppid()
+        self._before = {s: signal.signal(s, self._heard) for s in self.SIGNALS}
+
+    def _heard(self, number: int, frame: object) -> None:
+        self.reason = signal.Signals(number).name
+
+    def asked(self) -> bool:
+        """True once somebody did."""
+        if not self.reason and os.getppid() != self._launcher:
+            self.reason = "launcher died"
+        return bool(self.reason)
+
+    def close(self) -> None:
+        """Gives the signals back."""
+        for number, handler in self._before.items():
+            signal.signal(number, handler)

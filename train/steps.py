@@ -1,0 +1,32 @@
+"""Steps: what `fit` drives. A Step is an nn.Module from an item to named losses, so one module is wrapped for DDP."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from shards.loader import Batch
+from train.models import Output
+
+
+class TaskStep(nn.Module):
+    """A teacher's step: the model's answer to a batch against the task's loss."""
+
+    def __init__(self, model: nn.Module, task: Any) -> None:
+        super().__init__()
+        self.model, self.task = model, task
+
+    def forward(self, batch: Batch) -> dict[str, Tensor]:
+        """Named scalar losses of this rank; "loss" is the one that is differentiated."""
+        terms = self.task.loss(self.answer(batch), batch.targets)
+        out = {name: mean(values, batch) for name, values in terms.items()}
+        return {"loss": out["task"], **out}
+
+    def answer(self, batch: Batch) -> Output:
+        """The model's output for a batch."""
+        return self.model(batch.images.contiguous(memory_format=torch.channels_last))
+
+
+def mean(values: Tensor, batch: Batch) -> Tensor:
+    """Per-sample values [N] to this rank's share of the mean over the global batch's valid samples."""
+    return torch.where(batch.valid, values, 0.0).sum() / batch.denominator

@@ -1,0 +1,30 @@
+"""Trains a teacher: any model of train/models on any task, from shards.
+
+    accelerate launch train/teacher.py run.name=first data.root=data/own
+    accelerate launch train/teacher.py run.name=mj model=crnn_large data.root=data/mj fit.precision=bf16 augment=strong
+    python train/teacher.py run.name=own init_from=models/crnn_small data.root=data/own time_limit=45m
+
+The same command again goes on where the run stopped. On two CPU processes see train/runtime.py.
+"""
+
+import sys
+
+from shards import config
+from shards.progress import run
+from train import training
+from train.steps import TaskStep
+
+
+def main(argv: list[str]) -> None:
+    """Entry."""
+    settings = config.read(training.Settings, "teacher", argv)
+    bench = training.bench(settings, "train.teacher")
+    result = training.run(bench, TaskStep(bench.model, bench.task), lambda batch: batch, story={})
+    best = f"{settings.run.root}/{settings.run.name}/best"
+    bench.report.done(
+        f"python -m train.evaluation checkpoint={best} data.root={','.join(settings.data.root)}", **result
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(run(main, __doc__, training.Settings))
