@@ -5,7 +5,7 @@ Class 0 is the blank, here and nowhere else; character i of `characters` is clas
 
 import unicodedata
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 from shards.errors import BadSettings
@@ -21,12 +21,13 @@ NAMED = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Charset:
     """The characters in class order, and the folding (none, lower, upper) of labels before spelling."""
 
     characters: str
     fold: str = "none"
+    _classes: dict[str, int] = field(init=False, repr=False, compare=False)
     BLANK: ClassVar[int] = 0
 
     def __post_init__(self) -> None:

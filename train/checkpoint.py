@@ -42,15 +42,15 @@ class Import:
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A model in eval mode, its task, and the whole config.json."""
+    """A model in eval mode, its task (see their seams), and the whole config.json."""
 
-    model: nn.Module
+    model: Any
     task: Any
     config: dict[str, Any]
 
 
 def save(
-    folder: str | Path, model: nn.Module, task: Any, *, model_name: str, task_name: str, extra: dict[str, Any]
+    folder: str | Path, model: Any, task: Any, *, model_name: str, task_name: str, extra: dict[str, Any]
 ) -> None:
     """Writes the model folder, replacing the one that stands there.
 

@@ -36,7 +36,8 @@ def test_every_metric_gives_its_golden_value(pairs, values):
 
 
 @pytest.mark.parametrize(
-    ("a", "b", "edits"), [("", "", 0), ("", "abc", 3), ("kitten", "sitting", 3), ("ab", "ba", 2), ("A", "a", 1)]
+    ("a", "b", "edits"),
+    [("", "", 0), ("", "abc", 3), ("kitten", "sitting", 3), ("ab", "ba", 2), ("A", "a", 1)],
 )
 def test_edit_distance_counts_code_points(a, b, edits):
     assert edit_distance(a, b) == edit_distance(b, a) == edits
@@ -77,7 +78,13 @@ def test_two_thousand_words_are_scored_within_two_seconds():
 
 @pytest.mark.parametrize(
     ("right", "n", "low", "high"),
-    [(0, 0, 0, 1), (0, 10, 0, 0.2775), (10, 10, 0.7225, 1), (5, 10, 0.2366, 0.7634), (146, 195, 0.6835, 0.8044)],
+    [
+        (0, 0, 0, 1),
+        (0, 10, 0, 0.2775),
+        (10, 10, 0.7225, 1),
+        (5, 10, 0.2366, 0.7634),
+        (146, 195, 0.6835, 0.8044),
+    ],
 )
 def test_wilson_intervals_have_their_textbook_values(right, n, low, high):
     assert wilson(right, n) == pytest.approx((low, high), abs=5e-4)

@@ -13,7 +13,7 @@ from train.ctc import ctc_loss
 from train.decode import greedy
 from train.models import crnn
 
-SMALL = {"crnn": {"channels": [8, 16, 24, 24, 32, 32, 32], "map_to_seq": 24, "rnn_hidden": 24}}
+SMALL = {"crnn": {"channels": [8, 16, 24, 24, 32, 32, 32], "map_to_seq": 32, "rnn_hidden": 48}}
 CLASSES = 11
 MODELS = members("train.models")
 
@@ -30,7 +30,7 @@ def size(model):
 
 @pytest.mark.quick
 @pytest.mark.parametrize("name", MODELS)
-@pytest.mark.parametrize("image", [ImageSpec(), ImageSpec(width=64, channels="rgb")], ids=["grey100", "rgb64"])
+@pytest.mark.parametrize("image", [ImageSpec(), ImageSpec(width=64, channels="rgb")], ids=["grey", "rgb"])
 def test_logits_and_every_feature_have_their_shapes(name, image):
     model = build(name, image).eval()
     with torch.inference_mode():
@@ -60,11 +60,12 @@ def test_a_model_learns_eight_samples_by_heart(name):
     labels = [(i + 1, 10 - i, i + 1) for i in range(8)]
     symbols, lengths = torch.tensor(labels).flatten(), torch.full((8,), 3)
     optimiser = torch.optim.AdamW(model.parameters(), lr=5e-3)
-    for _ in range(150):
+    loss, steps = torch.tensor(torch.inf), 0
+    while loss > 0.02 and (steps := steps + 1) < 300:
         loss = ctc_loss(model(images).logits, symbols, lengths).mean()
         optimiser.zero_grad()
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 5.0)
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimiser.step()
     assert [reading.symbols for reading in greedy(model(images).logits)] == labels
 
@@ -76,9 +77,10 @@ def test_an_answer_depends_neither_on_the_batch_nor_on_the_memory_format(name):
     with torch.inference_mode():
         together = model(images).logits
         alone = torch.cat([model(images[i : i + 1]).logits for i in range(5)])
-        model, images = model.to(memory_format=torch.channels_last), images.to(memory_format=torch.channels_last)
-        assert torch.allclose(model(images).logits, together, atol=1e-4)
+        last = images.to(memory_format=torch.channels_last)
+        there = model.to(memory_format=torch.channels_last)(last).logits
     assert torch.allclose(alone, together, atol=1e-4)
+    assert torch.allclose(there, together, atol=1e-4)
 
 
 @pytest.mark.quick
@@ -86,7 +88,8 @@ def test_an_answer_depends_neither_on_the_batch_nor_on_the_memory_format(name):
 def test_a_model_remembers_its_settings_and_image_spec(name):
     model = build(name)
     again = type(model)(model.settings, model.image, CLASSES)
-    assert {k: v.shape for k, v in again.state_dict().items()} == {k: v.shape for k, v in model.state_dict().items()}
+    shapes = [{k: v.shape for k, v in m.state_dict().items()} for m in (again, model)]
+    assert shapes[0] == shapes[1]
 
 
 @pytest.mark.quick
@@ -115,9 +118,9 @@ def test_crnn_names_its_features_and_runs_at_other_widths():
         "conv3": (24, 6, 40),
         "conv5": (32, 3, 40),
         "conv6": (32, 2, 39),
-        "sequence": (39, 24),
-        "rnn1": (39, 48),
-        "rnn2": (39, 48),
+        "sequence": (39, 32),
+        "rnn1": (39, 96),
+        "rnn2": (39, 96),
     }
 
 
@@ -132,14 +135,18 @@ def test_crnn_leaks_only_when_told():
 
 
 @pytest.mark.quick
-@pytest.mark.parametrize(("height", "width", "field"), [(24, 100, "height"), (40, 100, "height"), (32, 102, "width")])
+@pytest.mark.parametrize(
+    ("height", "width", "field"), [(24, 100, "height"), (40, 100, "height"), (32, 102, "width")]
+)
 def test_crnn_refuses_canvases_it_would_cut(height, width, field):
     with pytest.raises(BadSettings, match=f"image.{field}"):
         build("crnn", ImageSpec(height=height, width=width))
 
 
 @pytest.mark.quick
-@pytest.mark.parametrize("changed", [{"channels": [8, 8]}, {"channels": [0] * 7}, {"map_to_seq": 0}, {"rnn_hidden": 0}])
+@pytest.mark.parametrize(
+    "changed", [{"channels": [8, 8]}, {"channels": [0] * 7}, {"map_to_seq": 0}, {"rnn_hidden": 0}]
+)
 def test_crnn_refuses_impossible_sizes(changed):
     with pytest.raises(BadSettings, match=f"model.{next(iter(changed))}"):
         crnn.Settings(**changed)

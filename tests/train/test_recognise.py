@@ -53,12 +53,19 @@ def test_an_unknown_charset_is_a_bad_setting():
 
 
 def test_only_single_legible_spellable_words_are_targets(task):
-    records = [crop("Ab"), crop(None), crop("don't"), record(), record(*SCENE), crop("x", legible=False), crop("")]
+    records = [crop("Ab"), crop(None), crop("don't"), record(), record(*SCENE)]
+    records += [crop("x", legible=False), crop("")]
     targets = task.encode(records).to("cpu")
     assert targets.usable.tolist() == [True, False, False, False, False, False, True]
     assert targets.lengths.tolist() == [2, 0, 0, 0, 0, 0, 0]
     assert targets.symbols.tolist() == [11, 12]
     assert targets.symbols.dtype == targets.lengths.dtype == torch.int64
+
+
+def test_the_census_agrees_with_what_encoding_and_loss_leave_out(task):
+    texts = ["ab", None, "don't", "aaa", "", "A"]
+    assert task.census(texts, 4) == {"unlabelled": 1, "unencodable": 1, "infeasible": 1}
+    assert task.census(texts, 1) == {"unlabelled": 1, "unencodable": 1, "infeasible": 2}
 
 
 def test_a_batch_without_any_label_still_encodes(task):
@@ -89,7 +96,8 @@ def test_decoding_gives_one_word_per_sample_with_its_confidence(task):
 def filled(task, rows):
     """A meter that saw rows (uid, raw label, prediction)."""
     meter = task.meter()
-    meter.update([u for u, _, _ in rows], [(Word(p, score=0.5),) for _, _, p in rows], [crop(t) for _, t, _ in rows])
+    uids, labels, texts = zip(*rows, strict=True)
+    meter.update(uids, [(Word(text, score=0.5),) for text in texts], [crop(label) for label in labels])
     return meter
 
 

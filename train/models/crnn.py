@@ -39,12 +39,16 @@ class Trunk(nn.Module):
 
     def __init__(self, settings: Settings, depth: int) -> None:
         super().__init__()
-        widths = [depth, *settings.channels]
-        for i in range(6):
-            setattr(self, f"conv{i}", nn.Conv2d(widths[i], widths[i + 1], 3, padding=1))
-        self.batchnorm4 = nn.BatchNorm2d(widths[5])
-        self.batchnorm5 = nn.BatchNorm2d(widths[6])
-        self.conv6 = nn.Conv2d(widths[6], widths[7], 2)
+        c0, c1, c2, c3, c4, c5, c6 = settings.channels
+        self.conv0 = nn.Conv2d(depth, c0, 3, padding=1)
+        self.conv1 = nn.Conv2d(c0, c1, 3, padding=1)
+        self.conv2 = nn.Conv2d(c1, c2, 3, padding=1)
+        self.conv3 = nn.Conv2d(c2, c3, 3, padding=1)
+        self.conv4 = nn.Conv2d(c3, c4, 3, padding=1)
+        self.batchnorm4 = nn.BatchNorm2d(c4)
+        self.conv5 = nn.Conv2d(c4, c5, 3, padding=1)
+        self.batchnorm5 = nn.BatchNorm2d(c5)
+        self.conv6 = nn.Conv2d(c5, c6, 2)
         self.square, self.flat = nn.MaxPool2d(2), nn.MaxPool2d((2, 1))
         self.act = nn.LeakyReLU(LEAK, inplace=True) if settings.leaky_relu else nn.ReLU(inplace=True)
 
@@ -97,11 +101,11 @@ def _initialise(module: nn.Module) -> None:
     """He for what precedes a rectifier, Glorot elsewhere, orthogonal recurrences with an open forget gate."""
     if isinstance(module, nn.Conv2d):
         nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
-        nn.init.zeros_(module.bias)
     elif isinstance(module, nn.Linear):
         nn.init.xavier_uniform_(module.weight)
+    if isinstance(module, nn.Conv2d | nn.Linear) and module.bias is not None:
         nn.init.zeros_(module.bias)
-    elif isinstance(module, nn.LSTM):
+    if isinstance(module, nn.LSTM):
         for name, value in module.named_parameters():
             if name.startswith("bias"):
                 nn.init.zeros_(value)

@@ -68,7 +68,7 @@ class Task:
         return Targets(symbols, lengths, torch.tensor(usable, dtype=torch.bool))
 
     def census(self, texts: Iterable[str | None], frames: int) -> dict[str, int]:
-        """How many of the labels cannot teach, by reason: unlabelled, unencodable, infeasible in L = `frames` steps."""
+        """How many labels cannot teach: unlabelled, unencodable, infeasible in L = `frames` steps."""
         counts = {"unlabelled": 0, "unencodable": 0, "infeasible": 0}
         for text in texts:
             if text is None:
