@@ -8,7 +8,7 @@ import logging
 import os
 import threading
 import traceback
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing import connection, get_context, parent_process
@@ -22,7 +22,7 @@ R = TypeVar("R")
 log = logging.getLogger(__name__)
 
 
-def local(function: Callable[[J], R], jobs: Iterable[J], workers: int) -> Iterator[R]:
+def local(function: Callable[[J], R], jobs: Iterable[J], workers: int) -> Generator[R, None, None]:
     """Results of `function` over jobs, by `workers` processes of this machine; with 1, by this process."""
     failed: list[str] = []
     outcomes = _inline(function, jobs) if workers <= 1 else _pooled(function, jobs, workers)
@@ -63,7 +63,7 @@ class _Worker:
     """A process, our end of its pipe, and the (job, attempt) it has in hand."""
 
     process: Any
-    pipe: connection.Connection
+    pipe: Any
     task: tuple[Any, int]
 
 
@@ -132,7 +132,7 @@ def _take(worker: _Worker) -> tuple[Any, str | None]:
     return result, error
 
 
-def _serve(pipe: connection.Connection, function: Callable) -> None:
+def _serve(pipe: Any, function: Callable) -> None:
     """A worker's life: jobs in, (result, error) out, until the pipe closes or the launcher dies."""
     threading.Thread(target=_die_with_launcher, daemon=True).start()
     while True:

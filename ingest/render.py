@@ -63,7 +63,7 @@ def _glyphs(
     size = min(max(size, 12), 2 * height)  # dashes and dots alone would grow without limit
     face = sized(font, size, shaped)
     bold = int(rng.random() < 0.12 * strength)
-    loose = 0.0 if shaped or rng.random() < 0.6 else size * rng.uniform(-0.04, 0.25)
+    loose = 0.0 if shaped or rng.random() < 0.7 else size * rng.uniform(-0.04, 0.25)
     arc = 0.0 if shaped or rng.random() < 0.85 else size * rng.uniform(-0.25, 0.25) * strength
     room = math.ceil(face.getlength(text) + abs(loose) * len(text)) + 2 * size
     image = Image.new("L", (room, 3 * size))
@@ -117,9 +117,11 @@ def _coloured(
     ink: np.ndarray, luma: np.ndarray, photos: list, rng: np.random.Generator, strength: float
 ) -> np.ndarray:
     """The word on its ground, float32 [H, W, channels] in grey levels."""
-    ground = background(*ink.shape, len(luma), photos, rng, strength)
-    level = float(ground[::3, ::3].mean(axis=(0, 1)) @ luma)
-    colour = _ink_colour(level, luma, rng, strength)
+    height, width = ink.shape
+    ground = background(height, width, len(luma), photos, rng, strength)
+    grey = ground[::3, ::3] @ luma
+    level, busy = float(grey.mean()), float(grey.std())
+    colour = _ink_colour(level, 110 - 65 * min(strength, 1.0) + 1.3 * busy, luma, rng)
     if rng.random() < 0.2:
         shade = np.full(len(luma), rng.choice([0.0, 20.0, 240.0]), np.float32)
         ground = _laid(ground, _shadow(ink, rng), shade)
@@ -128,13 +130,12 @@ def _coloured(
         beyond = _tinted(level + (level - float(colour @ luma)) / 2, 20, luma, rng)
         ground = _laid(ground, np.asarray(rim, np.float32) / 255, beyond)
     pixels = _laid(ground, ink, colour)
-    pixels *= _light(*ink.shape, rng, strength)[..., None]
+    pixels *= _light(height, width, rng, strength)[..., None]
     return pixels
 
 
-def _ink_colour(ground: float, luma: np.ndarray, rng: np.random.Generator, strength: float) -> np.ndarray:
-    """A colour whose luminance stands off the ground's, on either side of it where there is room."""
-    least = 110 - 65 * min(strength, 1.0)
+def _ink_colour(ground: float, least: float, luma: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """A colour whose luminance is `least` off the ground's or more, on either side where there is room."""
     darker, lighter = ground - least, 255 - least - ground
     up = lighter > 0 and (darker <= 0 or rng.random() < lighter / (darker + lighter))
     room = max(lighter if up else darker, 0.0) * rng.random() ** 0.7 + least

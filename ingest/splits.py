@@ -4,7 +4,7 @@ import fcntl
 import os
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -142,25 +142,32 @@ def _run(
     done: dict[str, ShardInfo],
     reporter: Reporter,
 ) -> dict[str, ShardInfo]:
-    """The missing shards; stops as soon as more rows are rejected than may be."""
+    """Writes the missing shards; stops as soon as more rows are rejected than may be."""
     todo = jobs.iterate(
         missing, source=plan.source, settings=settings.source.settings, root=settings.root, split=plan.split,
         folder=folder, dataset=plan.dataset_id,
     )  # fmt: skip
     workers = min(settings.workers or os.cpu_count() or 1, max(1, len(missing)))
     written: dict[str, ShardInfo] = {}
-    _judge(settings, plan, folder, done)
-    for info in local(jobs.run, todo, workers):
-        written[info.stem] = info
-        so_far = {**done, **written}
-        _judge(settings, plan, folder, so_far)
-        rows = sum(shard.rows for shard in so_far.values())
-        reporter.line(f"{plan.split}: {rows} of {plan.rows} rows, {len(so_far)} shards")
+    try:
+        _judge(settings, plan, folder, done)
+        with closing(local(jobs.run, todo, workers)) as results:
+            for info in results:
+                written[info.stem] = info
+                so_far = {**done, **written}
+                _judge(settings, plan, folder, so_far)
+                rows = sum(shard.rows for shard in so_far.values())
+                reporter.line(f"{plan.split}: {rows} of {plan.rows} rows, {len(so_far)} shards")
+    except BadData:  # the next run tries again what was rejected: the data may have been mended
+        for sidecar in folder.glob("[0-9]*.json"):
+            if manifest.shard_info(sidecar).rejects:
+                sidecar.unlink()
+        raise
     return written
 
 
 def _judge(settings: Settings, plan: Manifest, folder: Path, shards: dict[str, ShardInfo]) -> None:
-    """Stops the run when too many rows are rejected; what was rejected is tried again by the next run."""
+    """Stops the run when too many rows are rejected; all are named in the ledger."""
     rejects = [reject for info in shards.values() for reject in info.rejects]
     if len(rejects) <= settings.max_reject_frac * plan.rows:
         return
@@ -168,9 +175,6 @@ def _judge(settings: Settings, plan: Manifest, folder: Path, shards: dict[str, S
     names = ("row", "reason", "origin", "detail")
     lines = [canonical(dict(zip(names, reject, strict=True))) + b"\n" for reject in sorted(rejects)]
     manifest.write_bytes(ledger, b"".join(lines))
-    for info in shards.values():
-        if info.rejects:
-            (folder / f"{info.stem}.json").unlink(missing_ok=True)
     counts = ", ".join(f"{count} {reason}" for reason, count in Counter(r[1] for r in rejects).most_common())
     raise BadData(
         f"{len(rejects)} of {plan.rows} rows rejected ({counts}), more than max_reject_frac="

@@ -12,7 +12,7 @@ import numpy as np
 
 from ingest import lexicon
 from ingest.backgrounds import photographs
-from ingest.fonts import faces
+from ingest.fonts import Face, faces
 from ingest.render import VERSION, word_image
 from ingest.sources import Reject
 from shards.errors import BadData, BadSettings
@@ -75,7 +75,7 @@ class Source:
         for attempt in range(ATTEMPTS):
             rng = self._rng(row, attempt)
             text = _cased(word, self.settings.case[int(rng.integers(len(self.settings.case)))])
-            able = [face for face in self.faces if face.spells(text)]
+            able = self._able(text)
             if not able:
                 raise Reject("no_font", origin, text)
             face = able[int(rng.integers(len(able)))]
@@ -84,6 +84,11 @@ class Source:
                 record = Record((Word(text),), crop.size, origin, Meta(font=face.name))
                 return Sample(crop.image, "jpg", record)
         raise Reject("blank", origin, word)
+
+    def _able(self, text: str) -> list[Face]:
+        """The fonts that spell a text: all of them, where it is made of what every text font has."""
+        plain = text.isascii() and text.isalnum()
+        return self.faces if plain else [face for face in self.faces if face.spells(text)]
 
     def _rng(self, *path: int) -> np.random.Generator:
         """The random numbers of one drawing: a function of seed, split and the numbers given alone."""
