@@ -32,7 +32,7 @@ def read(schema: type[T], name: str, argv: list[str]) -> T:
     argv = [a for a in argv if not re.match(r"--?local[_-]rank", a)]  # launchers add it; we never need it
     groups = _groups(name)
     chosen, values, positional = _sort(schema, groups, argv)
-    tree = _compose(name, groups, chosen)
+    tree = _compose(name, schema, chosen)
     if key := next((key for key, value in values if value == "?"), None):
         print(_answer(schema, tree, groups, key))
         raise SystemExit(0)
@@ -81,7 +81,7 @@ def presets(group: str, schema: type | None = None) -> list[str]:
     return sorted(names)
 
 
-def _compose(name: str, groups: list[str], chosen: dict[str, list[str]]) -> dict[str, Any]:
+def _compose(name: str, schema: type, chosen: dict[str, list[str]]) -> dict[str, Any]:
     """The YAML files merged by hydra into a plain dict; a seam's member without a preset stands for itself."""
     from hydra import compose, initialize_config_dir
     from hydra.core.global_hydra import GlobalHydra
@@ -92,6 +92,8 @@ def _compose(name: str, groups: list[str], chosen: dict[str, list[str]]) -> dict
     overrides, bare = [], {}
     for group, names in chosen.items():
         files = {p.stem for p in (CONFIGS / group).glob("*.yaml")}
+        if strange := [n for n in names if n not in presets(group, schema)]:
+            raise BadSettings(lookup.unknown(group, strange[0], presets(group, schema)))
         known = [n for n in names if n in files]
         overrides.append(f"{group}=[{','.join(known)}]" if len(known) != 1 else f"{group}={known[0]}")
         bare[group] = [n for n in names if n not in files]

@@ -106,9 +106,10 @@ def _write_derived(parts: dict[str, Path]) -> None:
     with open(parts[SUFFIX_TAR], "rb") as file, tarfile.open(fileobj=file, mode="r:") as tar:
         members = tar.getmembers()
         data = np.memmap(parts[SUFFIX_TAR], mode="r") if members else b""
-        for image, record in zip(members[::2], members[1::2], strict=True):
+        for pair in zip(members[::2], members[1::2], strict=True):
+            record, image = sorted(pair, key=lambda member: not member.name.endswith(".json"))
             rows.append(_column(image, record, data, texts))
-            lines.append(_index_line(image, record))
+            lines.append(_index_line(*pair))
     columns_module.save(parts[SUFFIX_COLUMNS], np.array(rows, dtype=columns_module.DTYPE))
     parts[SUFFIX_LABELS].write_bytes(bytes(texts))
     parts[SUFFIX_INDEX].write_text("".join([f"v1.2 {len(lines)}\n", *lines]))

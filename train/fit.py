@@ -23,7 +23,7 @@ from shards.loader import Batch, Loader
 from shards.progress import Reporter
 from train import optim, state
 from train.runfolder import RunFolder
-from train.runtime import StopRequest, gather
+from train.runtime import StopRequest, agree_on_buffers, gather
 from train.speed import Speed
 from train.state import Position
 
@@ -239,6 +239,7 @@ class Loop:
             )
 
     def _evaluate(self) -> None:
+        agree_on_buffers(self.accelerator, self.judged)
         self.metrics = self.judge(self.judged)
         if self.settings.select not in self.metrics:
             raise BadSettings(

@@ -83,6 +83,13 @@ def gather(accelerator: Accelerator, value: Any) -> list[Any]:
     return values
 
 
+def agree_on_buffers(accelerator: Accelerator, model: torch.nn.Module) -> None:
+    """Gives every rank rank 0's buffers: batch statistics drift apart between forward passes of DDP."""
+    if accelerator.num_processes > 1:
+        for buffer in model.buffers():
+            torch.distributed.broadcast(buffer, 0)
+
+
 class StopRequest:
     """Whether somebody asked this process to stop: SIGTERM, SIGUSR1, SIGUSR2, SIGINT, or a launcher that died."""
 

@@ -1,0 +1,116 @@
+"""Settings: what is typed is what is meant, and what cannot be is said with what exists."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+
+from shards import config, typed
+from shards.errors import BadSettings
+from train import training
+
+
+@dataclass
+class Inner:
+    """Inside."""
+
+    rate: float = 0.5  # how fast
+    kind: Literal["a", "b"] = "a"
+
+
+@dataclass
+class Schema:
+    """A stage's settings."""
+
+    root: Path = Path()
+    names: list[str] = field(default_factory=list)
+    inner: Inner = field(default_factory=Inner)
+    count: int = 3  # how many
+    limit: int | None = 7
+    flag: bool = False
+    model: Any = field(default="crnn", metadata={"seam": "train.models"})
+    files: list[str] = field(default_factory=list, metadata={"positional": True})
+
+
+def read(*argv: str) -> Schema:
+    return config.read(Schema, "no such file", list(argv))
+
+
+@pytest.mark.parametrize(
+    ("argument", "found"),
+    [
+        ("root=/a=b/c d,e", lambda s: s.root == Path("/a=b/c d,e")),
+        ("names=a,b", lambda s: s.names == ["a", "b"]),
+        ("names=[a, b]", lambda s: s.names == ["a", "b"]),
+        ("names=[]", lambda s: s.names == []),
+        ("names=x=1", lambda s: s.names == ["x=1"]),
+        ("inner.rate=2", lambda s: s.inner.rate == 2.0),
+        ("inner.rate=1e-3", lambda s: s.inner.rate == 1e-3),
+        ("inner.kind=b", lambda s: s.inner.kind == "b"),
+        ("count=-4", lambda s: s.count == -4),
+        ("limit=null", lambda s: s.limit is None),
+        ("flag=TRUE", lambda s: s.flag is True),
+        ("image.png", lambda s: s.files == ["image.png"]),
+        ("a b=c.png", lambda s: s.files == ["a b=c.png"]),
+        ("model.rnn_hidden=9", lambda s: s.model.settings.rnn_hidden == 9),
+        ("model.channels=1,2,3,4,5,6,7", lambda s: s.model.settings.channels == [1, 2, 3, 4, 5, 6, 7]),
+    ],
+)
+def test_values_are_taken_as_their_field_says(argument, found):
+    base = () if argument.startswith("model") else ("model=crnn",)
+    argument = [argument] if not argument.startswith("model.") else ["model.name=crnn", argument]
+    assert found(read(*base, *argument))
+
+
+@pytest.mark.parametrize(
+    ("argument", "said"),
+    [
+        ("count=four", "count: 'four' is not int"),
+        ("count=1.5", "count: '1.5' is not int"),
+        ("inner.rate=x", "inner.rate: 'x' is not float"),
+        ("inner.kind=c", "there are: a, b"),
+        ("inner.rat=1", "did you mean 'inner.rate'"),
+        ("cuont=1", "did you mean 'count'"),
+        ("flag=yes", "flag: 'yes' is not bool"),
+        ("model=crn", "did you mean 'crnn'"),
+        ("--count", "key=value"),
+    ],
+)
+def test_what_cannot_be_is_said_with_what_exists(argument, said):
+    with pytest.raises(BadSettings, match=said):
+        read(argument)
+
+
+def test_launcher_flags_are_ignored():
+    assert read("--local_rank=1", "--local-rank=0", "count=5").count == 5
+
+
+@pytest.mark.parametrize(("key", "said"), [("model", "crnn"), ("count", "int, default 3"), ("inner.rate", "how fast")])
+def test_a_question_lists_what_exists(capsys, key, said):
+    with pytest.raises(SystemExit) as end:
+        read(f"{key}=?")
+    assert end.value.code == 0
+    assert said in capsys.readouterr().out
+
+
+def test_presets_experiments_and_the_command_line_win_in_that_order():
+    base = config.read(training.Settings, "teacher", [])
+    assert (base.model.settings.rnn_hidden, base.augment.active) == (128, False)
+    preset = config.read(training.Settings, "teacher", ["model=crnn_large", "augment=strong"])
+    assert (preset.model.settings.rnn_hidden, preset.augment.active) == (256, True)
+    typed_in = config.read(training.Settings, "teacher", ["model=crnn_large", "model.rnn_hidden=7"])
+    assert typed_in.model.settings.rnn_hidden == 7
+    assert typed_in.model.settings.channels[-1] == 512
+
+
+def test_an_unknown_preset_is_refused_with_the_known_ones():
+    with pytest.raises(BadSettings, match="crnn_small"):
+        config.read(training.Settings, "teacher", ["model=crnn_smal"])
+    with pytest.raises(BadSettings, match="strong"):
+        config.read(training.Settings, "teacher", ["augment=wild"])
+
+
+def test_settings_are_json_and_lists_split():
+    assert config.plain(read("model=crnn"))["model"]["name"] == "crnn"
+    assert typed.split("[a,b]") == typed.split("a, b") == ["a", "b"]
