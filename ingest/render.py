@@ -119,7 +119,7 @@ def _coloured(
     """The word on its ground, float32 [H, W, channels] in grey levels."""
     height, width = ink.shape
     ground = background(height, width, len(luma), photos, rng, strength)
-    grey = ground[::3, ::3] @ luma
+    grey = _grey(ground[::3, ::3], luma)
     level, busy = float(grey.mean()), float(grey.std())
     colour = _ink_colour(level, 110 - 65 * min(strength, 1.0) + 1.3 * busy, luma, rng)
     if rng.random() < 0.2:
@@ -218,12 +218,19 @@ def _field() -> np.ndarray:
 
 def _contrast(pixels: np.ndarray, ink: np.ndarray, luma: np.ndarray) -> float:
     """Grey levels between the mean of what is ink and the mean of what is not."""
-    flat = pixels.reshape(-1, len(luma)).astype(np.float32) @ luma
+    grey = _grey(pixels.reshape(*ink.shape, len(luma)), luma)
     total = float(ink.sum())
     if total < 4 or total > ink.size - 4:
         return 0.0
-    inked = float(flat @ ink.ravel())
-    return abs(inked / total - (float(flat.sum()) - inked) / (ink.size - total))
+    inked = float((grey * ink).sum())
+    return abs(inked / total - (float(grey.sum()) - inked) / (ink.size - total))
+
+
+def _grey(pixels: np.ndarray, luma: np.ndarray) -> np.ndarray:
+    """Luminance [H, W]. Not a matrix product: BLAS would start threads in every worker."""
+    if len(luma) == 1:
+        return pixels[..., 0].astype(np.float32)
+    return pixels[..., 0] * luma[0] + pixels[..., 1] * luma[1] + pixels[..., 2] * luma[2]
 
 
 def _line(steps: list[tuple[int, int]]) -> ImageFilter.Kernel:
