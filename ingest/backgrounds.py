@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from ingest.images import SUFFIXES, published
+from ingest.images import published
 from ingest.sources import Reject
 from shards.errors import BadData
+from shards.pictures import SUFFIXES
 
 LONGEST_SIDE = 1024  # photographs are kept in memory no larger than this
 MOST = 64  # photographs of a folder that are used: about 200 MB

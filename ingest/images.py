@@ -1,115 +1,13 @@
-"""What becomes of an image that somebody published: kept byte for byte, transcoded to PNG, or refused.
-
-Kept: ordinary 8-bit JPEG and PNG. Transcoded, because decoders disagree about them: an EXIF turn, CMYK,
-16 bit, transparency, and every format that is neither JPEG nor PNG. Each image is decoded once, in full.
-"""
-
-import io
-import re
-import warnings
-from dataclasses import dataclass
-
-from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
+"""Published images on their way in: what the floor refuses becomes a Reject of the row."""
 
 from ingest.sources import Reject
-
-PIXEL_LIMIT = 64 << 20  # checked on the header, before a pixel is decoded
-# Formats that run another program (EPS) or fetch other files are never opened.
-FORMATS = ("JPEG", "PNG", "BMP", "GIF", "TIFF", "WEBP", "PPM", "JPEG2000")
-SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm", ".jp2")
-KEPT = {"JPEG": "jpg", "MPO": "jpg", "PNG": "png"}  # MPO: a JPEG with previews behind it
-KEPT_MODES = ("1", "L", "P", "RGB")
-ORIENTATION = 0x0112
-WHITE = 255
-
-
-@dataclass(frozen=True, slots=True)
-class Published:
-    """Bytes to store, their suffix (jpg or png), (width, height), and whether they were made here."""
-
-    image: bytes
-    suffix: str
-    size: tuple[int, int]
-    transcoded: bool
+from shards import pictures
+from shards.pictures import Published, Refused
 
 
 def published(data: bytes, origin: str) -> Published:
-    """The image as it will be stored; Reject: empty, too_large, animated, truncated or undecodable."""
-    if not data:
-        raise Reject("empty", origin, "0 bytes")
-    image = _opened(data, origin)
-    if image.format in KEPT and _agreed(image, data):
-        return Published(data, KEPT[image.format], image.size, False)
+    """See `shards.pictures.published`; Reject: empty, too_large, animated, truncated or undecodable."""
     try:
-        plain = _plain(image)
-    except Exception as error:
-        raise Reject("undecodable", origin, _said(error)) from None
-    file = io.BytesIO()
-    plain.save(file, "PNG")
-    return Published(file.getvalue(), "png", plain.size, True)
-
-
-def _opened(data: bytes, origin: str) -> ImageFile.ImageFile:
-    """The decoded image. Decoders of broken files raise all sorts of exceptions: each is a Reject."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow warns of what is judged here: size, metadata, truncation
-            image = Image.open(io.BytesIO(data), formats=FORMATS)
-            _check(image, origin)
-            image.load()
-    except Reject:
-        raise
-    except Image.DecompressionBombError:
-        raise Reject("too_large", origin, f"more than {PIXEL_LIMIT} pixels") from None
-    except UnidentifiedImageError:
-        raise Reject("undecodable", origin, f"{len(data)} bytes of no known image format") from None
-    except Exception as error:
-        said = _said(error)
-        raise Reject("truncated" if "truncated" in said.lower() else "undecodable", origin, said) from None
-    return image
-
-
-def _check(image: ImageFile.ImageFile, origin: str) -> None:
-    width, height = image.size
-    if width < 1 or height < 1:
-        raise Reject("empty", origin, f"{width}x{height} pixels")
-    if width * height > PIXEL_LIMIT:
-        raise Reject("too_large", origin, f"{width}x{height}, at most {PIXEL_LIMIT} pixels are decoded")
-    if image.format != "MPO" and getattr(image, "is_animated", False):
-        raise Reject("animated", origin, f"{getattr(image, 'n_frames', 2)} frames")
-
-
-def _agreed(image: ImageFile.ImageFile, data: bytes) -> bool:
-    """Whether every decoder gives the same pixels for a JPEG or PNG."""
-    deep = image.format == "PNG" and data[24] == 16  # Pillow hides the depth of RGB; byte 24 of IHDR has it
-    return image.mode in KEPT_MODES and not deep and "transparency" not in image.info and not _turned(image)
-
-
-def _turned(image: Image.Image) -> bool:
-    try:
-        return image.getexif().get(ORIENTATION, 1) in range(2, 9)
-    except Exception:  # damaged metadata of a sound image: no decoder can act on it
-        return False
-
-
-def _plain(image: Image.Image) -> Image.Image:
-    """Upright, 8 bits, grey or RGB, transparency laid on white, nothing but pixels."""
-    if _turned(image):
-        image = ImageOps.exif_transpose(image)
-    if image.mode.startswith("I;16"):
-        image = image.convert("I").point([value >> 8 for value in range(65536)], "L")
-    if image.mode in ("I", "F"):
-        raise ValueError(f"mode {image.mode} has no agreed range of values")
-    grey = image.mode in ("1", "L", "LA", "La")
-    if "transparency" in image.info or image.mode in ("LA", "La", "PA", "RGBA", "RGBa"):
-        image = image.convert("RGBA")
-        white = Image.new("RGBA", image.size, (WHITE, WHITE, WHITE, WHITE))
-        image = Image.alpha_composite(white, image)
-    image = image.convert("L" if grey else "RGB")
-    image.info = {}  # profiles and comments would be written again
-    return image
-
-
-def _said(error: Exception) -> str:
-    """The error's words without memory addresses, so that equal inputs give equal ledgers."""
-    return re.sub(r"<[^>]* at 0x[0-9a-f]+>", "image", f"{error}") or type(error).__name__
+        return pictures.published(data)
+    except Refused as refused:
+        raise Reject(refused.reason, origin, refused.detail) from None

@@ -42,7 +42,7 @@ def main(argv: list[str]) -> None:
     reporter.table(f"{made[0].name} · {made[0].licence}", columns, rows)
     facts = ("rows", "written", "rejected", "digest")
     result = {m.split: {fact: getattr(m, fact) for fact in facts} for m in made}
-    reporter.done(f"python -m shards.show {settings.out / made[0].split}", splits=result)
+    reporter.done(f"python -m shards.verify {settings.out}", splits=result)
 
 
 if __name__ == "__main__":

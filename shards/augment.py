@@ -1,6 +1,8 @@
-"""Augmentation that can be replayed: batched torch operations whose parameters are hashes of (uid, view, operation).
+"""Augmentation that can be replayed: batched torch operations whose parameters are hashes of (uid, view,
+operation).
 
-View 0 is untouched. View k of a sample has the same parameters on any engine, rank and day; its pixels do not depend on the
+View 0 is untouched. View k of a sample has the same parameters on any engine, rank and day; its pixels do not
+depend on the
 batch it stands in. Every operation is elementwise or per sample, in a fixed order of sums, for that reason.
 Letters: N samples, C channels, H W pixels; images are floats in 0..1.
 """
@@ -14,7 +16,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from shards import keyed
+from shards import dct, keyed
+from shards.dct import jpeg
 
 
 @dataclass(frozen=True)
@@ -40,7 +43,7 @@ class Settings:
 
 def code_hash() -> str:
     """sha256 of the code that makes a view out of a canvas; part of a cache's fingerprint."""
-    sources = [Path(__file__).read_bytes(), Path(str(keyed.__file__)).read_bytes()]
+    sources = [Path(str(module)).read_bytes() for module in (__file__, keyed.__file__, dct.__file__)]
     return hashlib.sha256(b"\0".join(sources)).hexdigest()
 
 
@@ -88,7 +91,7 @@ class Augment:
             lambda x, i: _noise(x, uids[i], view, draws["noise"][i, 1] * s.noise),
         )
         images = _rows(
-            images, on["jpeg"] & (s.jpeg > 0), lambda x, i: _jpeg(x, 100 - 90 * s.jpeg * draws["jpeg"][i, 1])
+            images, on["jpeg"] & (s.jpeg > 0), lambda x, i: jpeg(x, 100 - 90 * s.jpeg * draws["jpeg"][i, 1])
         )
         return images
 
@@ -132,7 +135,9 @@ def _corners(draw: dict[str, np.ndarray], s: Settings, aspect: float) -> np.ndar
 
 
 def homography(corners: np.ndarray) -> np.ndarray:
-    """[N,3,3] maps taking the unit square's corners (00 10 11 01) to corners [N,4,2]; closed form of Heckbert (1989)."""
+    """[N,3,3] maps taking the unit square's corners (00 10 11 01) to corners [N,4,2]; closed form of
+    Heckbert (1989).
+    """
     (x0, y0), (x1, y1), (x2, y2), (x3, y3) = (corners[:, i].T for i in range(4))
     sx, sy = x0 - x1 + x2 - x3, y0 - y1 + y2 - y3
     dx1, dx2, dy1, dy2 = x1 - x2, x3 - x2, y1 - y2, y3 - y2
@@ -218,39 +223,6 @@ def _noise(x: Tensor, uids: np.ndarray, view: int, deviation: np.ndarray) -> Ten
     for shift, factor in ((30, -4658895280553007687), (27, -7723592293110705685)):
         h = (h ^ ((h >> shift) & ((1 << (64 - shift)) - 1))) * factor
     h = h ^ ((h >> 31) & ((1 << 33) - 1))
-    total = sum(((h >> shift) & 0xFFFF) for shift in (0, 16, 32, 48))
+    total = torch.stack([(h >> shift) & 0xFFFF for shift in (0, 16, 32, 48)]).sum(0)
     normal = (total.to(torch.float32) / 65536 - 2 + 2 / 65536) * 3**0.5
     return (x + _column(deviation, x) * normal.view(x.shape)).clamp(0, 1)
-
-
-# The luminance table of ITU-T T.81, annex K; used for every channel.
-_LUMINANCE = (
-    16, 11, 10, 16, 24, 40, 51, 61, 12, 12, 14, 19, 26, 58, 60, 55, 14, 13, 16, 24, 40, 57, 69, 56, 14, 17, 22, 29, 51, 87, 80, 62,
-    18, 22, 37, 56, 68, 109, 103, 77, 24, 35, 55, 64, 81, 104, 113, 92, 49, 64, 78, 87, 103, 121, 120, 101, 72, 92, 95, 98, 112, 100, 103, 99,
-)  # fmt: skip
-_K, _X = np.meshgrid(np.arange(8), np.arange(8), indexing="ij")
-# The DCT in integers of 1/1024: all products and sums stay below 2^24, so float32 is exact and a matrix product cannot
-# depend on the batch.
-_DCT = np.round(1024 * np.where(_K == 0, np.sqrt(1 / 8), 0.5) * np.cos((2 * _X + 1) * _K * np.pi / 16))
-
-
-def _jpeg(x: Tensor, quality: np.ndarray) -> Tensor:
-    """What JPEG of a quality (10..100) does to the pixels: 8x8 DCT, quantisation, inverse; no file is made."""
-    n, c, height, width = x.shape
-    wide = (functional.pad(x, (0, -width % 8, 0, -height % 8), mode="replicate") * 255).round() - 128
-    rows, columns = wide.shape[2] // 8, wide.shape[3] // 8
-    blocks = wide.view(n, c, rows, 8, columns, 8).transpose(3, 4)
-    scale = np.where(quality < 50, 5000 / quality, 200 - 2 * quality)
-    table = np.clip(np.floor((np.array(_LUMINANCE) * scale[:, None] + 50) / 100), 1, 255)
-    step = _tensor(table, x.device).view(n, 1, 1, 1, 8, 8)
-    matrix = _tensor(_DCT, x.device)
-    freq = _twice(blocks, matrix.T, 128) / (1024 * 8)
-    back = _twice(torch.round(freq / step) * step, matrix, 256) / (1024 * 4)
-    pixels = (back.round() + 128).transpose(3, 4).reshape(wide.shape)[:, :, :height, :width]
-    return (pixels / 255).clamp(0, 1)
-
-
-def _twice(blocks: Tensor, matrix: Tensor, divisor: int) -> Tensor:
-    """blocks [...,8,8] times an integer matrix along both axes; rounded to integers in between, to stay exact."""
-    half = torch.round((blocks @ matrix) / divisor)
-    return (half.transpose(-1, -2) @ matrix).transpose(-1, -2)

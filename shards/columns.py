@@ -1,6 +1,7 @@
 """Contract 2, the columns: what planning, checking and reading need of a shard without touching its tar.
 
-One structured row per written sample, memory-mapped from `<stem>.columns.npy`; the texts stand in `<stem>.labels`.
+One structured row per written sample, memory-mapped from `<stem>.columns.npy`; the texts stand in
+`<stem>.labels`.
 """
 
 from pathlib import Path

@@ -1,13 +1,18 @@
-"""Settings: `read(Schema, name, argv)` merges default < group preset < experiment < command line into a dataclass.
+"""Settings: `read(Schema, name, argv)` merges default < group preset < experiment < command line into a
+dataclass.
 
-Hydra's compose API merges the YAML files; the command line is typed by the dataclass, so paths and strings are taken
-literally after the first `=`. Field metadata: {"seam": package} = one member of a seam and its settings (`Choice`);
-with "flat": True its keys stand at the top level; {"seams": package} = several members, a dict name -> settings;
+Hydra's compose API merges the YAML files; the command line is typed by the dataclass, so paths and strings
+are taken
+literally after the first `=`. Field metadata: {"seam": package} = one member of a seam and its settings
+(`Choice`);
+with "flat": True its keys stand at the top level; {"seams": package} = several members, a dict name ->
+settings;
 {"positional": True} = a list that also takes arguments without a key.
 """
 
 import dataclasses
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -17,6 +22,7 @@ from shards.errors import BadSettings
 
 CONFIGS = Path(__file__).resolve().parent.parent / "configs"
 T = TypeVar("T")
+Schema = Any  # the type of a settings dataclass
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +33,10 @@ class Choice:
     settings: Any
 
 
-def read(schema: type[T], name: str, argv: list[str]) -> T:
-    """The settings of entry `name`; a key, name or type that cannot be is a BadSettings listing what exists."""
+def read(schema: Callable[..., T], name: str, argv: list[str]) -> T:
+    """The settings of entry `name`; a key, name or type that cannot be is a BadSettings listing what
+    exists.
+    """
     argv = [a for a in argv if not re.match(r"--?local[_-]rank", a)]  # launchers add it; we never need it
     groups = _groups(name)
     chosen, values, positional = _sort(schema, groups, argv)
@@ -38,7 +46,7 @@ def read(schema: type[T], name: str, argv: list[str]) -> T:
         raise SystemExit(0)
     for key, text in values:
         _put(tree, key, text)
-    for field in fields(schema):
+    for field in fields(schema):  # pyright: ignore[reportArgumentType]
         if positional and field.metadata.get("positional"):
             tree[field.name] = [*tree.get(field.name, []), *positional]
     return build(schema, tree)
@@ -49,12 +57,12 @@ def _groups(name: str) -> list[str]:
     from omegaconf import OmegaConf
 
     path = CONFIGS / f"{name}.yaml"
-    content = OmegaConf.to_container(OmegaConf.load(path)) if path.exists() else {}
+    content: Any = OmegaConf.to_container(OmegaConf.load(path)) if path.exists() else {}
     entries = (content or {}).get("defaults", [])
     return [k.removeprefix("optional ") for e in entries if isinstance(e, dict) for k in e]
 
 
-def _sort(schema: type, groups: list[str], argv: list[str]):
+def _sort(schema: Schema, groups: list[str], argv: list[str]):
     """Splits arguments into group choices, (key, value) pairs and positional values."""
     chosen, values, positional = {}, [], []
     takes = any(f.metadata.get("positional") for f in fields(schema))
@@ -71,7 +79,7 @@ def _sort(schema: type, groups: list[str], argv: list[str]):
     return chosen, values, positional
 
 
-def presets(group: str, schema: type | None = None) -> list[str]:
+def presets(group: str, schema: Schema = None) -> list[str]:
     """The names a group takes: its YAML files and, where it is a seam, the members of the seam."""
     names = {p.stem for p in (CONFIGS / group).glob("*.yaml")}
     for field in fields(schema) if schema else ():
@@ -81,8 +89,10 @@ def presets(group: str, schema: type | None = None) -> list[str]:
     return sorted(names)
 
 
-def _compose(name: str, schema: type, chosen: dict[str, list[str]]) -> dict[str, Any]:
-    """The YAML files merged by hydra into a plain dict; a seam's member without a preset stands for itself."""
+def _compose(name: str, schema: Schema, chosen: dict[str, list[str]]) -> dict[str, Any]:
+    """The YAML files merged by hydra into a plain dict; a seam's member without a preset stands for
+    itself.
+    """
     from hydra import compose, initialize_config_dir
     from hydra.core.global_hydra import GlobalHydra
     from omegaconf import OmegaConf
@@ -108,7 +118,7 @@ def _compose(name: str, schema: type, chosen: dict[str, list[str]]) -> dict[str,
     return {str(k): v for k, v in tree.items()}
 
 
-def _answer(schema: type, tree: dict, groups: list[str], key: str) -> str:
+def _answer(schema: Schema, tree: dict, groups: list[str], key: str) -> str:
     """What `key=?` prints: the names a group or seam takes, or the type and present value of a setting."""
     field = next((f for f in fields(schema) if f.name == key), None)
     seam = field and (field.metadata.get("seam") or field.metadata.get("seams"))
@@ -130,15 +140,17 @@ def _put(tree: dict, key: str, text: str) -> None:
     tree[last] = typed.Given(text)
 
 
-def _keys(schema: type) -> str:
+def _keys(schema: Schema) -> str:
     return ", ".join(f.name for f in fields(schema))
 
 
-def build(schema: type[T], tree: dict[str, Any], path: str = "") -> T:
-    """A dataclass from a plain dict, strictly: unknown keys and wrong types are named with their full path."""
+def build(schema: Callable[..., T], tree: dict[str, Any], path: str = "") -> T:
+    """A dataclass from a plain dict, strictly: unknown keys and wrong types are named with their full
+    path.
+    """
     kinds, tree, values = typed.hints(schema), dict(tree), {}
-    flat = None
-    for field in fields(schema):
+    flat, known = None, fields(schema)  # pyright: ignore[reportArgumentType]
+    for field in known:
         if field.name not in tree:
             continue
         where = f"{path}{field.name}"
@@ -157,10 +169,8 @@ def build(schema: type[T], tree: dict[str, Any], path: str = "") -> T:
         values[name] = _choice(seam, {"name": node, **tree}, "", owner=schema)
         tree = {}
     if tree:
-        raise BadSettings(
-            lookup.unknown("settings", path + next(iter(tree)), [path + f.name for f in fields(schema)])
-        )
-    missing = [f.name for f in fields(schema) if f.name not in values and _required(f)]
+        raise BadSettings(lookup.unknown("settings", path + next(iter(tree)), [path + f.name for f in known]))
+    missing = [f.name for f in known if f.name not in values and _required(f)]
     if missing:
         raise BadSettings(f"{path}{missing[0]}= is required" + _offer(schema, missing[0]))
     try:
@@ -173,12 +183,12 @@ def _required(field: dataclasses.Field) -> bool:
     return field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
 
 
-def _offer(schema: type, name: str) -> str:
+def _offer(schema: Schema, name: str) -> str:
     seam = next((f.metadata.get("seam") for f in fields(schema) if f.name == name), None)
     return f" (there are: {', '.join(lookup.members(seam))})" if seam else ""
 
 
-def _choice(seam: str, node: Any, where: str, owner: type | None = None) -> Choice:
+def _choice(seam: str, node: Any, where: str, owner: Schema = None) -> Choice:
     """A member of a seam with its settings. node: {"name": member, its keys...}, or the bare name."""
     node = dict(node) if isinstance(node, dict) else {"name": node}
     node["name"] = (node.pop("\0", None) or [node.get("name")])[-1]
@@ -204,7 +214,7 @@ def _several(seam: str, node: Any, where: str) -> dict[str, Any]:
     }
 
 
-def describe(schema: type, path: str = "") -> list[tuple[str, str, Any, str]]:
+def describe(schema: Schema, path: str = "") -> list[tuple[str, str, Any, str]]:
     """(key, type, default, comment) of every setting, for --help and key=?."""
     rows, kinds, notes = [], typed.hints(schema), typed.comments(schema)
     for field in fields(schema):
@@ -212,10 +222,13 @@ def describe(schema: type, path: str = "") -> list[tuple[str, str, Any, str]]:
         if field.default_factory is not dataclasses.MISSING:
             default = field.default_factory()
         if seam := field.metadata.get("seam") or field.metadata.get("seams"):
-            names = ", ".join(lookup.members(seam))
-            rows.append(
-                (path + field.name, "name", plain(default), f"one of: {names}; its own settings below it")
-            )
+            members = lookup.members(seam)
+            rows.append((path + field.name, "name", plain(default), f"one of: {', '.join(members)}"))
+            below = "" if field.metadata.get("flat") else f"{path}{field.name}."
+            below += "NAME." if "seams" in field.metadata else ""
+            for member in members:
+                own = describe(lookup.find(seam, member).Settings, below)
+                rows += [(key, kind, value, f"[{member}] {note}") for key, kind, value, note in own]
         elif is_dataclass(kinds[field.name]):
             rows += describe(kinds[field.name], f"{path}{field.name}.")
         else:

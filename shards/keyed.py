@@ -4,6 +4,7 @@ splitmix64's finaliser (Steele, Lea, Flood, OOPSLA 2014) over 64-bit integers; n
 """
 
 import hashlib
+from typing import Any
 
 import numpy as np
 
@@ -12,7 +13,7 @@ _MUL1 = np.uint64(0xBF58476D1CE4E5B9)
 _MUL2 = np.uint64(0x94D049BB133111EB)
 
 
-def mix(x: np.ndarray | int) -> np.ndarray:
+def mix(x: Any) -> np.ndarray:
     """A bijective scramble of uint64 values, elementwise."""
     x = np.asarray(x).astype(np.uint64)
     with np.errstate(over="ignore"):

@@ -53,10 +53,13 @@ class Targets(Protocol):
 
 @dataclass(slots=True)
 class Batch:
-    """One rank's part of a global batch; rows that only fill the last batch, and damaged ones, are not `valid`.
+    """One rank's part of a global batch; rows that only fill the last batch, and damaged ones, are not
+    `valid`.
 
-    images float [N,C,H,W] normalised by the image spec; uids int64 [N]; valid bool [N]; damage: row -> what is wrong;
-    denominator = valid samples over all ranks / ranks: sums divided by it average to the mean over the global batch.
+    images float [N,C,H,W] normalised by the image spec; uids int64 [N]; valid bool [N]; damage: row -> what
+    is wrong;
+    denominator = valid samples over all ranks / ranks: sums divided by it average to the mean over the global
+    batch.
     """
 
     epoch: int
@@ -144,7 +147,9 @@ class Loader:
 
 
 def ahead(items: Iterator[Batch], depth: int) -> Iterator[Batch]:
-    """The same items, prepared by a thread up to `depth` ahead; its errors are raised here, and leaving early stops it."""
+    """The same items, prepared by a thread up to `depth` ahead; its errors are raised here, and leaving
+    early stops it.
+    """
     ready: queue.Queue[Any] = queue.Queue(maxsize=depth)
     stop = threading.Event()
 

@@ -1,6 +1,7 @@
 """Contract 2, the names: which data set, which shard, which row; the manifest that is written last.
 
-uid = dataset_id << 40 | row, with dataset_id = the first 22 bits of sha256(name, split, options). A uid names a
+uid = dataset_id << 40 | row, with dataset_id = the first 22 bits of sha256(name, split, options). A uid names
+a
 sample for ever: it seeds augmentation, addresses the cache and appears in every error.
 """
 
@@ -51,7 +52,8 @@ def split_uid(uid: int) -> tuple[int, int]:
 class ShardInfo:
     """The sidecar of a shard: rows [first, stop) of the listing, what was written and what was rejected.
 
-    bytes and sha256 are keyed by suffix: tar, columns.npy, labels, idx. rejects: (row, reason, origin, detail).
+    bytes and sha256 are keyed by suffix: tar, columns.npy, labels, idx. rejects: (row, reason, origin,
+    detail).
     """
 
     stem: str

@@ -1,6 +1,7 @@
 """Samples in; one shard out: tar, columns, labels, DALI's index and, last, the sidecar that marks it done.
 
-Every file is written as `.part`, synced and renamed; the same samples give the same bytes on any day and machine.
+Every file is written as `.part`, synced and renamed; the same samples give the same bytes on any day and
+machine.
 """
 
 import hashlib
@@ -127,10 +128,11 @@ def _column(image: tarfile.TarInfo, record: tarfile.TarInfo, data, texts: bytear
     start = len(texts)
     texts.extend(label or b"")
     group = hashlib.sha256((content.meta.group or key).encode()).digest()[:8]
+    hashes = [np.frombuffer(hashlib.sha256(data).digest(), np.uint8) for data in (pixels, text)]
     return (
         manifest.split_uid(int(key, 16))[1], image.offset_data, image.size, record.offset_data, record.size,
-        np.frombuffer(hashlib.sha256(pixels).digest(), np.uint8), np.frombuffer(hashlib.sha256(text).digest(), np.uint8),
-        *content.size, start, -1 if label is None else len(label), len(content.words), int.from_bytes(group, "little"),
+        *hashes, *content.size, start, -1 if label is None else len(label), len(content.words),
+        int.from_bytes(group, "little"),
     )  # fmt: skip
 
 

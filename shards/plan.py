@@ -1,6 +1,8 @@
-"""Contract 3, the order: which samples stand in batch s of epoch e, and which of them rank r of w takes. Pure.
+"""Contract 3, the order: which samples stand in batch s of epoch e, and which of them rank r of w takes.
+Pure.
 
-The order depends on uids, seed, epoch, global batch and window alone, so the same samples meet at the same step for any
+The order depends on uids, seed, epoch, global batch and window alone, so the same samples meet at the same
+step for any
 number of ranks, and resuming is two integers (epoch, step). Sorting by a keyed hash needs no generator state.
 """
 
@@ -16,9 +18,11 @@ from shards.errors import BadSettings
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One rank's part of a batch: positions [n] into the samples, valid [n], and the valid count over all ranks.
+    """One rank's part of a batch: positions [n] into the samples, valid [n], and the valid count over all
+    ranks.
 
-    Rows that pad the last batch repeat its samples, so that batch statistics see real pictures; they are not valid.
+    Rows that pad the last batch repeat its samples, so that batch statistics see real pictures; they are not
+    valid.
     """
 
     epoch: int
@@ -34,7 +38,8 @@ class Part:
 
 
 class Plan:
-    """Batches over samples with the given uids. shard: the shard number of each sample (only a window needs it).
+    """Batches over samples with the given uids. shard: the shard number of each sample (only a window needs
+    it).
 
     window = how many shards are mixed at a time; None = all. shuffle=False keeps the order of the shards.
     """

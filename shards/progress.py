@@ -23,7 +23,9 @@ def version() -> str:
 
 
 def run(main: Callable[[list[str]], Any], doc: str | None = None, schema: type | None = None) -> int:
-    """Runs an entry's main on the command line; returns 0, 2, 3, 4 or 85. Anything else is a bug and keeps its trace."""
+    """Runs an entry's main on the command line; returns 0, 2, 3, 4 or 85. Anything else is a bug and keeps
+    its trace.
+    """
     argv = sys.argv[1:]
     if schema and any(a in ("--help", "-h") for a in argv):
         print(usage(doc or "", schema))
@@ -39,7 +41,9 @@ def run(main: Callable[[list[str]], Any], doc: str | None = None, schema: type |
 
 
 def usage(doc: str, schema: type) -> str:
-    """The help text: the entry's docstring (with its examples), then every setting with type, default and comment."""
+    """The help text: the entry's docstring (with its examples), then every setting with type, default and
+    comment.
+    """
     rows = config.describe(schema)
     width = max(len(key) for key, *_ in rows) + 1
     lines = [
@@ -71,7 +75,9 @@ class Reporter:
         )
 
     def line(self, text: str, every: float = 10.0, force: bool = False) -> None:
-        """The live line: rewritten in place on a terminal, a plain line at most every `every` seconds elsewhere."""
+        """The live line: rewritten in place on a terminal, a plain line at most every `every` seconds
+        elsewhere.
+        """
         now = time.monotonic()
         if self.silent or (not force and now - self._last < (0.2 if self._live else every)):
             return
@@ -107,7 +113,9 @@ class Reporter:
 
 
 def status(folder: Path, state: str, code: int | None = None, reason: str = "", **more: Any) -> None:
-    """Writes status.json of a run folder: state (running|done|failed|preempted), exit code, reason, heartbeat."""
+    """Writes status.json of a run folder: state (running|done|failed|preempted), exit code, reason,
+    heartbeat.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     content = {"format": 1, "state": state, "code": code, "reason": reason, "pid": os.getpid(), **more}
     write_json(folder / "status.json", {**content, "heartbeat": time.time()})

@@ -1,6 +1,8 @@
-"""Reading: shards of one or several data sets as one addressable set; uid or position -> bytes, by memory map.
+"""Reading: shards of one or several data sets as one addressable set; uid or position -> bytes, by memory
+map.
 
-Every read is checked against the sha256 in the columns; a damaged sample is a BadData that names it, for it alone.
+Every read is checked against the sha256 in the columns; a damaged sample is a BadData that names it, for it
+alone.
 Open it in the process that reads (the memory maps do not travel).
 """
 
@@ -29,7 +31,9 @@ class _Open:
 
 
 class Shards:
-    """All samples of one split of the given roots, in the order of the roots. Positions run from 0 to len - 1."""
+    """All samples of one split of the given roots, in the order of the roots. Positions run from 0 to len -
+    1.
+    """
 
     def __init__(self, roots: Sequence[str | Path], split: str) -> None:
         if not roots:

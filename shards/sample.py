@@ -18,7 +18,9 @@ Point = tuple[float, float]
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """One word. text None = not transcribed; polygon = at least 4 (x, y) in source pixels, or None for a crop."""
+    """One word. text None = not transcribed; polygon = at least 4 (x, y) in source pixels, or None for a
+    crop.
+    """
 
     text: str | None
     polygon: tuple[Point, ...] | None = None
@@ -40,7 +42,9 @@ class Meta:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """All that is known of an image but its pixels. size = (width, height); origin = where the listing found it."""
+    """All that is known of an image but its pixels. size = (width, height); origin = where the listing found
+    it.
+    """
 
     words: tuple[Word, ...]
     size: tuple[int, int]

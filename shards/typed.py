@@ -1,4 +1,6 @@
-"""Values for typed fields: text from the command line becomes what the field's type says, or the error says why not."""
+"""Values for typed fields: text from the command line becomes what the field's type says, or the error says
+why not.
+"""
 
 import inspect
 import re
@@ -14,12 +16,12 @@ class Given(str):
     """Text as typed on the command line, still without a type."""
 
 
-def hints(schema: type) -> dict[str, Any]:
+def hints(schema: Any) -> dict[str, Any]:
     """Field name -> type of a dataclass."""
     return typing.get_type_hints(schema)
 
 
-def comments(schema: type) -> dict[str, str]:
+def comments(schema: Any) -> dict[str, str]:
     """Field name -> the comment behind it in the source: the one place where a setting is explained."""
     try:
         source = inspect.getsource(schema)

@@ -7,10 +7,10 @@ import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ingest.images import SUFFIXES
 from ingest.labels import Label, read
 from ingest.listing import existing, listing_digest, relative, resolved, word_sample
 from shards.errors import BadData
+from shards.pictures import SUFFIXES
 from shards.sample import Sample
 
 LICENCE = "not stated"

@@ -81,7 +81,7 @@ class Source:
             face = able[int(rng.integers(len(able)))]
             crop = word_image(text, face.path, self.photos, self.settings.strength, rng)
             if crop is not None:
-                record = Record((Word(text),), crop.size, origin, Meta(font=face.name))
+                record = Record((Word(text),), crop.size, origin, Meta(group=word.casefold(), font=face.name))
                 return Sample(crop.image, "jpg", record)
         raise Reject("blank", origin, word)
 

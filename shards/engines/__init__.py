@@ -11,7 +11,8 @@ import numpy as np
 
 @dataclass(frozen=True, slots=True)
 class Canvases:
-    """pixels uint8 [n,C,H,W]; affines float64 [n,2,3], source to canvas; damage: index in the batch -> what is wrong.
+    """pixels uint8 [n,C,H,W]; affines float64 [n,2,3], source to canvas; damage: index in the batch -> what
+    is wrong.
 
     A damaged sample has a canvas of padding and is masked by the loader.
     """

@@ -1,4 +1,6 @@
-"""The reference engine: memory map, libjpeg-turbo or Pillow decode, Pillow's antialiased resampling, threads."""
+"""The reference engine: memory map, libjpeg-turbo or Pillow decode, Pillow's antialiased resampling,
+threads.
+"""
 
 import io
 import os

@@ -11,9 +11,19 @@ from PIL import Image
 
 from shards import augment
 from shards.augment import Augment, Settings, homography
+from shards.dct import jpeg
 
 STRONG = Settings(
-    chance=0.6, rotation=8, perspective=0.2, stretch=0.15, crop=0.15, colour=0.7, shadow=0.6, blur=1.5, noise=0.08, jpeg=0.9
+    chance=0.6,
+    rotation=8,
+    perspective=0.2,
+    stretch=0.15,
+    crop=0.15,
+    colour=0.7,
+    shadow=0.6,
+    blur=1.5,
+    noise=0.08,
+    jpeg=0.9,
 )
 UIDS = np.arange(70, dtype=np.uint64) + np.uint64(5 << 40)
 OPERATIONS = [name for name in vars(STRONG) if name != "chance"]
@@ -103,7 +113,7 @@ def test_jpeg_artefacts_are_those_of_libjpeg(images, quality):
     file = io.BytesIO()
     Image.fromarray(pixels).save(file, "JPEG", quality=quality)
     real = np.asarray(Image.open(file)).astype(float)
-    ours = augment._jpeg(torch.from_numpy(pixels)[None, None].float() / 255, np.array([float(quality)]))
+    ours = jpeg(torch.from_numpy(pixels)[None, None].float() / 255, np.array([float(quality)]))
     assert np.abs(ours[0, 0].numpy() * 255 - real).mean() < 0.6
 
 

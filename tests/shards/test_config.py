@@ -86,7 +86,9 @@ def test_launcher_flags_are_ignored():
     assert read("--local_rank=1", "--local-rank=0", "count=5").count == 5
 
 
-@pytest.mark.parametrize(("key", "said"), [("model", "crnn"), ("count", "int, default 3"), ("inner.rate", "how fast")])
+@pytest.mark.parametrize(
+    ("key", "said"), [("model", "crnn"), ("count", "int, default 3"), ("inner.rate", "how fast")]
+)
 def test_a_question_lists_what_exists(capsys, key, said):
     with pytest.raises(SystemExit) as end:
         read(f"{key}=?")

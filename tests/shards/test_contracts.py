@@ -14,7 +14,16 @@ from PIL import Image
 from shards import columns, manifest, pack
 from shards.errors import BadData
 from shards.read import Shards
-from shards.sample import Meta, Record, Sample, Word, from_members, record_from_json, record_to_json, to_members
+from shards.sample import (
+    Meta,
+    Record,
+    Sample,
+    Word,
+    from_members,
+    record_from_json,
+    record_to_json,
+    to_members,
+)
 from shards.verify import faults
 
 texts = st.text(st.characters(exclude_categories=("Cs", "Cc")), max_size=12)
@@ -46,7 +55,9 @@ def picture(seed: int, width: int = 20, suffix: str = "JPEG") -> bytes:
 def sample(row: int, text: str | None = "word") -> Sample:
     suffix = "png" if row % 3 == 0 else "jpg"
     image = picture(row, 20 + row % 7, "PNG" if suffix == "png" else "JPEG")
-    return Sample(image, suffix, Record((Word(text),), (20 + row % 7, 12), f"row {row}", Meta(group=f"g{row % 5}")))
+    return Sample(
+        image, suffix, Record((Word(text),), (20 + row % 7, 12), f"row {row}", Meta(group=f"g{row % 5}"))
+    )
 
 
 def write(folder: Path, rows: int = 25, rejected: tuple[int, ...] = (3, 8), per_shard: int = 10) -> Path:
@@ -54,7 +65,10 @@ def write(folder: Path, rows: int = 25, rejected: tuple[int, ...] = (3, 8), per_
     infos = []
     for number, first in enumerate(range(0, rows, per_shard)):
         stop = min(rows, first + per_shard)
-        items = ((r, pack.Rejected(r, "broken", f"row {r}") if r in rejected else sample(r, f"w{r}")) for r in range(first, stop))
+        items = (
+            (r, pack.Rejected(r, "broken", f"row {r}") if r in rejected else sample(r, f"w{r}"))
+            for r in range(first, stop)
+        )
         infos.append(pack.write_shard(folder / "train", pack.stem_of(number), first, stop, items, dataset))
     m = manifest.Manifest("toy", "train", "toy", "none", {"a": 1}, rows, per_shard, tuple(infos))
     manifest.save(folder / "train", m)
@@ -100,7 +114,11 @@ def test_a_uid_names_one_data_set_and_row(dataset, row):
 def test_the_data_set_id_depends_on_name_split_and_options_alone():
     base = manifest.dataset_id("a", "train", {"x": 1, "y": 2})
     assert base == manifest.dataset_id("a", "train", {"y": 2, "x": 1})
-    others = [("b", "train", {"x": 1, "y": 2}), ("a", "test", {"x": 1, "y": 2}), ("a", "train", {"x": 1, "y": 3})]
+    others = [
+        ("b", "train", {"x": 1, "y": 2}),
+        ("a", "test", {"x": 1, "y": 2}),
+        ("a", "train", {"x": 1, "y": 3}),
+    ]
     assert len({base, *(manifest.dataset_id(*o) for o in others)}) == 4
 
 
@@ -152,7 +170,9 @@ def test_the_webdataset_library_reads_the_shards(tmp_path):
     read = list(webdataset.WebDataset(tars, shardshuffle=False))
     shards = Shards([tmp_path], "train")
     assert [int(s["__key__"], 16) for s in read] == shards.uids.tolist()
-    assert [record_from_json(s["json"]).words[0].text for s in read] == [shards.text(i) for i in range(len(shards))]
+    assert [record_from_json(s["json"]).words[0].text for s in read] == [
+        shards.text(i) for i in range(len(shards))
+    ]
 
 
 @pytest.mark.filterwarnings("ignore")

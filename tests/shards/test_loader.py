@@ -30,7 +30,9 @@ class Lengths:
 
 
 def loader(shards: Shards, batch: int = 10, epochs_views: int = 0, **more) -> Loader:
-    return Loader(shards, Plan(shards.uids, batch, seed=1), ImageSpec(), Lengths, Augment(AUGMENT), epochs_views, **more)
+    return Loader(
+        shards, Plan(shards.uids, batch, seed=1), ImageSpec(), Lengths, Augment(AUGMENT), epochs_views, **more
+    )
 
 
 def by_uid(batches) -> dict[int, torch.Tensor]:
@@ -67,8 +69,15 @@ def test_denominators_make_rank_sums_a_global_mean(words):
     values = torch.arange(len(shards)).float()
     place = {int(u): i for i, u in enumerate(shards.uids)}
     for step in range(10):
-        parts = [b for r in range(3) for b in [loader(shards, 10, rank=r, world=3).batch(Plan(shards.uids, 10, 1).part(0, step, r, 3))]]
-        sums = [sum(values[place[int(u)]] for u, ok in zip(b.uids, b.valid, strict=True) if ok) / b.denominator for b in parts]
+        parts = [
+            b
+            for r in range(3)
+            for b in [loader(shards, 10, rank=r, world=3).batch(Plan(shards.uids, 10, 1).part(0, step, r, 3))]
+        ]
+        sums = [
+            sum(values[place[int(u)]] for u, ok in zip(b.uids, b.valid, strict=True) if ok) / b.denominator
+            for b in parts
+        ]
         uids = [int(u) for b in parts for u, ok in zip(b.uids, b.valid, strict=True) if ok]
         assert float(sum(sums)) / 3 == pytest.approx(float(np.mean([values[place[u]] for u in uids])))
 
@@ -94,7 +103,10 @@ def test_a_damaged_sample_is_masked_and_named_and_its_label_is_kept(words, tmp_p
 
 
 @pytest.mark.parametrize("name", lookup.members("shards.engines"))
-@pytest.mark.parametrize("spec", [ImageSpec(), ImageSpec(channels="rgb"), ImageSpec(fit="keep"), ImageSpec(48, 64, "bgr", "letterbox")])
+@pytest.mark.parametrize(
+    "spec",
+    [ImageSpec(), ImageSpec(channels="rgb"), ImageSpec(fit="keep"), ImageSpec(48, 64, "bgr", "letterbox")],
+)
 def test_every_engine_gives_the_reference_canvas(words, name, spec):
     import io
 
@@ -146,7 +158,9 @@ def test_a_window_that_is_no_number_is_refused():
         DataSettings(window="many").shards_mixed()
 
 
-@pytest.mark.parametrize("bad", [{"channels": "cmyk"}, {"fit": "crop"}, {"resample": "lanczos"}, {"std": 0.0}, {"height": 0}])
+@pytest.mark.parametrize(
+    "bad", [{"channels": "cmyk"}, {"fit": "crop"}, {"resample": "lanczos"}, {"std": 0.0}, {"height": 0}]
+)
 def test_an_impossible_image_spec_is_refused(bad):
     with pytest.raises(BadSettings, match="image"):
         ImageSpec(**bad)

@@ -78,7 +78,8 @@ def test_rows_that_fill_the_last_batch_are_real_samples_but_not_valid():
 
 
 def test_the_order_is_the_same_on_every_machine():
-    # Golden: a hash decides the order, so this may never change (a student's cache and every resume rest on it).
+    # Golden: a hash decides the order, so this may never change (a student's cache and every resume rest on
+    # it).
     assert Plan(np.arange(8) + (5 << 40), 4, seed=3).order(2).tolist() == GOLDEN_ORDER
     assert [int(h) >> 40 for h in keyed.hashed(1, 2, np.arange(3))] == GOLDEN_HASHES
 

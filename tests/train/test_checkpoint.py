@@ -10,7 +10,8 @@ import torch
 
 from shards.errors import BadData
 from shards.image import ImageSpec
-from train.checkpoint import FILES, heal, import_crnn_pytorch, load, save, weights_digest
+from train.checkpoint import FILES, heal, load, save, weights_digest
+from train.foreign import import_crnn_pytorch
 from train.models import crnn
 from train.tasks import recognise
 

@@ -1,0 +1,49 @@
+"""Every preset and experiment composes into the settings of the entries that take it."""
+
+import re
+from pathlib import Path
+
+import pytest
+from omegaconf import OmegaConf
+
+from distill import student
+from shards import config
+from train import training
+
+CONFIGS = Path(__file__).resolve().parent.parent / "configs"
+ENTRIES = {"teacher": training.Settings, "student": student.Settings}
+
+
+def names(group: str) -> list[str]:
+    return sorted(p.stem for p in (CONFIGS / group).glob("*.yaml"))
+
+
+@pytest.mark.parametrize("entry", sorted(ENTRIES))
+def test_the_defaults_compose(entry):
+    config.read(ENTRIES[entry], entry, [])
+
+
+@pytest.mark.parametrize("group", ["model", "task", "augment"])
+def test_every_preset_composes_for_teachers_and_students(group):
+    assert names(group)
+    for preset in names(group):
+        for entry, schema in ENTRIES.items():
+            config.read(schema, entry, [f"{group}={preset}"])
+
+
+def test_every_method_preset_and_any_mix_composes():
+    for preset in names("method"):
+        config.read(student.Settings, "student", [f"method={preset}"])
+    mixed = config.read(student.Settings, "student", ["method=[logits,hard]", "method.logits.weight=.6"])
+    assert list(mixed.method) == ["logits", "hard"]
+    assert mixed.method["logits"].weight == 0.6
+    assert config.read(student.Settings, "student", ["method=none"]).method == {}
+
+
+@pytest.mark.parametrize("experiment", names("experiment"))
+def test_every_experiment_composes_for_the_entry_it_names(experiment):
+    text = (CONFIGS / "experiment" / f"{experiment}.yaml").read_text()
+    entry = re.search(r"(?:train|distill)/(\w+)\.py", text)
+    assert entry, "an experiment opens with the command that runs it"
+    settings = config.read(ENTRIES[entry[1]], entry[1], [f"experiment={experiment}"])
+    assert OmegaConf.create(config.plain(settings))
