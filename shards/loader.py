@@ -25,16 +25,24 @@ AHEAD = 3  # batches prepared in advance
 
 
 @dataclass
-class Settings:
-    """Where the data is and how it is read."""
+class Where:
+    """Which samples, and how they are read."""
 
     root: list[str] = field(default_factory=list)  # out= folders of ingest.shard
-    split: str = "train"  # the split that is trained on (or recorded)
+    split: str = "train"  # the split that is read
+    threads: int = 0  # decoding threads, 0 = one per core
+    engine: str = "plain"  # engine that decodes
+
+
+@dataclass
+class Settings(Where):
+    """What a training run reads."""
+
     val_share: float = 0.05  # share of the groups held out where there is no split `val`
     window: str = "all"  # all, or how many shards are mixed at a time
-    views: int | None = None  # augmented views cycled over the epochs: 0 = a fresh one each, 1 = untouched
-    threads: int = 0  # decoding threads, 0 = one per core
-    engine: str = "plain"  # engine=? lists them
+    views: int | None = (
+        None  # views cycled over the epochs: 0 = a fresh one each, 1 = untouched; null = 0 if augmented
+    )
 
     def shards_mixed(self) -> int | None:
         """`window` as a number of shards, None for all."""

@@ -23,11 +23,14 @@ def hints(schema: Any) -> dict[str, Any]:
 
 def comments(schema: Any) -> dict[str, str]:
     """Field name -> the comment behind it in the source: the one place where a setting is explained."""
-    try:
-        source = inspect.getsource(schema)
-    except (OSError, TypeError):
-        return {}
-    return {m[1]: m[2].strip() for m in re.finditer(r"^    (\w+):[^\n#]*#([^\n]*)$", source, re.M)}
+    found: dict[str, str] = {}
+    for owner in reversed(schema.__mro__[:-1]):
+        try:
+            source = inspect.getsource(owner)
+        except (OSError, TypeError):
+            continue
+        found |= {m[1]: m[2].strip() for m in re.finditer(r"^    (\w+):[^\n#]*#([^\n]*)$", source, re.M)}
+    return found
 
 
 def name_of(kind: Any) -> str:

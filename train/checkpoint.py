@@ -1,13 +1,16 @@
 """Contract 4: the model folder: config.json, model.safetensors, README.md, sha256sums; nothing that can run.
 
+    python -m train.checkpoint format=crnn_pytorch weights=student.pt out=models/crnn_small
+    python -m train.checkpoint format=crnn_pytorch weights=crnn.pt out=models/crnn leaky_relu=true
+    python -m train.checkpoint format=?
+
 Loading needs the path alone: config.json names the task and the model and holds their settings. The same
 model gives the same bytes on any day and machine.
 """
 
 import hashlib
 import json
-import pickle
-import zipfile
+import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -17,27 +20,16 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
+from shards import config
 from shards.errors import BadData, BadSettings
 from shards.image import ImageSpec
 from shards.lookup import find
+from shards.progress import Reporter, run
 from train import sealed
 from train.card import OWN, card
-from train.models import crnn
-from train.tasks import recognise
 
 FORMAT = 1
-# what torch.load raises for pickles with code, cut archives and other files
-BROKEN = (pickle.UnpicklingError, zipfile.BadZipFile, RuntimeError, EOFError, ValueError, LookupError)
 FILES = ("README.md", "config.json", "model.safetensors")
-
-
-@dataclass(frozen=True, slots=True)
-class Import:
-    """Settings of `python -m train.checkpoint`: foreign weights in, a model folder out."""
-
-    format: str = "crnn_pytorch"
-    weights: str = ""
-    out: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,50 +116,6 @@ def fill(model: nn.Module, tensors: dict[str, Tensor], where: str) -> None:
     model.load_state_dict(tensors)
 
 
-def import_crnn_pytorch(weights: Path, out: Path, leaky_relu: bool = False) -> None:
-    """A state dict of GitYCC/crnn-pytorch or a fork of it to a model folder: 36 characters, 32x100 grey.
-
-    The shapes tell the sizes; `leaky_relu` is the one choice that leaves no trace in them.
-    """
-    tensors = _state_dict(Path(weights))
-    try:
-        settings = crnn.Settings(
-            channels=[tensors[f"cnn.conv{i}.weight"].shape[0] for i in range(7)],
-            map_to_seq=tensors["map_to_seq.weight"].shape[0],
-            rnn_hidden=tensors["rnn1.weight_hh_l0"].shape[1],
-            leaky_relu=leaky_relu,
-        )
-    except (KeyError, IndexError) as error:
-        raise BadData(f"{weights}: no crnn_pytorch weights, {error}; holds {_some(tensors)}") from None
-    task = recognise.Task(recognise.Settings("36"), ImageSpec())
-    model = crnn.Model(settings, task.image, task.channels)
-    fill(model, tensors, str(weights))
-    source = {"format": "crnn_pytorch", "sha256": hashlib.sha256(Path(weights).read_bytes()).hexdigest()}
-    extra = {"decoder": "greedy", "source": source}
-    save(out, model, task, model_name="crnn", task_name="recognise", extra=extra)
-
-
-def _state_dict(weights: Path) -> dict[str, Tensor]:
-    """The tensors of a .pt file without the prefix (`module.` and the like) that wrappers add."""
-    try:
-        raw = torch.load(weights, weights_only=True, map_location="cpu")
-    except OSError as error:
-        raise BadData(f"{weights}: {error.strerror or error}") from None
-    except BROKEN as error:
-        raise BadData(f"{weights}: not a file of tensors alone: {str(error).splitlines()[0]}") from None
-    if not isinstance(raw, dict):
-        raise BadData(f"{weights}: holds {type(raw).__name__}, not a state dict")
-    strange = [f"{key!r} ({type(v).__name__})" for key, v in raw.items() if not isinstance(v, Tensor)]
-    if strange or not all(isinstance(key, str) for key in raw):
-        raise BadData(f"{weights}: holds more than named tensors: {', '.join(strange[:5])}")
-    prefix = next((name[: -len("cnn.conv0.weight")] for name in raw if name.endswith("cnn.conv0.weight")), "")
-    return {name.removeprefix(prefix): value for name, value in raw.items()}
-
-
-def _some(tensors: dict[str, Tensor]) -> str:
-    return ", ".join(list(tensors)[:5]) + (", ..." if len(tensors) > 5 else "") or "nothing"
-
-
 def _kind(value: Tensor) -> str:
     return f"{str(value.dtype).removeprefix('torch.')}{list(value.shape)}"
 
@@ -188,3 +136,26 @@ def _tensors(data: bytes, path: Path) -> dict[str, Tensor]:
         return safetensors.torch.load(data)
     except (safetensors.SafetensorError, KeyError, ValueError, RuntimeError) as error:
         raise BadData(f"{path}: not a safetensors file: {error}") from None
+
+
+def main(argv: list[str]) -> None:
+    """Entry: foreign weights in, a model folder out."""
+    from train import foreign
+
+    settings = config.read(foreign.Settings, "checkpoint", argv)
+    report = Reporter("train.checkpoint", settings.json)
+    foreign.FORMATS[settings.format](settings)
+    model = load(settings.out).model
+    report.header(format=settings.format, weights=settings.weights, folder=settings.out)
+    parameters = sum(p.numel() for p in model.parameters())
+    report.say(f"{parameters:,} parameters, L = {model.frames}, sha256 {weights_digest(settings.out)[:12]}")
+    report.done(
+        f"python -m train.evaluation checkpoint={settings.out} data.root=...",
+        parameters=parameters, folder=settings.out,
+    )  # fmt: skip
+
+
+if __name__ == "__main__":
+    from train import foreign
+
+    sys.exit(run(main, __doc__, foreign.Settings))

@@ -35,7 +35,7 @@ NOT_JUDGED = "NOT JUDGED"
 
 
 @dataclass
-class Data(loader.Settings):
+class Data(loader.Where):
     """What is evaluated on."""
 
     split: str = "test"  # the split to score
