@@ -6,8 +6,8 @@ cd "$(dirname "$0")/.."
 PYTHON=${PYTHON:-python3}
 OUT=${OUT:-runs/demo}
 case ${SIZE:-full} in
-    full) words=20480 val=1024 test=2048 teacher=() student=() ;;
-    small) words=512 val=64 test=64 teacher=(fit.epochs=2) student=(fit.epochs=2) ;;
+    full) words=20480 val=1024 test=2048 rows=2560 epochs=() ;;
+    small) words=512 val=64 test=64 rows=256 epochs=(fit.epochs=2) ;;
     *) echo "SIZE=$SIZE: there are full and small" >&2; exit 2 ;;
 esac
 data=$OUT/data cache=$OUT/cache
@@ -15,21 +15,44 @@ export OMP_NUM_THREADS=${OMP_NUM_THREADS:-$(nproc)} HF_HUB_OFFLINE=1
 mkdir -p "$OUT"
 
 stage() { # stage NAME COMMAND...: runs a command and notes its seconds, once it has worked
-    local name=$1 begun=$SECONDS; shift
+    local name=$1 begun=$EPOCHREALTIME; shift
     printf '\n== %s: %s\n' "$name" "$*"
     "$@"
-    echo "$name $((SECONDS - begun))" >> "$OUT/.seconds"
+    echo "$name $(awk "BEGIN{print $EPOCHREALTIME-$begun}")" >> "$OUT/.seconds"
 }
-shard() { "$PYTHON" -m ingest.shard source=rendered name=demo out="$data" workers="$(nproc)" "$@"; }
+shard() {
+    "$PYTHON" -m ingest.shard source=rendered name=demo out="$data" vocabulary=25000 strength=.8 rows_per_shard=$rows "$@"
+}
+train() { # train ENTRY NAME SETTINGS...
+    local entry=$1 name=$2; shift 2
+    "$PYTHON" "$entry" run.root="$OUT" run.name="$name" data.root="$data" "$@" "${epochs[@]}"
+}
 
 : > "$OUT/.seconds"
 stage shard_train shard split=train count=$words
 stage shard_val shard split=val count=$val
 stage shard_test shard split=test count=$test
-stage teacher "$PYTHON" train/teacher.py experiment=demo_teacher run.root="$OUT" run.name=teacher data.root="$data" "${teacher[@]}"
+stage teacher train train/teacher.py teacher experiment=demo_teacher
 stage record "$PYTHON" distill/record.py checkpoint="$OUT/teacher/best" data.root="$data" out="$cache" views=4
-stage student "$PYTHON" distill/student.py experiment=demo_student run.root="$OUT" run.name=student data.root="$data" cache="$cache" "${student[@]}"
-stage control "$PYTHON" distill/student.py experiment=demo_student method=none run.root="$OUT" run.name=student-control data.root="$data" cache="$cache" "${student[@]}"
-stage evaluation "$PYTHON" -m train.evaluation checkpoint="$OUT/teacher/best,$OUT/student/best,$OUT/student-control/best" data.root="$data" latency=true out="$OUT/evaluation.json"
-stage predict "$PYTHON" -m train.predict "$OUT/student/best" "$OUT/pictures"
-stage report "$PYTHON" -m train.report "$OUT/teacher" "$OUT/student" "$OUT/student-control" out="$OUT/report.html" title="OCR Distillery demo"
+stage student train distill/student.py student experiment=demo_student cache="$cache"
+stage control train distill/student.py student-control experiment=demo_student method=none cache="$cache"
+stage predict "$PYTHON" -m train.predict "$OUT/student/best" "$data/test" limit=8
+stage evaluation "$PYTHON" -m train.evaluation checkpoint="$OUT/teacher/best,$OUT/student/best,$OUT/student-control/best" \
+    data.root="$data" latency=true out="$OUT/evaluation.json"
+stage report "$PYTHON" -m train.report "$OUT/teacher" "$OUT/student" "$OUT/student-control" \
+    out="$OUT/report.html" title="OCR Distillery demo"
+
+"$PYTHON" - "$OUT" <<'PYTHON'
+import json, pathlib, sys
+
+out = pathlib.Path(sys.argv[1])
+models = json.loads((out / "evaluation.json").read_text())["models"]
+runs = {"teacher": "teacher", "student": "student", "control": "student-control"}
+summary = {name: models[f"{out}/{run}/best"] for name, run in runs.items()}
+summary["verdict"] = summary["student"]["verdict"]
+lines = (out / ".seconds").read_text().split("\n")
+summary["seconds"] = {name: round(float(s), 1) for name, s in (line.split() for line in lines if line)}
+(out / "summary.json").write_text(json.dumps(summary, indent=1) + "\n")
+print(f"\nstudent against its control: {summary['verdict']}; {sum(summary['seconds'].values()):.0f} s in all")
+print(f"report: {out / 'report.html'}\nsummary: {out / 'summary.json'}")
+PYTHON
