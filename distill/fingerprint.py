@@ -1,0 +1,210 @@
+"""card.json of a cache: the fingerprint of what decides what a teacher saw and what is kept of it.
+
+A reader compares it with what it is about to do and refuses any difference, naming the field and both
+values; there is no mode that only warns. Library versions are recorded as provenance and not compared: the
+hashes of a sample of canvases tell whether pixels still come out equal.
+"""
+
+import copy
+import hashlib
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from distill.codec import Codec, codec
+from shards import augment, config, manifest
+from shards.errors import BadData
+from shards.image import ImageSpec
+from shards.loader import Loader
+from shards.manifest import Manifest
+from shards.plan import Part
+from shards.read import Shards
+
+FORMAT = 1
+CANVASES = 16  # rows per data set whose canvases are hashed, in every view
+NAME = "card.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Teacher:
+    """weights: sha256 of the tensors; model: its name and settings; precision of its forward pass."""
+
+    weights: str
+    model: dict[str, Any]
+    precision: str
+
+
+@dataclass(frozen=True, slots=True)
+class Data:
+    """One recorded split: identity, sha256 over all shards, rows of its listing and how they are cut."""
+
+    id: int
+    split: str
+    digest: str
+    rows: int
+    rows_per_shard: int
+    chunk_rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """The codec (dense, topk) and K (0 for dense)."""
+
+    name: str
+    k: int
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """frames L, classes C; charset: characters, fold, blank; batch: samples per forward pass when recording.
+
+    data: key (see `key_of`) -> Data; taps: feature -> shape of one sample; canvases: uid -> hash of its
+    canvas in each view (see `canvases`).
+    """
+
+    teacher: Teacher
+    task: dict[str, Any]
+    charset: dict[str, Any]
+    frames: int
+    classes: int
+    data: dict[str, Data]
+    image: ImageSpec
+    engine: str
+    augment: augment.Settings
+    augment_code: str
+    views: int
+    batch: int
+    codec: Kept
+    taps: dict[str, list[int]]
+    canvases: dict[str, list[str]]
+    provenance: dict[str, str] = field(default_factory=dict)
+    format: int = FORMAT
+
+    @property
+    def digest(self) -> str:
+        """sha256 of what is compared; stands in every done mark."""
+        return manifest.digest(compared(self))
+
+    def make_codec(self) -> Codec:
+        """The codec that wrote the cache."""
+        return codec(self.codec.name, self.frames, self.classes, self.codec.k)
+
+
+def load(path: Path) -> Card:
+    """Reads a card; another layout is a BadData that names the file."""
+    if not path.exists():
+        raise BadData(f"{path}: no such file, so no cache; distill/record.py out={path.parent} makes one")
+    raw = manifest.read_json(path)
+    if raw.get("format") != FORMAT:
+        raise BadData(f"{path}: format {raw.get('format')!r}, this version reads {FORMAT}")
+    try:
+        parts = {
+            "teacher": Teacher(**raw.pop("teacher")),
+            "data": {key: Data(**value) for key, value in raw.pop("data").items()},
+            "image": ImageSpec(**raw.pop("image")),
+            "augment": augment.Settings(**raw.pop("augment")),
+            "codec": Kept(**raw.pop("codec")),
+        }
+        return Card(**parts, **raw)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise BadData(f"{path}: not a cache's card ({error})") from None
+
+
+def save(path: Path, card: Card) -> None:
+    """Writes card.json."""
+    manifest.write_json(path, asdict(card))
+
+
+def compared(card: Card) -> dict[str, Any]:
+    """The fields of a card that a reader compares, as plain values."""
+    values = config.plain(card)
+    values.pop("provenance")
+    return values
+
+
+def check(where: str | Path, card: Card, doing: dict[str, Any]) -> None:
+    """Refuses if a field of the card is not what is about to be done. doing: {field: value or dataclass}."""
+    known = config.plain(card)
+    for name, value in doing.items():
+        kept, now = _flat(known[name], name), _flat(config.plain(value), name)
+        for key in sorted(kept.keys() | now.keys()):
+            if kept.get(key) != now.get(key):
+                raise BadData(
+                    f"{where}: {key} is {_short(kept.get(key))} in the cache, {_short(now.get(key))} here"
+                )
+
+
+def check_data(where: str | Path, card: Card, manifests: Iterable[Manifest]) -> None:
+    """Refuses data that was not recorded or whose bytes changed; recorded sets beyond it are fine."""
+    recorded = {data.id: key for key, data in card.data.items()}
+    for content in manifests:
+        key = key_of(content)
+        if content.dataset_id not in recorded:
+            raise BadData(f"{where}: data is {', '.join(card.data)} in the cache, {key} here")
+        kept = card.data[recorded[content.dataset_id]]
+        if kept.digest != content.digest:
+            raise BadData(f"{where}: data.{key}.digest is {kept.digest} in the cache, {content.digest} here")
+
+
+def check_canvases(where: str | Path, card: Card, loader: Loader) -> None:
+    """Recomputes the hashed canvases of the loader's data sets and refuses if a pixel differs."""
+    here = {content.dataset_id for content in loader.shards.manifests}
+    uids = [uid for uid in card.canvases if manifest.split_uid(int(uid, 16))[0] in here]
+    positions = np.array([loader.shards.position(int(uid, 16)) for uid in uids])
+    now = canvases(loader, positions, card.views)
+    check(where, card, {"canvases": {**card.canvases, **now}})
+
+
+def sample(shards: Shards) -> np.ndarray:
+    """Positions of the samples whose canvases are hashed: evenly spaced in each data set."""
+    picked, start = [], 0
+    for content in shards.manifests:
+        count = min(CANVASES, content.written)
+        picked.append(start + np.linspace(0, content.written - 1, count).astype(np.int64))
+        start += content.written
+    return np.concatenate(picked)
+
+
+def canvases(loader: Loader, positions: np.ndarray, views: int) -> dict[str, list[str]]:
+    """uid -> for each view, the first 16 hex digits of sha256 of the float32 canvas that a model sees."""
+    whole = copy.copy(loader)  # the same engine, over all samples
+    whole.positions = np.arange(len(loader.shards))
+    part = Part(0, 0, positions, np.ones(len(positions), bool), len(positions))
+    out: dict[str, list[str]] = {f"{int(uid):016x}": [] for uid in loader.shards.uids[positions]}
+    for view in range(views):
+        batch = whole.batch(part, view)
+        for row, damage in batch.damage.items():
+            raise BadData(f"sample {int(batch.uids[row]):016x}: {damage}")
+        for uid, image in zip(batch.uids.tolist(), batch.images.cpu().float(), strict=True):
+            out[f"{uid:016x}"].append(hashlib.sha256(image.contiguous().numpy().tobytes()).hexdigest()[:16])
+    return out
+
+
+def key_of(content: Manifest) -> str:
+    """The name of a data set in a cache, also its folder: readable and unique."""
+    readable = "".join(c if c.isalnum() or c in "-_" else "-" for c in content.name.lower())
+    return f"{readable}-{content.split}-{content.dataset_id:06x}"
+
+
+def engine_of(loader: Loader) -> str:
+    """Where pixels come from: the engine's triple, and the device that augments."""
+    return f"{loader.engine.triple}, augmented on {loader.device.type}"
+
+
+def charset_of(task: Any) -> dict[str, Any]:
+    """Which class means what."""
+    return {**task.charset.to_dict(), "blank": task.charset.BLANK}
+
+
+def _flat(tree: Any, path: str) -> dict[str, Any]:
+    if not isinstance(tree, dict) or not tree:
+        return {path: tree}
+    return {k: v for key, value in tree.items() for k, v in _flat(value, f"{path}.{key}").items()}
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 300 else f"{text[:297]}..."

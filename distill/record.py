@@ -1,0 +1,80 @@
+"""Records what a teacher answers to every sample, in views 0 to K-1, into a cache that students read.
+
+    accelerate launch distill/record.py checkpoint=runs/first/best data.root=data/own out=caches/own
+    accelerate launch distill/record.py checkpoint=runs/first/best data.root=data/own out=caches/v8 views=8
+    accelerate launch distill/record.py checkpoint=runs/first/best data.root=data/own out=caches/d taps=[rnn2]
+
+The same command again goes on where it stopped. On two CPU processes see train/runtime.py.
+"""
+
+import sys
+import time
+
+from distill import cache, recording
+from distill.cache import Cache
+from distill.writer import Writer
+from shards import config
+from shards.errors import Preempted
+from shards.progress import Reporter, run
+from train import runtime
+
+
+def main(argv: list[str]) -> None:
+    """Entry."""
+    settings = config.read(recording.Settings, "record", argv)
+    accelerator = runtime.open_accelerator("no", 1, settings.processes)
+    report = Reporter("distill.record", settings.json, silent=not accelerator.is_main_process)
+    found = recording.prepare(settings, argv, accelerator.device)
+    card, per_sample = found.card, cache.bytes_per_view(found.card)
+    written = len(found.loader.shards)
+    size = per_sample * written * card.views
+    report.header(
+        teacher=card.teacher.weights[:12], data=found.loader.shards.digest[:12], card=card.digest[:12],
+        device=str(accelerator.device), processes=accelerator.num_processes, folder=settings.out,
+    )  # fmt: skip
+    report.say(
+        f"{written} samples in {card.views} views, L = {card.frames}, C = {card.classes}, {card.codec.name}: "
+        f"{per_sample} bytes per sample and view, {size / 1e6:.1f} MB in all"
+    )
+    facts = {"bytes_per_view": per_sample, "bytes": size, "views": card.views, "samples": written}
+    if settings.dry_run:
+        report.say(f"card: {config.plain(card)}")
+        report.done("", card=config.plain(card), **facts)
+        return
+    writer, begun = Writer(found), time.monotonic()
+    if accelerator.is_main_process:
+        writer.open()
+    accelerator.wait_for_everyone()
+    done = sum(runtime.gather(accelerator, _write(writer, accelerator, report)))
+    if accelerator.is_main_process:
+        whole = Cache(settings.out)
+        writer.close()
+        speed = done / (time.monotonic() - begun)
+        report.say(f"whole: the codec loses {whole.kl:.5f} nats per step; {speed:.0f} images/s")
+        roots = ",".join(settings.data.root)
+        report.done(
+            f"accelerate launch distill/student.py cache={settings.out} data.root={roots} run.name=student",
+            **facts, kl=whole.kl, recorded=done, images_per_s=speed,
+        )  # fmt: skip
+
+
+def _write(writer: Writer, accelerator, report: Reporter) -> int:
+    """Writes this rank's jobs; returns how many samples that were."""
+    begun, samples, stop = time.monotonic(), 0, runtime.StopRequest()
+    todo = writer.todo(accelerator.process_index, accelerator.num_processes)
+    report.say(f"{len(todo)} of {len(cache.jobs(writer.card))} shards and views are to do on this process")
+    try:
+        for place, job in enumerate(todo, 1):
+            for count in writer.write(job):
+                samples += count
+                speed = samples / (time.monotonic() - begun)
+                report.line(f"view {job.view} shard {job.shard} ({place}/{len(todo)}) {speed:.0f} images/s")
+                if stop.asked():
+                    raise Preempted(f"stopped by {stop.reason}; the same command goes on from there")
+    finally:
+        stop.close()
+    return samples
+
+
+if __name__ == "__main__":
+    sys.exit(run(main, __doc__, recording.Settings))

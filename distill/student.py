@@ -1,0 +1,35 @@
+"""Trains a student: from a cache of a teacher's answers, or with the teacher at its side.
+
+    accelerate launch distill/student.py cache=caches/own data.root=data/own run.name=small
+    accelerate launch distill/student.py cache=caches/own data.root=data/own run.name=mix \
+        method=[logits,hard] method.logits.weight=.5 method.hard.weight=.2 model=crnn_small fit.epochs=20
+    accelerate launch distill/student.py cache=caches/own data.root=data/own run.name=mix-control method=none
+
+teacher=runs/first/best instead of cache= asks the teacher live. method=none is the control: the same views,
+order, seed and steps, without a teacher. The same command again goes on where the run stopped.
+"""
+
+import sys
+
+from distill.objective import Objective
+from distill.studying import Settings, make_teacher, next_command, settle
+from shards import config
+from shards.progress import run
+from train import training
+
+
+def main(argv: list[str]) -> None:
+    """Entry."""
+    settings = settle(config.read(Settings, "student", argv), argv)
+    bench = training.bench(settings, "distill.student")
+    objective = Objective(bench.model, bench.task, settings.method)
+    teacher, story = make_teacher(settings, bench, objective)
+    result = training.run(bench, objective, teacher, story)
+    verdict, command = next_command(settings, argv)
+    if verdict and not settings.dry_run:
+        bench.report.say(verdict)
+    bench.report.done(command, **result)
+
+
+if __name__ == "__main__":
+    sys.exit(run(main, __doc__, Settings))
