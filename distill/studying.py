@@ -52,9 +52,14 @@ def settle(settings: Settings, argv: Sequence[str]) -> Settings:
     else:
         return settings
     chosen = settings.task
-    if chosen.name == task["name"]:
-        theirs = lookup.find("train.tasks", chosen.name).Settings(**task["settings"])
-        chosen = Choice(chosen.name, inherit(chosen.settings, theirs, "task", argv))
+    kind = lookup.find("train.tasks", task["name"]).Settings
+    # whole or not at all: the fields of a task stand for each other (a charset's name and its characters)
+    if (
+        chosen.name == task["name"]
+        and chosen.settings == kind()
+        and not any(a.startswith("task.") for a in argv)
+    ):
+        chosen = Choice(chosen.name, kind(**task["settings"]))
     return replace(
         settings,
         image=inherit(settings.image, image, "image", argv),

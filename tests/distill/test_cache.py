@@ -1,0 +1,228 @@
+import json
+import math
+import shutil
+
+import numpy as np
+import pytest
+import torch
+import zarr
+
+from distill import cache as caches
+from distill import chunks, record
+from distill.cache import Cache
+from distill.codec import kl
+from distill.teachers import Cached, Live
+from shards.augment import Augment
+from shards.errors import BadData, BadSettings, GateFailed
+from shards.loader import Loader
+from shards.manifest import uid_of
+from shards.plan import Plan
+from shards.read import Shards
+
+
+def copy(cache, tmp_path):
+    return shutil.copytree(cache, tmp_path / "copy")
+
+
+def batches(words, card, task, view):
+    shards = Shards([words], "train")
+    loader = Loader(shards, Plan(shards.uids, 32), task.image, task.encode, Augment(card.augment), card.views)
+    return list(loader.batches(view))
+
+
+def chunk(cache, array="log_probs", number=1):
+    (found,) = cache.glob(f"*/view1/{array}/c/{number}/0/0")
+    return found
+
+
+@pytest.mark.parametrize("view", [0, 1])
+def test_a_cached_teacher_answers_like_a_live_one(words, teacher, cache, view):
+    opened, live = Cache(cache), Live(teacher, taps=["rnn2"])
+    cached, seen = Cached(opened, taps=["rnn2"]), 0
+    for batch in batches(words, opened.card, live.loaded.task, view):
+        assert batch.view == view
+        kept, now = cached(batch), live(batch)
+        assert not now.log_probs.requires_grad
+        assert kl(now.log_probs, kept.log_probs).max() < 1e-4
+        assert torch.allclose(kept.features["rnn2"], now.features["rnn2"], atol=1e-3)
+        seen += len(batch.uids)
+    assert seen == 96
+
+
+def test_any_zarr_reader_opens_it(cache, words):
+    group = zarr.open_group(next(cache.glob("*train*")), mode="r")
+    array = group["view1/log_probs"]
+    assert (array.shape, array.chunks) == ((96, 24, 37), (40, 24, 37))
+    shards, opened = Shards([words], "train"), Cache(cache)
+    rows = (shards.uids & np.uint64((1 << 40) - 1)).astype(int)
+    mine = opened.rows(shards.uids.astype(np.int64), 1)
+    assert torch.allclose(mine, torch.from_numpy(array[:][rows].astype(np.float32)).log_softmax(-1))
+
+
+def test_the_card_and_marks_say_what_was_kept(cache):
+    opened = Cache(cache)
+    assert (opened.card.views, opened.card.frames, opened.card.classes) == (2, 24, 37)
+    assert opened.card.taps == {"rnn2": [24, 16]}
+    assert caches.bytes_per_view(opened.card) == 2 * 24 * 37 + 2 * 24 * 16
+    assert opened.answers == 2 * 96
+    assert 0 <= opened.kl < 1e-4
+
+
+def test_padding_is_uniform_and_its_features_are_zero(cache):
+    opened = Cache(cache)
+    uids = np.array([-1, opened_uid(opened, 3), -1])
+    rows = opened.rows(uids, 0)
+    assert torch.allclose(rows[[0, 2]], torch.full((2, 24, 37), -math.log(37)))
+    assert not torch.allclose(rows[1], rows[0])
+    assert not opened.features("rnn2", uids, 0)[[0, 2]].any()
+
+
+def opened_uid(opened, row):
+    (data,) = opened.card.data.values()
+    return uid_of(data.id, row)
+
+
+@pytest.mark.parametrize("asked", ["set", "row", "view", "feature"])
+def test_what_was_not_recorded_is_named(cache, asked):
+    opened = Cache(cache)
+    (data,) = opened.card.data.values()
+    uid = {"set": uid_of(data.id ^ 1, 0), "row": uid_of(data.id, 96)}.get(asked, uid_of(data.id, 0))
+    if asked == "feature":
+        with pytest.raises(BadSettings, match=r"no feature 'rnn1' \(there are: rnn2\)"):
+            opened.features("rnn1", np.array([uid]), 0)
+        return
+    message = (
+        rf"sample {uid:016x} was not recorded" if asked != "view" else r"no view 2 \(there are: 0 to 1\)"
+    )
+    with pytest.raises(BadData, match=message):
+        opened.rows(np.array([uid]), 2 if asked == "view" else 0)
+
+
+def test_an_absent_row_is_named_and_never_used(cache, tmp_path):
+    place = copy(cache, tmp_path)
+    array = zarr.open_group(next(place.glob("*train*")), mode="r+")["view1/log_probs"]
+    array[50] = np.nan
+    opened = Cache(place)
+    with pytest.raises(BadData, match=rf"sample {opened_uid(opened, 50):016x} has no log_probs"):
+        opened.rows(np.array([opened_uid(opened, 50)]), 1)
+
+
+def test_a_flipped_bit_is_named_at_the_first_touch_and_by_verify(cache, tmp_path, capsys):
+    place = copy(cache, tmp_path)
+    data = bytearray(chunk(place).read_bytes())
+    data[1000] ^= 4
+    chunk(place).write_bytes(bytes(data))
+    opened = Cache(place)
+    opened.rows(np.array([opened_uid(opened, 5)]), 1)  # another chunk
+    with pytest.raises(BadData, match=r"view1/log_probs/c/1/0/0: chunk differs from its crc32c"):
+        opened.rows(np.array([opened_uid(opened, 45)]), 1)
+    with pytest.raises(BadData, match=r"c/1/0/0: sha256 differs from its done mark"):
+        caches.main(["verify", str(place), "json=true"])
+    assert len(json.loads(capsys.readouterr().out.splitlines()[-1])["faults"]) == 1
+
+
+@pytest.mark.parametrize("harm", ["missing", "cut", "mark", "foreign"])
+def test_a_cache_that_is_not_whole_is_not_opened(cache, tmp_path, harm):
+    place = copy(cache, tmp_path)
+    (mark,) = place.glob("done/*/view1/000001.json")
+    if harm == "missing":
+        chunk(place).unlink()
+    elif harm == "cut":
+        chunk(place).write_bytes(chunk(place).read_bytes()[:-1])
+    elif harm == "mark":
+        mark.unlink()
+    else:
+        mark.write_text(mark.read_text().replace('"card": "', '"card": "0'))
+    named = {"missing": r"c/1/0/0: chunk is missing", "cut": r"c/1/0/0: \d+ bytes, the chunk has \d+"}
+    named |= {"mark": r"view1/000001.json: missing", "foreign": r"view1/000001.json: belongs to another card"}
+    with pytest.raises(BadData, match=named[harm]):
+        Cache(place)
+    with pytest.raises(BadData, match=r"c/1/0/0: |view1/000001.json: "):
+        caches.main(["verify", str(place)])
+
+
+def test_recording_again_repairs_what_is_damaged(words, teacher, cache, recipe, files, tmp_path, capsys):
+    place, whole = copy(cache, tmp_path), files(cache)
+    chunk(place, number=0).unlink()
+    data = bytearray(chunk(place, number=2).read_bytes())
+    data[0] ^= 1
+    chunk(place, number=2).write_bytes(bytes(data))
+    capsys.readouterr()
+    record.main(recipe(teacher, words, place, "codec=dense", "taps=[rnn2]", "json=true"))
+    assert json.loads(capsys.readouterr().out.splitlines()[-1])["recorded"] == 40 + 16
+    assert files(place) == whole
+
+
+def test_wide_arrays_are_cut_into_parts_of_a_shard(words, teacher, cache, recipe, tmp_path, monkeypatch):
+    assert chunks.rows_of_chunk(8192, 1776) == 8192
+    assert chunks.rows_of_chunk(8192, 26 * 5990 * 2) == 128
+    monkeypatch.setattr(chunks, "LIMIT", 20 * 1776)
+    out = tmp_path / "cut"
+    record.main(recipe(teacher, words, out, "codec=dense"))
+    opened, uncut = Cache(out), Cache(cache)
+    (data,) = opened.card.data.values()
+    assert data.chunk_rows == 20
+    uids = Shards([words], "train").uids.astype(np.int64)[::-7].copy()
+    assert torch.allclose(opened.rows(uids, 1), uncut.rows(uids, 1), atol=1e-3)
+    assert len(list(out.glob("*/view0/log_probs/c/*"))) == 5
+
+
+def test_a_codec_that_loses_too_much_is_a_failed_gate(words, teacher, recipe, tmp_path):
+    with pytest.raises(GateFailed, match=r"topk loses .* nats per step, kl_limit=1e-06; raise k \(now 2\)"):
+        record.main(recipe(teacher, words, tmp_path / "c", "k=2", "kl_limit=1e-6"))
+
+
+def test_a_damaged_sample_stops_the_recording_and_is_named(words, teacher, recipe, tmp_path):
+    place = shutil.copytree(words, tmp_path / "words")
+    shards = Shards([place], "train")
+    offset = int(shards.column("image_offset")[45])
+    tar = place / "train" / "000001.tar"
+    data = bytearray(tar.read_bytes())
+    data[offset + 30] ^= 255
+    tar.write_bytes(bytes(data))
+    with pytest.raises(BadData, match=rf"sample {int(shards.uids[45]):016x}: .*a cache must be whole"):
+        record.main(recipe(teacher, place, tmp_path / "c", "codec=dense"))
+    with pytest.raises(BadData, match=r"missing, so the cache is not whole"):
+        Cache(tmp_path / "c")
+
+
+@pytest.mark.parametrize("wrong", ["views=0", "codec=zip", "k=99", "taps=[nose]", "precision=int8", "vews=2"])
+def test_settings_that_cannot_be_are_refused_before_anything_is_written(
+    words, teacher, recipe, tmp_path, wrong
+):
+    with pytest.raises(BadSettings, match=r"there are|at least|37 classes"):
+        record.main(recipe(teacher, words, tmp_path / "c", wrong))
+    assert not (tmp_path / "c").exists()
+
+
+def test_views_without_augmentation_are_refused(words, teacher, recipe, tmp_path):
+    with pytest.raises(BadSettings, match=r"views=2, but .* augment=light"):
+        record.main(recipe(teacher, words, tmp_path / "c", "augment=none"))
+
+
+def test_a_folder_with_other_files_is_left_alone(words, teacher, recipe, tmp_path):
+    (tmp_path / "letter.txt").write_text("dear")
+    with pytest.raises(BadSettings, match=r"holds something else \(no card.json\)"):
+        record.main(recipe(teacher, words, tmp_path))
+    assert [p.name for p in tmp_path.iterdir()] == ["letter.txt"]
+
+
+def test_a_dry_run_shows_the_size_and_writes_nothing(words, teacher, recipe, tmp_path, capsys):
+    record.main(recipe(teacher, words, tmp_path / "c", "k=4", "dry_run=true", "json=true"))
+    result = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert result["bytes_per_view"] == 24 * 4 * 3
+    assert result["bytes"] == 24 * 4 * 3 * 96 * 2
+    assert not (tmp_path / "c").exists()
+
+
+def test_verify_says_what_a_cache_holds(cache, capsys):
+    caches.main(["verify", str(cache), "json=true"])
+    held = json.loads(capsys.readouterr().out.splitlines()[-1])["caches"][str(cache)]
+    assert (held["rows"], held["views"], held["bytes_per_view"]) == (96, 2, 2544)
+    assert held["kl"] == Cache(cache).kl
+
+
+@pytest.mark.parametrize("argv", [[], ["check", "x"], ["verify"]])
+def test_verify_is_all_that_the_command_knows(argv):
+    with pytest.raises(BadSettings, match=r"verify"):
+        caches.main(argv)

@@ -1,0 +1,126 @@
+import json
+
+import pytest
+
+from distill import student
+from shards.errors import BadData, BadSettings
+from train import checkpoint
+from train import teacher as teachers
+from train.runfolder import read_metrics
+
+pytestmark = pytest.mark.slow
+SHORT = ["fit.epochs=2", "fit.batch=32", "fit.log_every=1", "optim.lr=1e-3"]
+
+
+@pytest.fixture
+def train(words, tiny, tmp_path):
+    """train(name, *more) -> the lines of metrics.jsonl that hold losses."""
+
+    def run(name, *more):
+        student.main([f"data.root={words}", f"run.root={tmp_path}", f"run.name={name}", *tiny, *SHORT, *more])
+        return [line for line in read_metrics(tmp_path / name) if "train/loss" in line]
+
+    return run
+
+
+def trace(lines, term="loss"):
+    return [line[f"train/{term}"] for line in lines]
+
+
+@pytest.mark.parametrize("method", ["logits", "hard", "[logits,hard]"])
+def test_a_cached_student_has_the_losses_of_one_with_a_live_teacher(train, cache, teacher, method):
+    more = [f"method={method}"]
+    more += ["method.logits.weight=.6", "method.hard.weight=.2"] if "," in method else []
+    cached, live = (
+        train("cached", f"cache={cache}", *more),
+        train("live", f"teacher={teacher}", "data.views=2", *more),
+    )
+    assert len(cached) == len(live) == 6
+    for name in ("loss", "task", *method.strip("[]").split(",")):
+        assert trace(cached, name) == pytest.approx(trace(live, name), rel=2e-3)
+    weights = {"[logits,hard]": (0.6, 0.2)}.get(method, (0.5, 0.5))
+    first = cached[0]
+    total = sum(w * first.get(f"train/{n}", 0) for n, w in zip(("logits", "hard"), weights, strict=True))
+    task = 0.2 if "," in method else 0.5
+    assert first["train/loss"] == pytest.approx(total + task * first["train/task"], rel=1e-5)
+
+
+def test_the_control_is_a_teachers_run_with_the_students_views(train, cache, words, tiny, tmp_path, capsys):
+    control = train("s-control", f"cache={cache}", "method=none")
+    augment = ["augment.blur=1", "augment.noise=.05", "augment.rotation=3", "data.views=2"]
+    teachers.main([f"data.root={words}", f"run.root={tmp_path}", "run.name=plain", *tiny, *SHORT, *augment])
+    assert trace(control) == trace([li for li in read_metrics(tmp_path / "plain") if "train/loss" in li])
+    capsys.readouterr()
+    student_lines = train("s", f"cache={cache}", "json=true")
+    told = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert told["next"].startswith("python -m train.evaluation")  # its control stands already
+    assert trace(student_lines, "task")[0] == trace(control, "task")[0]  # same weights, same first batch
+
+
+def test_a_student_without_a_control_is_told_how_to_get_one(train, cache, tmp_path, capsys):
+    train("s", f"cache={cache}", "method.logits.temperature=4", "json=true")
+    out = capsys.readouterr().out
+    told = json.loads(out.splitlines()[-1])["next"]
+    assert "verdict: NOT JUDGED" in out
+    assert f"cache={cache}" in told
+    assert told.endswith("method=none run.name=s-control")
+    assert "temperature" not in told
+
+
+def test_a_students_folder_is_an_ordinary_model_folder(train, cache, teacher, tmp_path):
+    train("s", f"cache={cache}", "fit.epochs=1")
+    found = checkpoint.load(tmp_path / "s" / "best")
+    plain = checkpoint.load(teacher)
+    assert [n for n, _ in found.model.named_parameters()] == [n for n, _ in plain.model.named_parameters()]
+    assert found.config["teacher"]["weights"] == checkpoint.weights_digest(teacher)
+    assert found.config["method"] == {"logits": {"weight": 0.5, "temperature": 2.0}}
+    assert found.config["control"] == str(tmp_path / "s-control" / "best")
+    assert found.config["augment"]["blur"] == 1.0
+
+
+def test_image_and_charset_come_from_the_teacher(train, make_teacher, tmp_path):
+    from shards.image import ImageSpec
+
+    other = make_teacher(tmp_path / "t62", image=ImageSpec(width=128, mean=0.4), charset="62")
+    train("s", f"teacher={other}", "fit.epochs=1")
+    found = checkpoint.load(tmp_path / "s" / "best")
+    assert (found.task.image.width, found.task.image.mean) == (128, 0.4)
+    assert found.task.charset.size == 63
+
+
+def test_a_student_without_a_teacher_is_refused(train):
+    with pytest.raises(BadSettings, match=r"method=logits needs cache=DIR or teacher=MODEL"):
+        train("s")
+
+
+def test_a_live_teacher_that_reads_otherwise_is_refused(train, teacher):
+    with pytest.raises(BadSettings, match=r"charset is .*z'.*, the student's is .*Z'"):
+        train("s", f"teacher={teacher}", "task.charset=62")
+    with pytest.raises(BadSettings, match=r"image is .*width=100.*, the student's is .*width=128"):
+        train("s", f"teacher={teacher}", "image.width=128")
+
+
+def test_steps_that_cannot_be_compared_are_refused_with_both_counts(train, cache, monkeypatch):
+    from train.models import crnn
+
+    before = crnn.Model.__init__
+
+    def shorter(self, settings, image, channels):
+        before(self, settings, image, channels)
+        self.frames = 12
+
+    monkeypatch.setattr(crnn.Model, "__init__", shorter)
+    with pytest.raises(BadSettings, match=r"the teacher answers 24 steps, the student 12; method=hard"):
+        train("s", f"cache={cache}")
+
+
+def test_a_broken_cache_stops_the_student(train, cache, tmp_path):
+    import shutil
+
+    place = shutil.copytree(cache, tmp_path / "c")
+    (found,) = place.glob("*/view0/log_probs/c/0/0/0")
+    data = bytearray(found.read_bytes())
+    data[7] ^= 1
+    found.write_bytes(bytes(data))
+    with pytest.raises(BadData, match=r"c/0/0/0: chunk differs from its crc32c"):
+        train("s", f"cache={place}")
