@@ -1,8 +1,9 @@
-"""Reads images with a checkpoint: prints, or writes csv, json or jsonl.
+"""Reads images with a checkpoint: files, folders of images, or a split of shards; prints, or writes csv, json
+or jsonl.
 
     python -m train.predict runs/first/best images/*.jpg
     python -m train.predict models/crnn_small crops/ out=words.csv
-    python -m train.predict models/crnn_small word.png json=true
+    python -m train.predict models/crnn_small data/own/test limit=8 json=true
 
 A file that is not a readable image becomes a row with an error, never a stop.
 """
@@ -11,18 +12,21 @@ import csv
 import io
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import partial
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from shards import config
+from shards import config, pack
 from shards.engines.plain import decode
 from shards.errors import BadData, BadSettings
 from shards.pictures import SUFFIXES, Refused, published
 from shards.progress import Reporter, run
+from shards.read import Shards
 from train import checkpoint
 
 
@@ -30,8 +34,11 @@ from train import checkpoint
 class Settings:
     """What is read, and where the answers go."""
 
-    inputs: list[str] = field(default_factory=list, metadata={"positional": True})  # a model folder, then images or folders
+    inputs: list[str] = field(
+        default_factory=list, metadata={"positional": True}
+    )  # a model folder, then images or folders
     out: str = ""  # a .csv, .json or .jsonl file; empty = print
+    limit: int = 0  # read at most so many images, 0 = all
     batch: int = 64  # images at a time
     device: str = "cpu"  # cpu, or cuda:0
     json: bool = False  # print the rows as JSON on the last line
@@ -79,31 +86,37 @@ class Reader:
         spec = self.loaded.task.image
         pixels = torch.from_numpy(np.stack(canvases)).to(self.device).float() / 255
         with torch.inference_mode():
-            output = self.loaded.model(((pixels - spec.mean) / spec.std).contiguous(memory_format=torch.channels_last))
+            output = self.loaded.model(
+                ((pixels - spec.mean) / spec.std).contiguous(memory_format=torch.channels_last)
+            )
         return [words[0] for words in self.loaded.task.decode(output)]
 
 
-def files(inputs: Sequence[str]) -> list[Path]:
-    """The images named, and those in the folders named; a path that does not exist is a BadData."""
-    found: list[Path] = []
+Encoded = tuple[str, Callable[[], bytes]]  # a name, and how to get the bytes
+
+
+def images(inputs: Sequence[str]) -> Iterator[Encoded]:
+    """The images of files, folders and splits of shards; a path that does not exist is a BadData."""
     for given in map(Path, inputs):
-        if given.is_dir():
+        if (given / "manifest.json").exists():
+            shards = Shards([given.parent], given.name)
+            for position, uid in enumerate(shards.uids):
+                yield f"{given}/{pack.key_of(int(uid))}", partial(shards.image, position)
+        elif given.is_dir():
             inside = sorted(p for p in given.rglob("*") if p.suffix.lower() in SUFFIXES)
             if not inside:
                 raise BadData(f"{given}: no image in this folder")
-            found += inside
+            yield from ((str(path), path.read_bytes) for path in inside)
         elif given.exists():
-            found.append(given)
+            yield str(given), given.read_bytes
         else:
             raise BadData(f"{given}: no such file or folder")
-    return found
 
 
-def readings(reader: Reader, paths: Sequence[Path], batch: int) -> Iterator[Reading]:
-    """Readings of files, a batch at a time."""
-    for start in range(0, len(paths), batch):
-        some = paths[start : start + batch]
-        yield from reader.read([path.read_bytes() for path in some], [str(path) for path in some])
+def readings(reader: Reader, encoded: Iterator[Encoded], batch: int) -> Iterator[Reading]:
+    """Readings of images, a batch at a time."""
+    while some := list(islice(encoded, batch)):
+        yield from reader.read([get() for _, get in some], [name for name, _ in some])
 
 
 def written(rows: list[Reading], suffix: str) -> str:
@@ -129,14 +142,16 @@ def main(argv: list[str]) -> None:
     if suffix not in (".csv", ".json", ".jsonl"):
         raise BadSettings(f"out={settings.out}: no format {suffix!r} (there are: .csv, .json, .jsonl)")
     model, *inputs = settings.inputs
-    rows = list(readings(Reader(model, settings.device), files(inputs), settings.batch))
+    found = islice(images(inputs), settings.limit or None)
+    rows = list(readings(Reader(model, settings.device), found, settings.batch))
     report = Reporter("train.predict", settings.json)
     if settings.out:
         Path(settings.out).parent.mkdir(parents=True, exist_ok=True)
         Path(settings.out).write_text(written(rows, suffix), encoding="utf-8")
         report.say(f"{len(rows)} rows in {settings.out}")
     else:
-        report.table(f"read by {model}", ["image", "text", "score", "error"], [list(asdict(r).values()) for r in rows])
+        columns = ["image", "text", "score", "error"]
+        report.table(f"read by {model}", columns, [list(asdict(row).values()) for row in rows])
     report.done(readings=[asdict(row) for row in rows], errors=sum(bool(row.error) for row in rows))
 
 
