@@ -17,10 +17,9 @@ from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from shards import lookup, typed
+from shards import lookup, presets, typed
 from shards.errors import BadSettings
 
-CONFIGS = Path(__file__).resolve().parent.parent / "configs"
 T = TypeVar("T")
 Schema = Any  # the type of a settings dataclass
 
@@ -38,9 +37,9 @@ def read(schema: Callable[..., T], name: str, argv: list[str]) -> T:
     exists.
     """
     argv = [a for a in argv if not re.match(r"--?local[_-]rank", a)]  # launchers add it; we never need it
-    groups = _groups(name)
+    groups = presets.groups(name)
     chosen, values, positional = _sort(schema, groups, argv)
-    tree = _compose(name, schema, chosen)
+    tree = presets.compose(name, schema, chosen)
     if key := next((key for key, value in values if value == "?"), None):
         print(_answer(schema, tree, groups, key))
         raise SystemExit(0)
@@ -50,16 +49,6 @@ def read(schema: Callable[..., T], name: str, argv: list[str]) -> T:
         if positional and field.metadata.get("positional"):
             tree[field.name] = [*tree.get(field.name, []), *positional]
     return build(schema, tree)
-
-
-def _groups(name: str) -> list[str]:
-    """The config groups of an entry, from the defaults list of its YAML file."""
-    from omegaconf import OmegaConf
-
-    path = CONFIGS / f"{name}.yaml"
-    content: Any = OmegaConf.to_container(OmegaConf.load(path)) if path.exists() else {}
-    entries = (content or {}).get("defaults", [])
-    return [k.removeprefix("optional ") for e in entries if isinstance(e, dict) for k in e]
 
 
 def _sort(schema: Schema, groups: list[str], argv: list[str]):
@@ -79,51 +68,12 @@ def _sort(schema: Schema, groups: list[str], argv: list[str]):
     return chosen, values, positional
 
 
-def presets(group: str, schema: Schema = None) -> list[str]:
-    """The names a group takes: its YAML files and, where it is a seam, the members of the seam."""
-    names = {p.stem for p in (CONFIGS / group).glob("*.yaml")}
-    for field in fields(schema) if schema else ():
-        seam = field.metadata.get("seam") or field.metadata.get("seams")
-        if field.name == group and seam:
-            names |= set(lookup.members(seam))
-    return sorted(names)
-
-
-def _compose(name: str, schema: Schema, chosen: dict[str, list[str]]) -> dict[str, Any]:
-    """The YAML files merged by hydra into a plain dict; a seam's member without a preset stands for
-    itself.
-    """
-    from hydra import compose, initialize_config_dir
-    from hydra.core.global_hydra import GlobalHydra
-    from omegaconf import OmegaConf
-
-    if not (CONFIGS / f"{name}.yaml").exists():
-        return {}
-    overrides, bare = [], {}
-    for group, names in chosen.items():
-        files = {p.stem for p in (CONFIGS / group).glob("*.yaml")}
-        if strange := [n for n in names if n not in presets(group, schema)]:
-            raise BadSettings(lookup.unknown(group, strange[0], presets(group, schema)))
-        known = [n for n in names if n in files]
-        overrides.append(f"{group}=[{','.join(known)}]" if len(known) != 1 else f"{group}={known[0]}")
-        bare[group] = [n for n in names if n not in files]
-    GlobalHydra.instance().clear()
-    with initialize_config_dir(config_dir=str(CONFIGS), version_base="1.3"):
-        tree = OmegaConf.to_container(compose(name, overrides=overrides), resolve=True)
-    assert isinstance(tree, dict)
-    for group, names in bare.items():
-        for member in names:
-            tree.setdefault(group, {})
-            tree[group] = {**(tree[group] or {}), "\0": [*(tree[group] or {}).get("\0", []), member]}
-    return {str(k): v for k, v in tree.items()}
-
-
 def _answer(schema: Schema, tree: dict, groups: list[str], key: str) -> str:
     """What `key=?` prints: the names a group or seam takes, or the type and present value of a setting."""
     field = next((f for f in fields(schema) if f.name == key), None)
     seam = field and (field.metadata.get("seam") or field.metadata.get("seams"))
     if key in groups or seam:
-        return f"{key}: {', '.join(presets(key, schema)) or 'none'}"
+        return f"{key}: {', '.join(presets.names(key, schema)) or 'none'}"
     for found, kind, value, note in describe(schema):
         if found == key:
             return f"{key}: {kind}, default {value!r} {note}".rstrip()
@@ -191,8 +141,7 @@ def _offer(schema: Schema, name: str) -> str:
 def _choice(seam: str, node: Any, where: str, owner: Schema = None) -> Choice:
     """A member of a seam with its settings. node: {"name": member, its keys...}, or the bare name."""
     node = dict(node) if isinstance(node, dict) else {"name": node}
-    node["name"] = (node.pop("\0", None) or [node.get("name")])[-1]
-    name = str(node.pop("name"))
+    name = str(node.pop("name", None))
     settings = lookup.find(seam, name).Settings
     known = {f.name for f in fields(settings)}
     strange = next((k for k in node if k not in known), None)
@@ -205,12 +154,9 @@ def _choice(seam: str, node: Any, where: str, owner: Schema = None) -> Choice:
 
 def _several(seam: str, node: Any, where: str) -> dict[str, Any]:
     """Members of a seam by name, in the order given. node: {member: {its keys...}}."""
-    node = dict(node or {})
-    for member in node.pop("\0", []):
-        node.setdefault(member, {})
     return {
         name: build(lookup.find(seam, name).Settings, settings or {}, f"{where}.{name}.")
-        for name, settings in node.items()
+        for name, settings in (node or {}).items()
     }
 
 
