@@ -1,31 +1,28 @@
 """THE loop, for teachers and students alike: train, evaluate, keep the best, survive.
 
-One position (epoch, step) is the whole state of the data; everything else is in the newest folder of state/. Evaluation
-comes at step 0, after each epoch and at the end; `best` and `last` always exist.
+One position (epoch, step) is the whole state of the data; everything else is in the newest folder of state/.
+Evaluation comes at step 0, after each epoch and at the end; `best` and `last` always exist.
 """
 
-import copy
-import json
 import math
-import re
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import torch
 from accelerate import Accelerator
-from torch import Tensor, nn
+from torch import nn
 
 from shards.errors import BadSettings, GateFailed, Preempted
 from shards.loader import Batch, Loader
 from shards.progress import Reporter
 from train import optim, state
+from train.clock import Clock
 from train.runfolder import RunFolder
-from train.runtime import StopRequest, agree_on_buffers, gather
+from train.runtime import StopRequest, agree_on_buffers, gather, on_main
 from train.speed import Speed
 from train.state import Position
+from train.update import Moved, Update
 
 NONFINITE_IN_A_ROW = 10
 
@@ -46,20 +43,19 @@ class Settings:
     log_every: int = 10  # optimiser steps between lines of metrics.jsonl
     select: str = "word_acc"  # the metric by which `best` is chosen, larger is better
 
-
-def seconds_of(text: str) -> float:
-    """`45m`, `2h30m`, `90s` or a number of seconds; empty = no limit."""
-    if not text:
-        return math.inf
-    match = re.fullmatch(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s?)?", text)
-    if not match:
-        raise BadSettings(f"time_limit: {text!r} is not a time like 45m, 2h30m or 90s")
-    hours, minutes, rest = (int(part or 0) for part in match.groups())
-    return 3600.0 * hours + 60.0 * minutes + rest
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch", "accumulation", "eval_every", "log_every"):
+            if getattr(self, name) < 1:
+                raise BadSettings(f"fit.{name}: {getattr(self, name)}, must be at least 1")
+        for name in ("clip", "patience", "save_every"):
+            if getattr(self, name) < 0:
+                raise BadSettings(f"fit.{name}: {getattr(self, name)}, must not be below 0")
+        if not 0 <= self.ema < 1:
+            raise BadSettings(f"fit.ema: {self.ema}, must be in [0, 1)")
 
 
 class Loop:
-    """One run. teach: Batch -> what the step takes; judge(model) -> metrics; keep(folder, model, metrics) writes a model."""
+    """One run. judge(model) -> metrics; keep(folder, model, metrics) writes a model; stop: who asked."""
 
     def __init__(
         self,
@@ -71,49 +67,44 @@ class Loop:
         keep: Callable[[Path, nn.Module, dict[str, float]], None],
         folder: RunFolder,
         report: Reporter,
+        stop: StopRequest,
         settings: Settings,
         optimizing: optim.Settings,
         time_limit: str = "",
     ) -> None:
-        self.accelerator, self.loader, self.teach, self.judge, self.keep = (
-            accelerator,
-            loader,
-            teach,
-            judge,
-            keep,
-        )
-        self.folder, self.report, self.settings, self.optimizing = folder, report, settings, optimizing
-        self.model: nn.Module = step.model  # type: ignore[assignment]
-        self.shadow = copy.deepcopy(self.model).requires_grad_(False) if settings.ema else None
-        self.step, self.optimizer = accelerator.prepare(step, optim.optimizer(step, optimizing))
-        self.time_limit, self.limit = time_limit, seconds_of(time_limit)
-        self.at = Position()
-        self.metrics: dict[str, float] = {}
-        self.stop = StopRequest()
-        self._begun, self._in_a_row = time.monotonic(), 0
+        self.accelerator, self.loader, self.judge, self.keep = accelerator, loader, judge, keep
+        self.folder, self.report, self.stop, self.settings = folder, report, stop, settings
+        self.steps = settings.epochs * loader.plan.steps  # of the whole run
+        self.update = Update(accelerator, step, teach, optimizing, self.steps, settings.clip, settings.ema)
+        self.at, self.metrics, self.ending = Position(), {}, ""
+        self.clock, self._saved = Clock(time_limit), ""
 
-    @property
-    def judged(self) -> nn.Module:
-        """The weights that are evaluated and kept: the average where there is one."""
-        return self.shadow if self.shadow is not None else self.model
-
-    @property
-    def steps(self) -> int:
-        """Optimiser steps of the whole run."""
-        return self.settings.epochs * self.loader.plan.steps
+    def resume(self) -> bool:
+        """Goes to the newest saved state; False where there is none."""
+        found = state.restore(self.accelerator, self.folder, self.update.average)
+        if found is None:
+            return False
+        self.at, self.metrics = found
+        self.clock.before, self._saved = self.at.seconds, state.name(self.at)
+        self.report.say(f"resumed at epoch {self.at.epoch}, step {self.at.global_step} of {self.steps}")
+        return True
 
     def run(self) -> Position:
-        """Trains to the end; Preempted if asked to stop, with everything saved."""
-        try:
-            self._resume()
-            while True:
-                if self._due():
-                    self._evaluate()
-                if self._ended():
-                    return self.at
-                self._epoch()
-        finally:
-            self.stop.close()
+        """Trains to the end, `ending` says which; Preempted if asked to stop, with everything saved."""
+        while True:
+            self.ending = self._ended()
+            if self._due():
+                self._running()
+                self._evaluate()
+                self.ending = self.ending or self._ended()
+            if self.ending:
+                return self.at
+            self._maybe_stop()
+            self._running()
+            self._epoch()
+
+    def _running(self) -> None:
+        self.folder.status("running", global_step=self.at.global_step)
 
     def _ended(self) -> str:
         if self.at.epoch >= self.settings.epochs:
@@ -121,16 +112,13 @@ class Loop:
         if self.settings.patience and self.at.bad >= self.settings.patience:
             return f"no better evaluation for {self.at.bad} evaluations"
         # The clock of rank 0 decides for all, or ranks would part.
-        over = gather(self.accelerator, self._seconds() >= self.limit)[0]
-        return f"time limit {self.time_limit} reached" if over else ""
+        over = gather(self.accelerator, self.clock.over)[0]
+        return f"time limit {self.clock.limit} reached" if over else ""
 
     def _due(self) -> bool:
         if self.at.evaluated == self.at.global_step:
             return False
-        return bool(self._ended()) or (self.at.step == 0 and self.at.epoch % self.settings.eval_every == 0)
-
-    def _seconds(self) -> float:
-        return self.at.seconds + time.monotonic() - self._begun
+        return bool(self.ending) or (self.at.step == 0 and self.at.epoch % self.settings.eval_every == 0)
 
     def _epoch(self) -> None:
         """Trains from the position to the end of its epoch, or to the time limit."""
@@ -140,77 +128,52 @@ class Loop:
             micro.append(batch)
             if len(micro) < self.settings.accumulation:
                 continue
-            terms = self._train(micro)
+            moved = self._move(micro, meter)
             micro = []
-            self._moved()
-            self._tell(terms, meter)
-            self._maybe_stop()
-            if self.at.step == 0 or (self.limit < math.inf and self._ended()):
+            if self.at.step == 0 or moved.sums["over"]:
                 return
             if self.settings.save_every and self.at.global_step % self.settings.save_every == 0:
                 self._save()
 
-    def _moved(self) -> None:
+    def _move(self, micro: list[Batch], meter: Speed) -> Moved:
+        """One optimiser step and what follows from it."""
+
+        def counts() -> dict[str, float]:
+            damaged = sum(len(batch.damage) for batch in micro)
+            over = self.accelerator.is_main_process and self.clock.over
+            return {"damaged": damaged, "asked": self.stop.asked(), "over": over}
+
+        moved = self.update(micro, self.at.global_step, counts)
+        self.at.damaged += int(moved.sums["damaged"])
+        self._note(moved, micro)
         self.at.global_step += 1
         self.at.step += 1
         if self.at.step == self.loader.plan.steps:
             self.at.epoch, self.at.step = self.at.epoch + 1, 0
+        self._tell(moved.terms, meter)
+        if moved.sums["asked"]:
+            self._maybe_stop()
+        return moved
 
-    def _train(self, micro: list[Batch]) -> dict[str, float]:
-        """One optimiser step; returns the losses over the global batch. A non-finite gradient skips the step."""
-        self.step.train()
-        rate = optim.rate(self.optimizing, self.at.global_step, self.steps)
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
-        total: dict[str, Tensor] = {}
-        norm = torch.zeros(())
-        for batch in micro:
-            with self.accelerator.accumulate(self.step):
-                losses = self.step(self.teach(batch))
-                # accelerate divides by the accumulation; our losses are shares of the whole batch already
-                self.accelerator.backward(losses["loss"] * self.settings.accumulation)
-                if self.accelerator.sync_gradients:
-                    norm = self.accelerator.clip_grad_norm_(
-                        self.step.parameters(), self.settings.clip or math.inf
-                    )
-                    if self._finite(norm, micro):
-                        self.optimizer.step()
-                        self._average()
-                    self.optimizer.zero_grad()
-            for name, value in losses.items():
-                total[name] = total.get(name, torch.zeros_like(value.detach())) + value.detach()
-        self.at.damaged += sum(len(batch.damage) for batch in micro)
-        names = sorted(total)
-        mean = self.accelerator.reduce(torch.stack([total[n].float() for n in names]), "mean").tolist()
-        return {**dict(zip(names, mean, strict=True)), "lr": rate, "grad_norm": float(norm)}
-
-    def _finite(self, norm: Tensor, micro: list[Batch]) -> bool:
-        if math.isfinite(float(norm)):
-            self._in_a_row = 0
-            return True
-        self.at.nonfinite += 1
-        self._in_a_row += 1
-        uids = [f"{int(uid):016x}" for batch in micro for uid in batch.uids[batch.valid.cpu()]]
-        if self.folder.main:
-            with open(self.folder.path / "nonfinite.jsonl", "a") as file:
-                file.write(json.dumps({"global_step": self.at.global_step, "uids": uids}) + "\n")
-        if self._in_a_row >= NONFINITE_IN_A_ROW:
-            raise GateFailed(
-                f"{self._in_a_row} steps in a row had a gradient that is not finite (samples in nonfinite.jsonl); "
-                "lower optim.lr or fit.precision"
-            )
-        return False
-
-    def _average(self) -> None:
-        if self.shadow is None:
+    def _note(self, moved: Moved, micro: list[Batch]) -> None:
+        """Writes down damaged samples, and those of a skipped step; too many skipped ones end the run."""
+        if moved.sums["damaged"]:
+            found = {f"{int(b.uids[i]):016x}": reason for b in micro for i, reason in b.damage.items()}
+            samples = {uid: why for part in gather(self.accelerator, found) for uid, why in part.items()}
+            self.folder.append("damaged.jsonl", self.at.global_step, {"samples": samples})
+            self.report.say(f"step {self.at.global_step}: left out {'; '.join(sorted(samples.values()))}")
+        self.at.in_a_row = 0 if moved.finite else self.at.in_a_row + 1
+        if moved.finite:
             return
-        # A short memory at the start: the first weights are noise.
-        decay = min(self.settings.ema, (1 + self.at.global_step) / (10 + self.at.global_step))
-        with torch.no_grad():
-            for mine, theirs in zip(self.shadow.parameters(), self.model.parameters(), strict=True):
-                mine.lerp_(theirs.detach(), 1 - decay)
-            for mine, theirs in zip(self.shadow.buffers(), self.model.buffers(), strict=True):
-                mine.copy_(theirs)
+        self.at.nonfinite += 1
+        mine = [f"{int(uid):016x}" for batch in micro for uid in batch.uids[batch.valid.cpu()]]
+        uids = [uid for part in gather(self.accelerator, mine) for uid in part]
+        self.folder.append("nonfinite.jsonl", self.at.global_step, {"uids": uids})
+        if self.at.in_a_row >= NONFINITE_IN_A_ROW:
+            raise GateFailed(
+                f"{self.at.in_a_row} steps in a row had a gradient that is not finite (samples in "
+                f"{self.folder.path / 'nonfinite.jsonl'}); lower optim.lr or use fit.precision=fp32"
+            )
 
     def _tell(self, terms: dict[str, float], meter: Speed) -> None:
         """Logs and shows a step."""
@@ -220,7 +183,7 @@ class Loop:
             values |= {"perf/images_per_s": speed, "perf/data_wait_frac": wait, "epoch": self.at.epoch}
             values |= {"ctc/nonfinite": self.at.nonfinite, "data/damaged": self.at.damaged}
             self.folder.log(self.at.global_step, values)
-            self.folder.status("running", global_step=self.at.global_step)
+            self._running()
         left = (self.steps - self.at.global_step) * self.loader.plan.global_batch / max(speed, 1e-9)
         accuracy = self.metrics.get(self.settings.select, float("nan"))
         self.report.line(
@@ -239,41 +202,36 @@ class Loop:
             )
 
     def _evaluate(self) -> None:
-        agree_on_buffers(self.accelerator, self.judged)
-        self.metrics = self.judge(self.judged)
+        model, at = self.update.judged, self.at
+        agree_on_buffers(self.accelerator, model)
+        self.metrics = self.judge(model)
         if self.settings.select not in self.metrics:
             raise BadSettings(
                 f"fit.select: no {self.settings.select!r} (there are: {', '.join(self.metrics)})"
             )
         value = self.metrics[self.settings.select]
-        better = value > self.at.best
+        better = at.best_step < 0 or value > at.best or math.isnan(at.best)
         if better:
-            self.at.best, self.at.best_step, self.at.bad = value, self.at.global_step, 0
+            at.best, at.best_step, at.bad = value, at.global_step, 0
         else:
-            self.at.bad += 1
-        self.at.evaluated = self.at.global_step
+            at.bad += 1
+        at.evaluated = at.global_step
         self.folder.log(
-            self.at.global_step, {f"val/{k}": v for k, v in self.metrics.items()} | {"epoch": self.at.epoch}
+            at.global_step, {f"val/{k}": v for k, v in self.metrics.items()} | {"epoch": at.epoch}
         )
         self.report.line(
-            f"evaluation at step {self.at.global_step}: "
+            f"evaluation at step {at.global_step}: "
             + " ".join(f"{k} {v:.4f}" for k, v in self.metrics.items() if k in (self.settings.select, "cer"))
-            + f" (best {self.at.best:.4f} at step {self.at.best_step})",
+            + f" (best {at.best:.4f} at step {at.best_step})",
             force=True,
         )
-        if self.folder.main:
-            if better:
-                self.keep(self.folder.best, self.judged, self.metrics)
-            self.keep(self.folder.last, self.judged, self.metrics)
+        for folder in [self.folder.best, self.folder.last] if better else [self.folder.last]:
+            on_main(self.accelerator, lambda folder=folder: self.keep(folder, model, self.metrics))
         self._save()
-        self._maybe_stop()
 
     def _save(self) -> None:
-        self.at.seconds, self._begun = self._seconds(), time.monotonic()
-        state.save(self.accelerator, self.folder, self.at, self.metrics, self.shadow)
-
-    def _resume(self) -> None:
-        found = state.restore(self.accelerator, self.folder, self.shadow)
-        if found:
-            self.at, self.metrics = found
-            self.report.say(f"resumed at epoch {self.at.epoch}, step {self.at.global_step} of {self.steps}")
+        if self._saved == state.name(self.at):
+            return  # nothing has moved since
+        self.at.seconds = self.clock.spent
+        state.save(self.accelerator, self.folder, self.at, self.metrics, self.update.average)
+        self._saved = state.name(self.at)

@@ -1,4 +1,4 @@
-"""Judging a model: every sample once, in fp32, each damaged one counted as missed; equal on any number of ranks."""
+"""Judging: each sample once, in fp32, damaged ones counted as missed; equal on any number of ranks."""
 
 from typing import Any
 
@@ -44,15 +44,26 @@ def still_loader(
     )
 
 
-def judge(model: nn.Module, task: Any, loader: Loader, accelerator: Accelerator | None = None) -> Any:
-    """A meter of the task holding every sample of the loader, on every rank."""
+def judge(
+    model: nn.Module,
+    task: Any,
+    loader: Loader,
+    accelerator: Accelerator | None = None,
+    damage: dict[int, str] | None = None,
+) -> Any:
+    """A meter of the task holding every sample of the loader, on every rank.
+
+    damage: is filled with {uid: what is wrong} of the damaged ones.
+    """
     meter, was_training = task.meter(), model.training
+    found = {} if damage is None else damage
     model.eval()
     with torch.inference_mode():
         for batch in loader.batches(0):
             output = model(batch.images.contiguous(memory_format=torch.channels_last))
             words = task.decode(output)
             counted = [i for i in range(len(words)) if bool(batch.valid[i]) or i in batch.damage]
+            found |= {int(batch.uids[i]): reason for i, reason in batch.damage.items()}
             meter.update(
                 [int(batch.uids[i]) for i in counted],
                 [words[i] if i not in batch.damage else () for i in counted],
@@ -60,6 +71,7 @@ def judge(model: nn.Module, task: Any, loader: Loader, accelerator: Accelerator 
             )
     model.train(was_training)
     if accelerator is not None and accelerator.num_processes > 1:
-        for entries in gather(accelerator, meter.entries()):
+        for entries, theirs in gather(accelerator, (meter.entries(), dict(found))):
             meter.absorb(entries)
+            found |= theirs
     return meter

@@ -1,4 +1,4 @@
-"""Optimiser and schedule. The learning rate is a pure function of the step: nothing to save, nothing to drift."""
+"""Optimiser and schedule. The rate is a pure function of the step: nothing to save, nothing to drift."""
 
 import math
 from dataclasses import dataclass

@@ -5,6 +5,7 @@ metrics.jsonl is the truth about a run; `state/` is accelerate's and only `fit` 
 
 import fcntl
 import json
+import math
 import os
 import shutil
 from dataclasses import dataclass
@@ -15,10 +16,13 @@ from omegaconf import OmegaConf
 
 from shards import progress
 from shards.errors import BadSettings
-from shards.manifest import canonical, write_bytes
+from shards.manifest import canonical, read_json, write_bytes
 
-# Settings that may differ when a run goes on: they change when it ends or how it is watched, not what it computes.
-FREE = ("time_limit", "json", "dry_run", "data.threads", "processes", "fit.log_every")
+# Settings that may differ when a run goes on: they change when it ends or how it is watched, not what it
+# computes. The data may have moved: data.digest says whether it is the same.
+FREE = ("time_limit", "json", "dry_run", "data.root", "data.threads", "processes", "fit.log_every")
+POSITION = "position.json"  # the last file of a state: where there is one, the state is whole
+LOGS = ("metrics.jsonl", "damaged.jsonl", "nonfinite.jsonl")
 
 
 @dataclass
@@ -42,30 +46,38 @@ class RunFolder:
         self._lock: Any = None
 
     def open(self, config: dict[str, Any]) -> None:
-        """Takes the lock and writes config.yaml; a run begun with other settings is refused, naming both values."""
+        """Takes the lock and writes config.yaml; other settings than the run's are refused, with both."""
         if not self.main:
             return
         self.path.mkdir(parents=True, exist_ok=True)
-        self._lock = open(self.path / ".lock", "w")
+        self._lock = open(self.path / ".lock", "w")  # noqa: SIM115 (held until close)
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
+            self.close()
             raise BadSettings(f"{self.path} is in use by another process; choose another run.name=") from None
-        self.agree(config)
-        write_bytes(
-            self.path / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(config), sort_keys=True).encode()
-        )
+        try:
+            self.agree(config)
+        except BaseException:
+            self.close()
+            raise
+        text = OmegaConf.to_yaml(OmegaConf.create(config), sort_keys=True).encode()
+        path = self.path / "config.yaml"
+        if not path.exists() or path.read_bytes() != text:
+            write_bytes(path, text)
 
     def agree(self, config: dict[str, Any]) -> None:
-        """Refuses settings that differ from those the run was begun with."""
-        if not (self.path / "config.yaml").exists():
+        """Refuses settings other than those the run was begun with: those of its first saved state."""
+        if self.newest_state() is None or not (self.path / "config.yaml").exists():
             return
         begun, now = _flat(OmegaConf.to_container(OmegaConf.load(self.path / "config.yaml"))), _flat(config)
         for key in sorted(begun.keys() | now.keys()):
             if key not in FREE and begun.get(key) != now.get(key):
+                # Even more epochs are another run: the learning rate is a function of all steps.
                 raise BadSettings(
                     f"{self.path} was begun with {key}={begun.get(key)}, now it is {now.get(key)}; "
-                    f"choose another run.name= or remove the folder"
+                    f"choose another run.name= (init_from={self.last} begins with these weights) "
+                    "or remove the folder"
                 )
 
     def close(self) -> None:
@@ -79,49 +91,74 @@ class RunFolder:
         if self.main:
             progress.status(self.path, state, code, reason, **more)
 
+    @property
+    def done(self) -> bool:
+        """Whether status.json says that the run has ended well."""
+        path = self.path / "status.json"
+        return path.exists() and read_json(path).get("state") == "done"
+
     def log(self, step: int, values: dict[str, float]) -> None:
-        """Appends a line to metrics.jsonl."""
+        """Appends a line to metrics.jsonl; what is not finite, JSON can only say as null."""
+        finite = {k: v if not isinstance(v, float) or math.isfinite(v) else None for k, v in values.items()}
+        self.append("metrics.jsonl", step, finite)
+
+    def append(self, name: str, step: int, values: dict[str, Any]) -> None:
+        """Appends a line to one of the LOGS."""
         if self.main:
-            with open(self.path / "metrics.jsonl", "ab") as file:
+            with open(self.path / name, "ab") as file:
                 file.write(canonical({"global_step": step, **values}) + b"\n")
 
     def metrics(self) -> list[dict[str, Any]]:
         """All lines of metrics.jsonl; a last line cut by a crash is left out."""
-        return read_metrics(self.path)
+        return read_lines(self.path / "metrics.jsonl")
 
-    def rewind(self, step: int) -> None:
-        """Drops logged lines after a step: they will be computed again."""
-        if self.main and (self.path / "metrics.jsonl").exists():
-            kept = [line for line in self.metrics() if line["global_step"] <= step]
-            write_bytes(self.path / "metrics.jsonl", b"".join(canonical(line) + b"\n" for line in kept))
+    def rewind(self, step: int, evaluated: int) -> None:
+        """Drops lines logged after a step, and evaluations after `evaluated`: they will be computed again."""
+        for path in (self.path / name for name in LOGS):
+            if self.main and path.exists():
+                kept = [
+                    line
+                    for line in read_lines(path)
+                    if line["global_step"] <= (evaluated if any(k.startswith("val/") for k in line) else step)
+                ]
+                write_bytes(path, b"".join(canonical(line) + b"\n" for line in kept))
 
     def newest_state(self) -> Path | None:
         """The newest whole training state; one still being written has another name."""
         whole = sorted(
-            p for p in self.states.glob("step-*") if p.suffix != ".part" and (p / "position.json").exists()
+            p for p in self.states.glob("step-*") if p.suffix != ".part" and (p / POSITION).exists()
         )
         return whole[-1] if whole else None
 
     def commit_state(self, part: Path) -> None:
         """Makes a written state the newest and removes the ones before it."""
-        if not self.main:
-            return
-        for file in part.rglob("*"):
-            if file.is_file():
-                with open(file, "rb") as handle:
-                    os.fsync(handle.fileno())
+        for path in (*part.rglob("*"), part):
+            _fsync(path)
         final = part.with_suffix("")
-        if final.exists():
+        if final.exists():  # not whole, or it would have been resumed from
             shutil.rmtree(final)
         os.replace(part, final)
+        _fsync(self.states)
         for other in self.states.iterdir():
             if other != final:
                 shutil.rmtree(other)
 
 
+def _fsync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
 def read_metrics(folder: Path) -> list[dict[str, Any]]:
     """The lines of a run's metrics.jsonl."""
-    path = folder / "metrics.jsonl"
+    return read_lines(folder / "metrics.jsonl")
+
+
+def read_lines(path: Path) -> list[dict[str, Any]]:
+    """The JSON lines of a file up to the first that is not whole; none where there is no file."""
     lines = path.read_bytes().splitlines() if path.exists() else []
     values = []
     for line in lines:

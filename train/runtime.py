@@ -1,13 +1,15 @@
 """The process: Accelerator, ranks, seeds, and the ways a run is asked to stop.
 
 Two processes on a CPU start with
-    OMP_NUM_THREADS=1 ACCELERATE_USE_CPU=true accelerate launch --multi_gpu --num_processes 2 --num_machines 1 \
-        --mixed_precision no --dynamo_backend no train/teacher.py ...
-Other lines silently start one process, or two that know nothing of each other; `open_accelerator` refuses both.
+    OMP_NUM_THREADS=1 ACCELERATE_USE_CPU=true accelerate launch --multi_gpu --num_processes 2 \
+        --num_machines 1 --mixed_precision no --dynamo_backend no train/teacher.py ...
+Other lines silently start one process, or two that know nothing of each other: `open_accelerator` refuses
+both.
 """
 
 import os
 import signal
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,25 +17,27 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils import set_seed
 
-from shards.errors import BadSettings
+from shards.errors import BadSettings, Stop
 
 TWO_ON_CPU = (
-    "OMP_NUM_THREADS=1 ACCELERATE_USE_CPU=true accelerate launch --multi_gpu --num_processes 2 --num_machines 1 "
-    "--mixed_precision no --dynamo_backend no ..."
+    "OMP_NUM_THREADS=1 ACCELERATE_USE_CPU=true accelerate launch --multi_gpu --num_processes 2 "
+    "--num_machines 1 --mixed_precision no --dynamo_backend no ..."
 )
 
 
 def open_accelerator(precision: str, accumulation: int, processes: int = 0) -> Accelerator:
-    """The Accelerator of this process; processes: how many the settings ask for, 0 = what the launcher was told."""
+    """The Accelerator of this process. processes: how many there must be, 0 = as the launcher was told."""
     accelerator = Accelerator(mixed_precision=precision, gradient_accumulation_steps=accumulation)
-    asked = processes or _asked_of_launcher(_command_of(os.getppid())) or accelerator.num_processes
-    for source, count in (
-        ("asked for", asked),
-        ("in WORLD_SIZE", int(os.environ.get("WORLD_SIZE", 0)) or asked),
-    ):
-        if count != accelerator.num_processes:
+    found = accelerator.num_processes
+    asked = {
+        "asked for by processes=": processes,
+        "on the launcher's command line": _asked_of_launcher(_command_of(os.getppid())),
+        "in WORLD_SIZE": int(os.environ.get("WORLD_SIZE", 0)),
+    }
+    for source, count in asked.items():
+        if count and count != found:
             raise BadSettings(
-                f"{accelerator.num_processes} processes in this group, {count} {source}; two on a CPU start with: {TWO_ON_CPU}"
+                f"{found} processes in this group, {count} {source}; two on a CPU start with: {TWO_ON_CPU}"
             )
     return accelerator
 
@@ -49,23 +53,26 @@ def _asked_of_launcher(command: list[str]) -> int:
     """The process count on the command line of `accelerate launch` or torchrun; 0 if it says nothing."""
     if not any("accelerate" in part or "torchrun" in part or "torch.distributed" in part for part in command):
         return 0
-    flags = ("--num_processes", "--num-processes", "--nproc_per_node", "--nproc-per-node")
+    said = {}
     for place, part in enumerate(command):
         name, equals, value = part.partition("=")
-        value = value if equals else (command[place + 1] if place + 1 < len(command) else "")
-        if name in flags and value.isdigit():
-            return int(value)
-        if name in ("--config_file", "--config-file"):
-            return _asked_in_file(Path(value))
-    return 0
+        said[name.replace("_", "-")] = value if equals else (command[place + 1 : place + 2] or [""])[0]
+    count, each, nodes = (said.get(f"--{k}", "") for k in ("num-processes", "nproc-per-node", "nnodes"))
+    if count.isdigit():
+        return int(count)
+    if each.isdigit():
+        nodes = nodes or "1"
+        return int(each) * int(nodes) if nodes.isdigit() else 0  # 1:4 = as many as there are
+    return _asked_in_file(Path(said["--config-file"])) if "--config-file" in said else 0
 
 
 def _asked_in_file(path: Path) -> int:
     from omegaconf import OmegaConf
 
     try:
-        return int(OmegaConf.load(path).get("num_processes", 0))
-    except (OSError, ValueError, AttributeError):
+        content = OmegaConf.to_container(OmegaConf.load(path))
+        return int(content.get("num_processes", 0)) if isinstance(content, dict) else 0
+    except (OSError, ValueError):
         return 0
 
 
@@ -83,6 +90,19 @@ def gather(accelerator: Accelerator, value: Any) -> list[Any]:
     return values
 
 
+def on_main(accelerator: Accelerator, action: Callable[[], object]) -> None:
+    """Runs an action on rank 0 while the others wait; a Stop raised there is raised on every rank."""
+    error = None
+    if accelerator.is_main_process:
+        try:
+            action()
+        except Stop as stop:
+            error = stop
+    error = gather(accelerator, error)[0]
+    if error is not None:
+        raise error
+
+
 def agree_on_buffers(accelerator: Accelerator, model: torch.nn.Module) -> None:
     """Gives every rank rank 0's buffers: batch statistics drift apart between forward passes of DDP."""
     if accelerator.num_processes > 1:
@@ -91,7 +111,7 @@ def agree_on_buffers(accelerator: Accelerator, model: torch.nn.Module) -> None:
 
 
 class StopRequest:
-    """Whether somebody asked this process to stop: SIGTERM, SIGUSR1, SIGUSR2, SIGINT, or a launcher that died."""
+    """Whether this process was asked to stop: SIGTERM, SIGUSR1, SIGUSR2, SIGINT, or a launcher that died."""
 
     SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2, signal.SIGINT)
 

@@ -1,4 +1,4 @@
-"""Steps: what `fit` drives. A Step is an nn.Module from an item to named losses, so one module is wrapped for DDP."""
+"""Steps: what `fit` drives. A Step is an nn.Module from an item to named losses: one module for DDP."""
 
 from typing import Any
 

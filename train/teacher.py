@@ -1,7 +1,7 @@
 """Trains a teacher: any model of train/models on any task, from shards.
 
     accelerate launch train/teacher.py run.name=first data.root=data/own
-    accelerate launch train/teacher.py run.name=mj model=crnn_large data.root=data/mj fit.precision=bf16 augment=strong
+    accelerate launch train/teacher.py run.name=mj model=crnn_large data.root=data/mj augment=strong
     python train/teacher.py run.name=own init_from=models/crnn_small data.root=data/own time_limit=45m
 
 The same command again goes on where the run stopped. On two CPU processes see train/runtime.py.

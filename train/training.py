@@ -21,6 +21,8 @@ from shards.plan import Plan, held_out
 from shards.progress import Reporter
 from shards.read import Shards, splits_of
 from train import checkpoint, fit, optim, runfolder, runtime
+from train.clock import seconds_of
+from train.cost import cost
 from train.judging import judge, still_loader
 
 
@@ -42,6 +44,9 @@ class Settings:
     processes: int = 0  # how many the launch must have, 0 = what it was told
     dry_run: bool = False  # show settings and cost, write nothing
     json: bool = False  # print the result as JSON on the last line
+
+    def __post_init__(self) -> None:
+        seconds_of(self.time_limit)
 
 
 @dataclass
@@ -65,11 +70,16 @@ def bench(settings: Settings, stage: str) -> Bench:
         settings.fit.accumulation,
         settings.processes,
     )
+    share = -(-settings.fit.batch // accelerator.num_processes)
+    if settings.fit.accumulation > share:
+        raise BadSettings(
+            f"fit.accumulation: {settings.fit.accumulation}, a process has {share} samples a step"
+        )
     report = Reporter(stage, settings.json, silent=not accelerator.is_main_process)
     train = Shards(settings.data.root, settings.data.split)
     runtime.seed_everything(settings.seed)
     task, model = build(settings)
-    model = model.to(accelerator.device, memory_format=torch.channels_last)
+    model = model.to(device=accelerator.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     train_positions, val, val_positions = _sides(settings, train)
     ranks = {
         "device": accelerator.device,
@@ -114,8 +124,12 @@ def build(settings: Settings) -> tuple[Any, nn.Module]:
 
 
 def _sides(settings: Settings, train: Shards) -> tuple[np.ndarray, Shards, np.ndarray]:
-    """Positions trained on, and the samples watched: split `val` of every root, else a seeded share by group."""
+    """Positions trained on, and the samples watched: split `val` of the roots, else a share by group."""
     everything, data = np.arange(len(train)), settings.data
+    if data.split in ("val", "test"):
+        raise BadSettings(
+            f"data.split={data.split}: runs are selected on val and judged on test, not trained"
+        )
     with_val = [root for root in data.root if "val" in splits_of(root)]
     if with_val:
         val = Shards(with_val, "val")
@@ -129,36 +143,58 @@ def _sides(settings: Settings, train: Shards) -> tuple[np.ndarray, Shards, np.nd
 
 
 def run(b: Bench, step: nn.Module, teach: Callable[[Any], Any], story: dict[str, Any]) -> dict[str, Any]:
-    """Trains; returns the result that the stage prints. story: what config.json says beside the usual (the teacher)."""
-    settings, plain = b.settings, config.plain(b.settings)
-    if settings.dry_run:
+    """Trains; returns the result that the stage prints. story: what config.json says beside the usual."""
+    plain, stop = config.plain(b.settings), runtime.StopRequest()
+    if b.settings.dry_run:
         return describe(b, plain)
-    folder = runfolder.RunFolder(settings.run, b.accelerator.is_main_process)
-    folder.open(plain)
-    b.accelerator.wait_for_everyone()
-    _header(b, folder, plain)
-    folder.status("running")
-    keep = keeper(b, story)
-    loop = fit.Loop(
-        b.accelerator, step, b.train_loader, teach,
-        lambda model: judge(model, b.task, b.val_loader, b.accelerator).compute(),
-        keep, folder, b.report, settings.fit, settings.optim, settings.time_limit,
-    )  # fmt: skip
+    folder = runfolder.RunFolder(b.settings.run, b.accelerator.is_main_process)
+    data = {**plain["data"], "digest": b.train.digest, "val_digest": b.val_loader.shards.digest}
     try:
+        runtime.on_main(b.accelerator, lambda: folder.open({**plain, "data": data}))
+        return _train(b, step, teach, story, folder, stop, plain)
+    finally:
+        folder.close()
+        stop.close()
+
+
+def _train(
+    b: Bench, step: nn.Module, teach: Callable[[Any], Any], story: dict[str, Any],
+    folder: runfolder.RunFolder, stop: runtime.StopRequest, plain: dict[str, Any],
+) -> dict[str, Any]:  # fmt: skip
+    """The run within its open folder, which says at any time how it stands."""
+    settings = b.settings
+    try:
+        census = _header(b, folder, plain)
+        loop = fit.Loop(
+            b.accelerator, step, b.train_loader, teach, _judge(b), keeper(b, story), folder, b.report, stop,
+            settings.fit, settings.optim, settings.time_limit,
+        )  # fmt: skip
+        if not loop.resume():
+            folder.log(0, {f"data/{reason}": count for reason, count in census.items()})
         at = loop.run()
-    except Stop as stop:
-        folder.status("preempted" if isinstance(stop, Preempted) else "failed", stop.code, str(stop))
+    except Stop as error:
+        folder.status("preempted" if isinstance(error, Preempted) else "failed", error.code, str(error))
         raise
     except BaseException as error:
         folder.status("failed", 1, repr(error))
         raise
     result = {
-        "run": str(folder.path), "global_step": at.global_step, "best": at.best, "best_step": at.best_step,
-        "metrics": loop.metrics, "nonfinite": at.nonfinite, "damaged": at.damaged,
+        "global_step": at.global_step, "best": at.best, "best_step": at.best_step, "metrics": loop.metrics,
+        "nonfinite": at.nonfinite, "damaged": at.damaged,
     }  # fmt: skip
-    folder.status("done", 0, **{k: v for k, v in result.items() if k != "run"})
-    folder.close()
-    return result
+    if not folder.done:  # a finished run that was started again is left as it is
+        folder.status("done", 0, loop.ending, **result)
+    b.report.say(f"ended: {loop.ending}")
+    return {"run": str(folder.path), "ending": loop.ending, **result}
+
+
+def _judge(b: Bench) -> Callable[[nn.Module], dict[str, float]]:
+    def judged(model: nn.Module) -> dict[str, float]:
+        damage: dict[int, str] = {}
+        meter = judge(model, b.task, b.val_loader, b.accelerator, damage)
+        return {**meter.compute(), "damaged": float(len(damage))}
+
+    return judged
 
 
 def keeper(b: Bench, story: dict[str, Any]) -> Callable[[Path, nn.Module, dict[str, float]], None]:
@@ -185,7 +221,8 @@ def keeper(b: Bench, story: dict[str, Any]) -> Callable[[Path, nn.Module, dict[s
     return keep
 
 
-def _header(b: Bench, folder: runfolder.RunFolder, plain: dict[str, Any]) -> None:
+def _header(b: Bench, folder: runfolder.RunFolder, plain: dict[str, Any]) -> dict[str, int]:
+    """Says what will be trained on what; returns how many labels cannot teach, by reason."""
     b.report.header(
         device=str(b.accelerator.device), processes=b.accelerator.num_processes, data=b.train.digest[:12],
         config=digest(plain)[:12], folder=str(folder.path),
@@ -201,23 +238,13 @@ def _header(b: Bench, folder: runfolder.RunFolder, plain: dict[str, Any]) -> Non
         b.report.say(
             "samples that cannot teach: " + ", ".join(f"{count} {reason}" for reason, count in census.items())
         )
-    folder.log(0, {f"data/{reason}": count for reason, count in census.items()})
+    return census
 
 
 def describe(b: Bench, plain: dict[str, Any]) -> dict[str, Any]:
-    """What a dry run shows: settings, parameters, FLOPs of one image, L, memory; nothing is written."""
-    from torch.utils.flop_counter import FlopCounterMode
-
-    spec, parameters = b.task.image, sum(p.numel() for p in b.model.parameters())
-    image = torch.zeros(1, spec.depth, spec.height, spec.width, device=b.accelerator.device)
-    with FlopCounterMode(display=False) as counter, torch.no_grad():
-        b.model.eval()(image)
-    result = {
-        "settings": plain, "parameters": parameters, "megabytes": parameters * 4 / 1e6, "frames": b.model.frames,
-        "flops": counter.get_total_flops(), "steps": b.train_loader.plan.steps * b.settings.fit.epochs,
-        # weights, gradients and two moments in fp32
-        "training_memory_mb": parameters * 16 / 1e6,
-    }  # fmt: skip
+    """What a dry run shows: settings, steps and what the model costs; nothing is written."""
+    found = cost(b.model, b.task.image, b.accelerator.device)
+    result = {"settings": plain, "steps": b.train_loader.plan.steps * b.settings.fit.epochs, **found}
     for name, value in result.items():
         b.report.say(f"{name}: {value}")
     return result

@@ -1,0 +1,225 @@
+"""train/teacher.py as a command: two processes, every way of being stopped, kills at any moment."""
+
+import json
+import os
+import random
+import signal
+import sys
+import time
+
+import psutil
+import pytest
+
+from train.runfolder import read_lines, read_metrics
+
+pytestmark = pytest.mark.slow
+LONG = ["fit.epochs=4", "fit.batch=4"]  # 96 steps: long enough to be hit
+STILL = """
+import json, sys
+import torch
+from shards import config
+from train import training
+from train.steps import TaskStep
+
+class Still(TaskStep):
+    def forward(self, batch):
+        for module in self.model.modules():
+            if isinstance(module, torch.nn.BatchNorm2d):
+                module.eval()
+        return super().forward(batch)
+
+settings = config.read(training.Settings, "teacher", sys.argv[1:])
+bench = training.bench(settings, "test")
+seen = open(f"{settings.run.name}-{bench.accelerator.process_index}.jsonl", "w")
+
+def teach(batch):
+    uids = batch.uids[batch.valid].tolist()
+    print(json.dumps([batch.epoch, batch.step, uids]), file=seen, flush=True)
+    return batch
+
+training.run(bench, Still(bench.model, bench.task), teach, {})
+"""
+DYING = """
+import os, signal, sys, threading
+from shards.progress import run
+from train import teacher
+
+how, _, amount = os.environ["DIE"].partition(" ")
+left = [float(amount)]
+
+def die():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+def counting(real):
+    def call(*given):
+        left[0] -= 1
+        return die() if left[0] < 0 else real(*given)
+    return call
+
+if how == "seconds":
+    timer = threading.Timer(left[0], die)
+    timer.daemon = True
+    timer.start()
+elif how == "writes":
+    os.fsync, os.replace, os.mkdir = counting(os.fsync), counting(os.replace), counting(os.mkdir)
+sys.exit(run(teacher.main))
+"""
+
+
+def folders(run) -> dict[str, bytes]:
+    return {
+        f"{p.parent.name}/{p.name}": p.read_bytes() for f in ("best", "last") for p in (run / f).iterdir()
+    }
+
+
+def values(run, *keys) -> list[tuple]:
+    return [(line["global_step"], *(line[k] for k in keys)) for line in read_metrics(run) if keys[0] in line]
+
+
+def status(run) -> dict:
+    return json.loads((run / "status.json").read_text())
+
+
+def reach(process, run, step) -> None:
+    """Waits until the run has logged a step."""
+    until = time.monotonic() + 120
+    while not any(line["global_step"] >= step for line in read_metrics(run)):
+        assert process.poll() is None, process.communicate()[0]
+        assert time.monotonic() < until, "too slow"
+        time.sleep(0.005)
+
+
+def settle(run, pids) -> dict:
+    """The status once none of these processes lives."""
+    until = time.monotonic() + 60
+    while any(psutil.pid_exists(p) and psutil.Process(p).status() != "zombie" for p in pids):
+        assert time.monotonic() < until, "a process did not end"
+        time.sleep(0.02)
+    return status(run)
+
+
+def ranks(process) -> list[int]:
+    return [
+        p.pid
+        for p in psutil.Process(process.pid).children(recursive=True)
+        if "teacher.py" in " ".join(p.cmdline())
+    ]
+
+
+def test_one_process_stops_at_a_signal_or_with_its_launcher_and_goes_on(command):
+    run = command.runs / "one"
+    process = command.start("one", *LONG)
+    reach(process, run, 5)
+    process.send_signal(signal.SIGTERM)
+    output = process.communicate()[0]
+    assert process.returncode == 85, output
+    told = status(run)
+    assert (told["state"], told["code"]) == ("preempted", 85)
+    assert told["reason"].startswith("stopped by SIGTERM at step")
+    launcher = [sys.executable, "-m", "accelerate.commands.accelerate_cli", "launch"]
+    process = command.start("one", *LONG, launcher=launcher)
+    reach(process, run, 30)
+    workers = ranks(process)
+    process.kill()
+    told = settle(run, workers)
+    assert (told["state"], told["code"]) == ("preempted", 85)
+    assert told["reason"].startswith("stopped by launcher died")
+    code, output = command.run("one", *LONG)
+    assert code == 0, output
+    command.run("whole", *LONG)
+    assert status(run)["state"] == "done"
+    assert folders(run) == folders(command.runs / "whole")
+    assert values(run, "train/loss") == values(command.runs / "whole", "train/loss")
+    assert sorted(p.name for p in command.runs.iterdir()) == ["one", "whole"]
+
+
+def stop_one_rank(process):
+    os.kill(ranks(process)[-1], signal.SIGTERM)
+
+
+def stop_launcher(process):
+    process.send_signal(signal.SIGTERM)
+
+
+def stop_group(process):
+    os.killpg(process.pid, signal.SIGTERM)
+
+
+def kill_launcher(process):
+    process.kill()
+
+
+def test_two_processes_stop_together_however_they_are_told_and_go_on(command):
+    code, output = command.run("whole", *LONG, processes=2)
+    assert code == 0, output
+    run = command.runs / "two"
+    for step, tell in ((5, stop_one_rank), (25, stop_launcher), (45, stop_group), (65, kill_launcher)):
+        process = command.start("two", *LONG, processes=2)
+        reach(process, run, step)
+        pids = ranks(process)
+        assert len(pids) == 2
+        tell(process)
+        told = settle(run, pids)
+        assert (told["state"], told["code"]) == ("preempted", 85), (tell.__name__, told)
+        process.communicate()
+    code, output = command.run("two", *LONG, processes=2)
+    assert (code, status(run)["state"], status(run)["code"]) == (0, "done", 0), output
+    assert values(run, "train/loss", "train/grad_norm") == values(
+        command.runs / "whole", "train/loss", "train/grad_norm"
+    )
+    assert folders(run) == folders(command.runs / "whole")
+    assert sorted(p.name for p in command.runs.iterdir()) == ["two", "whole"]
+
+
+def test_two_processes_see_what_one_sees_and_judge_alike(command, words, tmp_path):
+    """Batch statistics are each rank's own: without them the losses of 1 and 2 processes are one trace."""
+    from train.evaluation import main as evaluate
+
+    for name, processes in (("one", 1), ("two", 2)):
+        code, output = command.run(name, script=STILL, processes=processes)
+        assert code == 0, output
+    one, two, other = (read_lines(tmp_path / f"{name}.jsonl") for name in ("one-0", "two-0", "two-1"))
+    assert [[e, s, a + b] for (e, s, a), (_, _, b) in zip(two, other, strict=True)] == one
+    for key in ("train/loss", "train/grad_norm", "val/cer"):
+        found, wanted = (values(command.runs / n, key) for n in ("two", "one"))
+        assert [v for _, v in found] == pytest.approx([v for _, v in wanted], rel=1e-3)
+    run = command.runs / "two"
+    evaluate(
+        [f"checkpoint={run / 'best'}", f"data.root={words}", "data.split=val", f"out={tmp_path / 'o.json'}"]
+    )
+    (figures,) = json.loads((tmp_path / "o.json").read_text())["models"].values()
+    kept = json.loads((run / "best" / "config.json").read_text())["metrics"]
+    for name in ("word_acc", "cer", "one_minus_ned", "edit_distance_mean"):
+        assert figures[name]["value"] == pytest.approx(kept[name], abs=1e-6)
+    assert figures["n"] == kept["n"] == 32
+
+
+def kill_and_go_on(command, kills: int, seed: int) -> None:
+    """Runs that are killed, a third of them in the middle of a write, end like one that was not."""
+    draw, settings = random.Random(seed), [*LONG, "fit.save_every=10"]
+    code, output = command.run("whole", *settings)
+    assert code == 0, output
+    wanted, killed, number = folders(command.runs / "whole"), 0, 0
+    while killed < kills:
+        number += 1
+        for _ in range(100):
+            how = f"writes {draw.randrange(60)}" if killed % 3 == 0 else f"seconds {draw.uniform(0, 2)}"
+            how = how if killed < kills else "never 0"
+            code, output = command.run(f"cut{number}", *settings, script=DYING, DIE=how)
+            if code == 0:
+                break
+            assert code == -signal.SIGKILL, (how, output)
+            killed += 1
+        assert folders(command.runs / f"cut{number}") == wanted
+        assert status(command.runs / f"cut{number}")["state"] == "done"
+        names = {p.name for p in (command.runs / f"cut{number}").iterdir()}
+        assert not {n for n in names if n.startswith(("best.", "last."))}
+
+
+def test_killed_at_any_moment_the_same_command_gives_the_same_bytes(command):
+    kill_and_go_on(command, kills=5, seed=1)
+
+
+@pytest.mark.campaign
+def test_killed_thirty_times_the_same_command_gives_the_same_bytes(command):
+    kill_and_go_on(command, kills=30, seed=2)

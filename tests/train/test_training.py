@@ -1,0 +1,128 @@
+"""What a run begins with: weights, sides, settings; and what a dry run shows."""
+
+import shutil
+
+import pytest
+
+from shards import config
+from shards.errors import BadData, BadSettings
+from train import checkpoint, training
+from train.runfolder import read_metrics
+
+TINY = [
+    "run.name=x",
+    "model=crnn",
+    "model.channels=4,4,4,4,4,4,8",
+    "model.map_to_seq=8",
+    "model.rnn_hidden=8",
+]
+
+
+@pytest.fixture
+def bench(forget_accelerate):
+    """bench(*settings): everything a run stands on, opened."""
+
+    def opened(*more: str) -> training.Bench:
+        forget_accelerate()
+        return training.bench(config.read(training.Settings, "teacher", [*TINY, *more]), "test")
+
+    return opened
+
+
+@pytest.mark.slow
+def test_a_run_begins_with_the_weights_of_init_from(train, tmp_path):
+    train("first", "fit.epochs=1")
+    train("second", "fit.epochs=1", f"init_from={tmp_path / 'first' / 'last'}", "seed=7", "optim.lr=1e-12")
+    ends, begins = read_metrics(tmp_path / "first")[-1], read_metrics(tmp_path / "second")[1]
+    assert (begins["global_step"], ends["global_step"]) == (0, 6)
+    assert {k: v for k, v in begins.items() if "val/" in k} == {k: v for k, v in ends.items() if "val/" in k}
+
+
+@pytest.mark.quick
+@pytest.mark.parametrize(
+    ("changed", "named"),
+    [
+        ("image.width=104", "image is .*'width': 100.* this run has .*'width': 104"),
+        ("task.charset=62", "task is .*'charset': '36'.* this run has .*'charset': '62'"),
+        ("model.rnn_hidden=9", "model is .*'rnn_hidden': 8.* this run has .*'rnn_hidden': 9"),
+    ],
+)
+def test_weights_of_another_kind_are_refused_with_both_values(bench, words, tmp_path, changed, named):
+    task, model = training.build(bench(f"data.root={words}").settings)
+    checkpoint.save(tmp_path / "m", model, task, model_name="crnn", task_name="recognise", extra={})
+    with pytest.raises(BadSettings, match=f"(?s)init_from=.*{named}"):
+        bench(f"data.root={words}", f"init_from={tmp_path / 'm'}", changed)
+
+
+@pytest.mark.quick
+def test_split_val_is_watched_where_there_is_one(bench, words):
+    b = bench(f"data.root={words}")
+    assert len(b.train_loader.positions) == 96
+    assert b.val_loader.shards.split == "val"
+    assert len(b.val_loader.positions) == 32
+
+
+@pytest.mark.quick
+def test_without_split_val_a_seeded_share_of_the_groups_is_held_out(bench, words, tmp_path):
+    shutil.copytree(words / "train", tmp_path / "w" / "train")
+    root = f"data.root={tmp_path / 'w'}"
+    sides = []
+    for seed in (1, 1, 2):
+        b = bench(root, "data.val_share=0.3", f"seed={seed}")
+        groups = b.train.column("group")
+        ours, theirs = b.train_loader.positions, b.val_loader.positions
+        assert sorted([*ours, *theirs]) == list(range(96))
+        assert not set(groups[ours].tolist()) & set(groups[theirs].tolist())
+        assert 5 < len(theirs) < 60
+        sides.append(theirs.tolist())
+    assert sides[0] == sides[1] != sides[2]
+    with pytest.raises(BadData, match=r"data\.val_share=0\.0"):
+        bench(root, "data.val_share=0")
+
+
+@pytest.mark.quick
+@pytest.mark.parametrize("split", ["val", "test"])
+def test_what_a_run_is_judged_by_is_not_trained_on(bench, words, split):
+    with pytest.raises(BadSettings, match=f"data.split={split}"):
+        bench(f"data.root={words}", f"data.split={split}")
+
+
+@pytest.mark.quick
+@pytest.mark.parametrize(
+    "make", [lambda p: None, lambda p: p.mkdir(), lambda p: (p / "train").mkdir(parents=True)]
+)
+def test_a_root_that_is_missing_or_empty_is_bad_data(bench, tmp_path, make):
+    make(tmp_path / "w")
+    with pytest.raises(BadData, match=str(tmp_path / "w")):
+        bench(f"data.root={tmp_path / 'w'}")
+
+
+@pytest.mark.quick
+@pytest.mark.parametrize(
+    ("bad", "named"),
+    [
+        ("fit.epoch=3", "did you mean 'fit.epochs'"),
+        ("fit.epochs=many", "fit.epochs: 'many' is not int"),
+        ("model=crn", "crnn"),
+        ("task=read", "recognise"),
+        ("optim.name=lamb", "adamw, sgd"),
+        ("fit.precision=int8", "fp32, bf16, fp16"),
+        ("data.engine=best", "plain"),
+        ("nonsense", "key=value"),
+    ],
+)
+def test_unknown_keys_names_and_types_answer_with_what_exists(bench, words, bad, named):
+    with pytest.raises(BadSettings, match=named):
+        bench(f"data.root={words}", bad)
+
+
+@pytest.mark.quick
+def test_a_dry_run_shows_settings_and_cost_and_writes_nothing(bench, words, tmp_path, capsys):
+    b = bench(f"data.root={words}", f"run.root={tmp_path}", "dry_run=true", "fit.batch=32", "fit.epochs=5")
+    found = training.run(b, b.model, lambda batch: batch, story={})
+    assert (found["steps"], found["frames"], found["parameters"]) == (15, 24, 4449)
+    assert found["flops"] > 1e5
+    assert found["megabytes"] == pytest.approx(4449 * 4e-6)
+    assert found["settings"]["fit"]["batch"] == 32
+    assert "flops" in capsys.readouterr().out
+    assert list(tmp_path.iterdir()) == []

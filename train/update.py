@@ -1,0 +1,107 @@
+"""One optimiser step: gradients of a global batch in micro-batches, clipping, rate, averaged weights."""
+
+import copy
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from torch import Tensor, nn
+
+from shards.loader import Batch
+from train import optim
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """What a step did. terms: losses over the global batch, rate, norm; sums: of the counts over all ranks.
+
+    finite: False = the gradient was not, and the step was skipped.
+    """
+
+    terms: dict[str, float]
+    finite: bool
+    sums: dict[str, float]
+
+
+class Update:
+    """Moves the weights of `step` (its `model` among them). teach: Batch -> what the step takes.
+
+    ema: decay of the averaged weights, 0 = none; steps: optimiser steps of the whole run.
+    """
+
+    def __init__(
+        self,
+        accelerator: Accelerator,
+        step: nn.Module,
+        teach: Callable[[Batch], Any],
+        optimizing: optim.Settings,
+        steps: int,
+        clip: float = 0.0,
+        ema: float = 0.0,
+    ) -> None:
+        self.accelerator, self.teach, self.optimizing, self.steps = accelerator, teach, optimizing, steps
+        self.clip, self.ema = clip, ema
+        self.model: nn.Module = step.model  # type: ignore[assignment]
+        self.average = copy.deepcopy(self.model).requires_grad_(False) if ema else None
+        self.step, self.optimizer = accelerator.prepare(step, optim.optimizer(step, optimizing))
+
+    @property
+    def judged(self) -> nn.Module:
+        """The weights that are evaluated and kept: the average where there is one."""
+        return self.model if self.average is None else self.average
+
+    def __call__(self, micro: Sequence[Batch], at: int, counts: Callable[[], dict[str, float]]) -> Moved:
+        """Optimiser step `at` over this rank's micro-batches; `counts`, asked at its end, are added up."""
+        self.step.train()
+        rate = optim.rate(self.optimizing, at, self.steps)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        total: dict[str, Tensor] = {}
+        norm, buffers = 0.0, [buffer.clone() for buffer in self.step.buffers()]
+        for batch in micro:
+            with self.accelerator.accumulate(self.step):
+                losses = self.step(self.teach(batch))
+                # accelerate divides by the accumulation; our losses are shares of the whole batch already
+                self.accelerator.backward(losses["loss"] * len(micro))
+                if self.accelerator.sync_gradients:
+                    norm = self._move(at, buffers)
+            for name, value in losses.items():
+                total[name] = total.get(name, torch.zeros_like(value.detach())) + value.detach()
+        terms, sums = self._over_ranks(total, counts())
+        return Moved({**terms, "lr": rate, "grad_norm": norm}, math.isfinite(norm), sums)
+
+    def _move(self, at: int, buffers: list[Tensor]) -> float:
+        """Clips and steps, or leaves no trace if the gradient is not finite; its norm, equal on all ranks."""
+        found: Any = self.accelerator.clip_grad_norm_(self.step.parameters(), self.clip or math.inf)
+        norm = float(found)
+        finite = math.isfinite(norm)
+        if finite or self.accelerator.scaler is not None:
+            self.optimizer.step()  # in fp16 the scaler skips the step and lowers its scale
+        if finite and self.average is not None:
+            self._average(at, self.average)
+        if not finite:  # batch statistics have seen what the weights were spared
+            for now, before in zip(self.step.buffers(), buffers, strict=True):
+                now.copy_(before)
+        self.optimizer.zero_grad()
+        return norm
+
+    def _average(self, at: int, average: nn.Module) -> None:
+        # A short memory at the start: the first weights are noise.
+        decay = min(self.ema, (1 + at) / (10 + at))
+        with torch.no_grad():
+            for mine, theirs in zip(average.parameters(), self.model.parameters(), strict=True):
+                mine.lerp_(theirs.detach(), 1 - decay)
+            for mine, theirs in zip(average.buffers(), self.model.buffers(), strict=True):
+                mine.copy_(theirs)
+
+    def _over_ranks(self, total: dict[str, Tensor], counts: dict[str, float]) -> tuple[dict, dict]:
+        """Means of the losses and sums of the counts over the ranks, in one message."""
+        world, names = self.accelerator.num_processes, sorted(total)
+        values = torch.stack([total[name].float() for name in names])
+        extra = torch.tensor([world * float(v) for v in counts.values()], device=values.device)
+        reduced: Any = self.accelerator.reduce(torch.cat([values, extra]), "mean")
+        mean = reduced.tolist()
+        return dict(zip(names, mean, strict=False)), dict(zip(counts, mean[len(names) :], strict=True))
