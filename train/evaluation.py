@@ -1,10 +1,11 @@
-"""Evaluates checkpoints on a split: accuracies and distances with 95 % intervals, and a verdict against a baseline.
+"""Evaluates checkpoints on a split: figures with 95 % intervals, and a verdict against a baseline.
 
     python -m train.evaluation checkpoint=runs/first/best data.root=data/own
     python -m train.evaluation checkpoint=runs/a/best,runs/b/best data.root=data/own baseline=runs/a/best
-    python -m train.evaluation checkpoint=models/crnn_small data.root=data/iiit5k data.split=test latency=true
+    python -m train.evaluation checkpoint=models/crnn_small data.root=data/iiit5k latency=true
 
-Each sample is read once; a damaged one counts as missed. A student is judged against its control if that stands beside it.
+Each sample is read once; a damaged one counts as missed. A student is judged against its control if that
+stands beside it.
 """
 
 import base64
@@ -21,7 +22,7 @@ import torch
 from PIL import Image
 
 from shards import config, loader
-from shards.errors import BadSettings
+from shards.errors import BadData, BadSettings
 from shards.manifest import write_json
 from shards.progress import Reporter, run
 from shards.read import Shards
@@ -52,7 +53,7 @@ class Settings:
     device: str = "cpu"  # cpu, or cuda:0
     latency: bool = False  # also measure ms per word: one image at a time, one thread, decoding included
     seed: int = 0  # of the bootstrap
-    out: str = ""  # a JSON file for the result; default: <run>/eval/<set>-<split>.json beside each checkpoint
+    out: str = ""  # a JSON file for the result; runs also keep eval/<set>-<split>-<best|last>.json
     json: bool = False  # print the result as JSON on the last line
 
 
@@ -65,30 +66,36 @@ class Judged:
     correct: dict[int, bool]
     figures: dict[str, Any]
     examples: list[dict[str, Any]]
+    damage: dict[int, str]
 
 
 def evaluate(path: str, shards: Shards, settings: Settings) -> Judged:
     """Runs one checkpoint over all samples."""
     loaded = checkpoints.load(path, settings.device)
+    data, damage = settings.data, {}
     source = still_loader(
-        shards, loaded.task, settings.batch, None, settings.data.engine, settings.data.threads, settings.device
+        shards, loaded.task, settings.batch, None, data.engine, data.threads, settings.device
     )
-    meter = judge(loaded.model, loaded.task, source)
+    meter = judge(loaded.model, loaded.task, source, damage=damage)
     truths, predictions = meter.pairs()
     if not truths:
-        raise BadSettings(f"{', '.join(map(str, shards.folders))}: no labelled word to score")
+        raise BadData(f"{', '.join(map(str, shards.folders))}: no labelled word to score")
     rows = [row for row in meter.detail() if row[1] is not None]
-    correct = {row[0]: t == p for row, t, p in zip(rows, truths, predictions, strict=True)}
+    correct = {
+        row[0]: t == p and row[0] not in damage for row, t, p in zip(rows, truths, predictions, strict=True)
+    }
     counts = meter.compute()
     figures = {
         "params": sum(p.numel() for p in loaded.model.parameters()),
         "mb": (Path(path) / "model.safetensors").stat().st_size / 1e6,
         **metrics.scores(truths, predictions, [row[3] for row in rows], settings.seed),
         **{name: int(counts[name]) for name in ("unlabelled", "unencodable")},
+        "damaged": len(damage),
     }
     if settings.latency:
         figures["ms_per_word"] = latency(loaded, shards)
-    return Judged(path, loaded.config, correct, figures, _examples(rows, correct, loaded.task, shards))
+    examples = _examples([row for row in rows if row[0] not in damage], correct, loaded.task, shards)
+    return Judged(path, loaded.config, correct, figures, examples, damage)
 
 
 def latency(loaded: checkpoints.Loaded, shards: Shards) -> float:
@@ -139,7 +146,7 @@ def verdicts(judged: list[Judged], baseline: str, seed: int) -> dict[str, dict[s
             out[one.path] = {"verdict": NOT_JUDGED if against != one.path else "BASELINE", "against": against}
             continue
         uids = sorted(one.correct)
-        mine, theirs = (np.array([j.correct[u] for u in uids]) for j in (one, other))
+        mine, theirs = ([j.correct[u] for u in uids] for j in (one, other))
         found = metrics.paired_bootstrap(mine, theirs, seed)
         out[one.path] = {"against": against, **config.plain(found)}
     return out
@@ -162,50 +169,72 @@ def main(argv: list[str]) -> None:
     settings = config.read(Settings, "evaluation", argv)
     report = Reporter("train.evaluation", settings.json)
     shards = Shards(settings.data.root, settings.data.split)
-    report.header(data=shards.digest[:12], split=settings.data.split, samples=len(shards), device=settings.device)
+    report.header(
+        data=shards.digest[:12], split=settings.data.split, samples=len(shards), device=settings.device
+    )
     judged = [evaluate(path, shards, settings) for path in _gather(settings)]
     found = verdicts(judged, settings.baseline, settings.seed)
     _show(report, judged, found, settings.latency)
+    for reason in judged[0].damage.values():
+        report.say(f"counted as missed: {reason}")
+    for path, verdict in found.items():
+        if verdict["verdict"] == NOT_JUDGED and verdict["against"]:
+            report.say(
+                f"{path} is not judged: there is no control {verdict['against']}; train it with method=none"
+            )
     name = "+".join(m.name for m in shards.manifests) + f"-{settings.data.split}"
     result = {
         one.path: {**one.figures, **found[one.path], "set": name, "data": shards.digest} for one in judged
     }
-    for one in judged:
-        folder = Path(one.path).resolve().parent
-        if (folder / "status.json").exists():
-            (folder / "eval").mkdir(exist_ok=True)
-            content = {"format": 1, **result[one.path], "checkpoint": one.path, "examples": one.examples}
-            write_json(folder / "eval" / f"{name}.json", content)
+    runs = _keep(judged, result)
     if settings.out:
         Path(settings.out).parent.mkdir(parents=True, exist_ok=True)
         write_json(Path(settings.out), {"format": 1, "models": result})
-    for path, verdict in found.items():
-        if verdict["verdict"] == NOT_JUDGED and verdict["against"]:
-            report.say(f"{path} is not judged: its control {verdict['against']} does not exist; train it with method=none")
-    runs = [str(Path(j.path).parent) for j in judged if (Path(j.path).parent / "status.json").exists()]
     report.done(f"python -m train.report {' '.join(runs)}" if runs else "", models=result)
 
 
+def _keep(judged: list[Judged], result: dict[str, dict[str, Any]]) -> list[str]:
+    """Writes each result into its model's run folder, if it stands in one; returns those folders."""
+    runs = []
+    for one in judged:
+        path = Path(one.path).resolve()
+        if not (path.parent / "status.json").exists():
+            continue
+        (path.parent / "eval").mkdir(exist_ok=True)
+        found = result[one.path]
+        content = {"format": 1, **found, "checkpoint": one.path, "model": path.name, "examples": one.examples}
+        write_json(path.parent / "eval" / f"{found['set']}-{path.name}.json", content)
+        runs.append(str(Path(one.path).parent))
+    return list(dict.fromkeys(runs))
+
+
 def _show(report: Reporter, judged: list[Judged], found: dict[str, dict[str, Any]], latency: bool) -> None:
-    columns = ["checkpoint", "params", "MB", "word_acc % [95 %]", "word_acc_ics", "1-NED", "CER %", "edits", "edits/len", "n"]
-    columns += ["ms/word"] if latency else []
+    columns = ["checkpoint", "params", "MB", "word_acc % [95 %]", "word_acc_ics", "1-NED", "CER %"]
+    columns += ["edits", "edits/len", "n", *(["ms/word"] if latency else []), "verdict"]
     rows = []
     for one in judged:
         f = one.figures
         accuracy = "{value:.2%} [{low:.2%}, {high:.2%}]".format(**f["word_acc"]).replace("%", "")
-        row = [one.path, f"{f['params']:,}", f"{f['mb']:.2f}", accuracy, f"{100 * f['word_acc_ics']['value']:.2f}"]
-        row += [f"{f['one_minus_ned']['value']:.4f}", f"{100 * f['cer']['value']:.2f}"]
-        row += [f"{f[k]['value']:.3f}" for k in ("edit_distance_mean", "edit_distance_normalised")] + [str(f["n"])]
-        row += [f"{f['ms_per_word']:.2f}"] if latency else []
+        row = [_short(one.path), f"{f['params']:,}", f"{f['mb']:.2f}", accuracy]
+        row += [f"{100 * f['word_acc_ics']['value']:.2f}", f"{f['one_minus_ned']['value']:.4f}"]
+        row += [f"{100 * f['cer']['value']:.2f}"]
+        row += [f"{f[k]['value']:.3f}" for k in ("edit_distance_mean", "edit_distance_normalised")]
+        row += [str(f["n"]), *([f"{f['ms_per_word']:.2f}"] if latency else [])]
         rows.append([*row, _verdict(found[one.path])])
-    report.table("evaluation (percent where marked; intervals are 95 %)", [*columns, "verdict"], rows)
+    report.table("evaluation (percent where marked; intervals are 95 %)", columns, rows)
 
 
 def _verdict(found: dict[str, Any]) -> str:
     if "difference" not in found:
         return found["verdict"]
     points = "{difference:+.2%} [{low:+.2%}, {high:+.2%}]".format(**found).replace("%", "")
-    return f"{found['verdict']} than {found['against']}: {points}"
+    than = "from" if found["verdict"] == "NO DIFFERENCE" else "than"
+    return f"{found['verdict']} {than} {_short(found['against'])}: {points}"
+
+
+def _short(path: str) -> str:
+    """The run and the model in it: a whole path would not fit into a table."""
+    return "/".join(Path(path).resolve().parts[-2:])
 
 
 if __name__ == "__main__":

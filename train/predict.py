@@ -24,7 +24,7 @@ import torch
 from shards import config, pack
 from shards.engines.plain import decode
 from shards.errors import BadData, BadSettings
-from shards.pictures import SUFFIXES, Refused, published
+from shards.pictures import SUFFIXES, published
 from shards.progress import Reporter, run
 from shards.read import Shards
 from train import checkpoint
@@ -61,14 +61,16 @@ class Reader:
         self.loaded = model if isinstance(model, checkpoint.Loaded) else checkpoint.load(model, device)
         self.device = device
 
-    def read(self, images: Sequence[bytes], names: Sequence[str] | None = None) -> list[Reading]:
-        """One Reading per image, in order."""
+    def read(self, images: Sequence[bytes | Exception], names: Sequence[str] | None = None) -> list[Reading]:
+        """One Reading per image, in order; an exception in an image's place says why there is none."""
         spec, names = self.loaded.task.image, names or [str(i) for i in range(len(images))]
         canvases, errors = [], {}
         for place, data in enumerate(images):
             try:
+                if isinstance(data, Exception):
+                    raise data
                 canvases.append(spec.canvas(decode(published(data).image, spec)))
-            except (Refused, ValueError, OSError) as error:
+            except (BadData, ValueError, OSError) as error:
                 errors[place] = str(error)
         words = iter(self._words(canvases))
         out = []
@@ -97,7 +99,10 @@ Encoded = tuple[str, Callable[[], bytes]]  # a name, and how to get the bytes
 
 def images(inputs: Sequence[str]) -> Iterator[Encoded]:
     """The images of files, folders and splits of shards; a path that does not exist is a BadData."""
-    for given in map(Path, inputs):
+    paths = [Path(given) for given in inputs]
+    for missing in (path for path in paths if not path.exists()):
+        raise BadData(f"{missing}: no such file or folder")  # before anything is read
+    for given in paths:
         if (given / "manifest.json").exists():
             shards = Shards([given.parent], given.name)
             for position, uid in enumerate(shards.uids):
@@ -107,16 +112,21 @@ def images(inputs: Sequence[str]) -> Iterator[Encoded]:
             if not inside:
                 raise BadData(f"{given}: no image in this folder")
             yield from ((str(path), path.read_bytes) for path in inside)
-        elif given.exists():
-            yield str(given), given.read_bytes
         else:
-            raise BadData(f"{given}: no such file or folder")
+            yield str(given), given.read_bytes
 
 
 def readings(reader: Reader, encoded: Iterator[Encoded], batch: int) -> Iterator[Reading]:
     """Readings of images, a batch at a time."""
     while some := list(islice(encoded, batch)):
-        yield from reader.read([get() for _, get in some], [name for name, _ in some])
+        yield from reader.read([_got(get) for _, get in some], [name for name, _ in some])
+
+
+def _got(get: Callable[[], bytes]) -> bytes | Exception:
+    try:
+        return get()
+    except (BadData, OSError) as error:
+        return error
 
 
 def written(rows: list[Reading], suffix: str) -> str:

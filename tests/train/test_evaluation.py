@@ -1,0 +1,209 @@
+"""Evaluation: every sample counts once, damaged ones as missed; verdicts know what they compare."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+import torch
+
+from shards.errors import BadData, BadSettings
+from shards.image import ImageSpec
+from shards.read import Shards
+from train import checkpoint, evaluation, metrics
+from train.evaluation import Judged, _verdict, verdicts
+from train.judging import judge, still_loader
+from train.models import Output
+from train.models.crnn import Model
+from train.models.crnn import Settings as Crnn
+from train.tasks.recognise import Settings, Task
+
+pytestmark = pytest.mark.quick
+SMALL = Crnn([4, 4, 4, 4, 4, 4, 8], 8, 8)
+
+
+class Knowing(torch.nn.Module):
+    """A double that reads the label off a table, by the picture; unknown pictures read as nothing."""
+
+    def __init__(self, task: Task, shards: Shards, wrong=()):
+        super().__init__()
+        self.task, self.frames, self.answers = task, 24, {}
+        for batch in still_loader(shards, task, 1, threads=1).batches(0):
+            text = task.charset.normalise(batch.records[0].words[0].text)
+            text = "nonsense" if int(batch.uids[0]) in wrong else text
+            self.answers[batch.images[0].numpy().tobytes()] = task.charset.encode(text)
+
+    def forward(self, images):
+        logits = torch.zeros(len(images), self.frames, self.task.channels)
+        logits[..., 0] = 9.0
+        for i, image in enumerate(images):
+            for t, symbol in enumerate(self.answers.get(image.contiguous().numpy().tobytes(), ())):
+                logits[i, 2 * t, symbol] = 20.0  # a blank between any two, so that twins stay two
+        return Output(logits)
+
+
+@pytest.fixture
+def task():
+    return Task(Settings(), ImageSpec())
+
+
+def folder(path, seed=0, **extra):
+    """A model folder with random weights."""
+    torch.manual_seed(seed)
+    task = Task(Settings(), ImageSpec())
+    model = Model(SMALL, task.image, task.channels)
+    checkpoint.save(path, model, task, model_name="crnn", task_name="recognise", extra=extra)
+    return path
+
+
+def evaluate(words, tmp_path, *more):
+    evaluation.main([f"data.root={words}", f"out={tmp_path / 'out.json'}", "data.threads=1", *more])
+    return json.loads((tmp_path / "out.json").read_text())["models"]
+
+
+def damaged(words, tmp_path, position=3):
+    """A copy of the words with one broken picture in split test; and its uid."""
+    shutil.copytree(words, tmp_path / "w")
+    shards = Shards([words], "test")
+    tar = tmp_path / "w" / "test" / "000000.tar"
+    data = bytearray(tar.read_bytes())
+    data[int(shards._open[0].columns[position]["image_offset"]) + 30] ^= 255
+    tar.write_bytes(data)
+    return tmp_path / "w", int(shards.uids[position])
+
+
+@pytest.mark.parametrize("size", [7, 64])
+def test_the_figures_of_a_reader_whose_mistakes_are_known(words, task, size):
+    shards = Shards([words], "test")
+    wrong = set(shards.uids[:8].tolist())
+    meter = judge(Knowing(task, shards, wrong), task, still_loader(shards, task, size, threads=1))
+    truths = [task.charset.normalise(shards.text(i)) for i in range(32)]
+    found = meter.compute()
+    assert (found["n"], found["word_acc"]) == (32, 24 / 32)
+    edits = [metrics.edit_distance(t, "nonsense") for t in truths[:8]]
+    assert found["edit_distance_mean"] == pytest.approx(sum(edits) / 32)
+    assert found["cer"] == pytest.approx(sum(edits) / sum(map(len, truths)))
+
+
+def test_a_damaged_sample_is_counted_as_missed_and_named(words, task, tmp_path):
+    root, uid = damaged(words, tmp_path)
+    shards, damage = Shards([root], "test"), {}
+    knowing = Knowing(task, Shards([words], "test"))
+    meter = judge(knowing, task, still_loader(shards, task, 10, threads=1), damage=damage)
+    assert list(damage) == [uid]
+    assert f"{uid:016x}" in damage[uid]
+    assert meter.compute()["n"] == shards.manifests[0].written == 32
+    assert meter.compute()["word_acc"] == 31 / 32
+
+
+def test_a_damaged_sample_stands_in_the_figures_and_in_the_report(words, tmp_path, capsys):
+    root, uid = damaged(words, tmp_path)
+    (found,) = evaluate(root, tmp_path, f"checkpoint={folder(tmp_path / 'm')}").values()
+    assert (found["n"], found["damaged"], found["unlabelled"]) == (32, 1, 0)
+    assert f"counted as missed: {root}" in (said := capsys.readouterr().out)
+    assert f"{uid:016x}" in said
+
+
+def test_labels_that_the_charset_cannot_spell_count_and_are_never_right(words, tmp_path):
+    torch.manual_seed(0)
+    task = Task(Settings(characters="abc"), ImageSpec())
+    model = Model(SMALL, task.image, task.channels)
+    checkpoint.save(tmp_path / "m", model, task, model_name="crnn", task_name="recognise", extra={})
+    (found,) = evaluate(words, tmp_path, f"checkpoint={tmp_path / 'm'}").values()
+    texts = [Shards([words], "test").text(i) for i in range(32)]
+    assert found["unencodable"] == sum(bool(set(t) - set("abc")) for t in texts) > 0
+    assert found["n"] == 32
+    assert found["word_acc"]["value"] <= 1 - found["unencodable"] / 32
+
+
+def test_the_figures_are_the_same_for_any_batch(words, tmp_path):
+    path = folder(tmp_path / "m")
+    seven = evaluate(words, tmp_path, f"checkpoint={path}", "batch=7")[str(path)]
+    found = evaluate(words, tmp_path, f"checkpoint={path}", "batch=64")[str(path)]
+    assert found.keys() == seven.keys()
+    for name, value in seven.items():
+        assert found[name] == (pytest.approx(value) if isinstance(value, dict) else value)
+
+
+def judged(path, right, **config) -> Judged:
+    return Judged(path, config, dict(enumerate(right)), {}, [], {})
+
+
+BASE = [True] * 100 + [False] * 100
+
+
+@pytest.mark.parametrize(
+    ("right", "verdict"),
+    [
+        ([True] * 130 + [False] * 70, "BETTER"),
+        ([True] * 70 + [False] * 130, "WORSE"),
+        ([True] * 99 + [False] * 100 + [True], "NO DIFFERENCE"),
+        (BASE, "NO DIFFERENCE"),
+    ],
+)
+def test_a_model_is_judged_against_the_baseline(right, verdict):
+    found = verdicts([judged("a", right), judged("b", BASE)], "b", seed=0)
+    assert found["a"]["verdict"] == verdict
+    assert found["a"]["difference"] == pytest.approx(np.mean(right) - 0.5)
+    assert found["b"] == {"verdict": "BASELINE", "against": "b"}
+
+
+def test_a_student_is_judged_against_its_control_and_nobody_else():
+    student = judged("s", [True] * 150 + [False] * 50, control="c")
+    found = verdicts([student, judged("c", BASE), judged("t", BASE)], "", seed=0)
+    assert (found["s"]["verdict"], found["s"]["against"]) == ("BETTER", "c")
+    assert [found[k]["verdict"] for k in "ct"] == ["NOT JUDGED", "NOT JUDGED"]
+    assert verdicts([student], "", seed=0)["s"] == {"verdict": "NOT JUDGED", "against": "c"}
+
+
+def test_a_control_that_stands_beside_the_student_is_evaluated_too(words, tmp_path, capsys):
+    control = folder(tmp_path / "c", seed=1)
+    student = folder(tmp_path / "s", control=str(control))
+    found = evaluate(words, tmp_path, f"checkpoint={student}")
+    assert set(found) == {str(student), str(control)}
+    assert found[str(student)]["against"] == str(control)
+    shutil.rmtree(control)
+    found = evaluate(words, tmp_path, f"checkpoint={student}")
+    assert found[str(student)]["verdict"] == "NOT JUDGED"
+    assert "is not judged: there is no control" in capsys.readouterr().out
+
+
+def test_results_are_kept_in_the_run_folder_one_per_model(words, tmp_path, capsys):
+    run = tmp_path / "run"
+    best, last = folder(run / "best"), folder(run / "last", seed=1)
+    (run / "status.json").write_text('{"state": "done"}')
+    found = evaluate(words, tmp_path, f"checkpoint={best},{last}", f"baseline={best}")
+    kept = {p.name: json.loads(p.read_text()) for p in (run / "eval").iterdir()}
+    name = Shards([words], "test").manifests[0].name
+    assert sorted(kept) == [f"{name}-test-best.json", f"{name}-test-last.json"]
+    for model in ("best", "last"):
+        content = kept[f"{name}-test-{model}.json"]
+        assert content["word_acc"] == found[str(run / model)]["word_acc"]
+        assert len(content["examples"]) == 24
+        assert content["examples"][0]["png"]
+    assert kept[f"{name}-test-last.json"]["verdict"] == "NO DIFFERENCE"
+    said = " ".join(capsys.readouterr().out.split())
+    assert "run/best" in said
+    assert "NO DIFFERENCE from run/best: +0.00 [+0.00, +0.00]" in _verdict(kept[f"{name}-test-last.json"])
+
+
+def test_latency_is_measured_on_one_thread_and_threads_are_given_back(words, tmp_path):
+    before = torch.get_num_threads()
+    (found,) = evaluate(words, tmp_path, f"checkpoint={folder(tmp_path / 'm')}", "latency=true").values()
+    assert 0 < found["ms_per_word"] < 1000
+    assert torch.get_num_threads() == before
+
+
+@pytest.mark.parametrize(
+    ("more", "kind", "named"),
+    [
+        ([], BadSettings, "checkpoint="),
+        (["checkpoint=/no/where"], BadData, "/no/where"),
+        (["checkpoint=x", "data.split=dev"], BadData, "there are: test, train, val"),
+        (["checkpoint=x", "data.root=/no/where"], BadData, "/no/where"),
+        (["checkpoints=x"], BadSettings, "did you mean 'checkpoint'"),
+    ],
+)
+def test_what_is_not_there_is_named(words, tmp_path, more, kind, named):
+    with pytest.raises(kind, match=named):
+        evaluate(words, tmp_path, *more)
