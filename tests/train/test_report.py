@@ -70,11 +70,6 @@ def test_a_run_without_evaluation_or_metrics_has_a_page_too(tmp_path):
     assert "running" in page
 
 
-def test_the_same_folders_give_the_same_page(tmp_path):
-    a = run_folder(tmp_path / "a")
-    assert report.page([a], "t") == report.page([a], "t")
-
-
 @pytest.mark.parametrize("damage", ["absent", "cut", "lacking"])
 def test_what_is_missing_or_damaged_is_named(tmp_path, damage):
     a = run_folder(tmp_path / "a")

@@ -1,12 +1,14 @@
 """What a run begins with: weights, sides, settings; and what a dry run shows."""
 
+import json
 import shutil
+import sys
 
 import pytest
 
-from shards import config
+from shards import config, progress
 from shards.errors import BadData, BadSettings
-from train import checkpoint, training
+from train import checkpoint, teacher, training
 from train.runfolder import read_metrics
 
 TINY = [
@@ -114,6 +116,21 @@ def test_a_root_that_is_missing_or_empty_is_bad_data(bench, tmp_path, make):
 def test_unknown_keys_names_and_types_answer_with_what_exists(bench, words, bad, named):
     with pytest.raises(BadSettings, match=named):
         bench(f"data.root={words}", bad)
+
+
+@pytest.mark.quick
+@pytest.mark.parametrize(
+    ("argv", "code"),
+    [(["fit.epoch=3"], 2), (["data.root=/no/where"], 3), (["data.root=/no/where", "json=true"], 3), ([], 3)],
+)
+def test_the_entry_ends_with_the_code_of_what_is_wrong(monkeypatch, capsys, forget_accelerate, argv, code):
+    monkeypatch.setattr(sys, "argv", ["teacher.py", "run.name=x", *argv])
+    assert progress.run(teacher.main) == code
+    said = capsys.readouterr()
+    assert said.err.startswith("error: ")
+    assert "Traceback" not in said.err
+    if "json=true" in argv:
+        assert json.loads(said.out.splitlines()[-1])["code"] == code
 
 
 @pytest.mark.quick
