@@ -144,10 +144,10 @@ def _sides(settings: Settings, train: Shards) -> tuple[np.ndarray, Shards, np.nd
 
 def run(b: Bench, step: nn.Module, teach: Callable[[Any], Any], story: dict[str, Any]) -> dict[str, Any]:
     """Trains; returns the result that the stage prints. story: what config.json says beside the usual."""
-    plain, stop = config.plain(b.settings), runtime.StopRequest()
+    plain = config.plain(b.settings)
     if b.settings.dry_run:
         return describe(b, plain)
-    folder = runfolder.RunFolder(b.settings.run, b.accelerator.is_main_process)
+    folder, stop = runfolder.RunFolder(b.settings.run, b.accelerator.is_main_process), runtime.StopRequest()
     data = {**plain["data"], "digest": b.train.digest, "val_digest": b.val_loader.shards.digest}
     try:
         runtime.on_main(b.accelerator, lambda: folder.open({**plain, "data": data}))

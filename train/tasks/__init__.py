@@ -4,8 +4,8 @@ A task is an object with these members, and nobody else asks which task it is:
 - `image` (ImageSpec) and `channels` (how many values a model answers per step or cell);
 - `encode(records)` -> targets, an object with `.to(device)` and tensors addressed by sample;
 - `loss(output, targets)` -> {name: Tensor [N]}: per-sample terms in fp32, the name "task" is their sum;
-- `census(texts, frames)` -> {reason: count} of labels that cannot teach, known from the columns before the first step;
+- `census(texts, frames)` -> {reason: count} of labels that cannot teach, known from the columns beforehand;
 - `decode(output)` -> one tuple of `Word` per sample;
-- `meter()` -> a fresh Meter: `update(uids, predictions, records)`, `entries()` (picklable), `absorb(entries)`,
-  `compute()` -> {metric: value}. Entries are addressed by uid, so a sample seen twice counts once.
+- `meter()` -> a fresh Meter: `update(uids, predictions, records)`, `entries()` (picklable),
+  `absorb(entries)`, `compute()` -> {metric: value}. Entries are addressed by uid: one seen twice counts once.
 """
