@@ -17,14 +17,14 @@ demo: $(VENV)/base ## words in, a distilled student out: render, shard, teach, r
 
 test: setup ## everything: lint, types and all tests
 	$(MAKE) lint
-	$(BIN)/python -m pytest -m "not campaign" tests
+	$(BIN)/python -m pytest -q -m "not campaign" -n 2 tests
 
 check: setup ## lint, types and the quick tests, under 90 s
 	$(MAKE) lint
 	$(BIN)/python -m pytest -q -m "not slow and not campaign and not real" -n 2 tests
 
 campaign: setup ## the long counts (kills, faults); appends to infra/bench/RESULTS.md
-	$(BIN)/python -m pytest -m campaign tests
+	PYTHON=$(BIN)/python bash infra/bench/campaign.sh
 
 setup: $(VENV)/dev ## .venv with everything the tests use
 
