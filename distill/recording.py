@@ -20,7 +20,7 @@ from shards.loader import Loader, Where
 from shards.manifest import Manifest
 from shards.plan import Part, Plan
 from shards.read import Shards
-from train import checkpoint
+from train import modelfolder
 
 
 @dataclass
@@ -86,7 +86,7 @@ def _card(settings: Settings, teacher: Live, loader: Loader) -> Card:
     stored = make_codec(kept.name, frames, classes, kept.k).arrays
     taps = {name: list(value.shape[1:]) for name, value in lesson.features.items()}
     widest = max([a.bytes for a in stored] + [2 * int(np.prod(shape)) for shape in taps.values()])
-    weights = checkpoint.weights_digest(settings.checkpoint)
+    weights = modelfolder.weights_digest(settings.checkpoint)
     versions = {
         "ocr-distillery": progress.version(),
         "torch": str(torch.__version__),

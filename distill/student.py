@@ -15,13 +15,13 @@ from distill.objective import Objective
 from distill.studying import Settings, make_teacher, next_command, settle
 from shards import config
 from shards.progress import run
-from train import training
+from train import training, workbench
 
 
 def main(argv: list[str]) -> None:
     """Entry."""
     settings = settle(config.read(Settings, "student", argv), argv)
-    bench = training.bench(settings, "distill.student")
+    bench = workbench.bench(settings, "distill.student")
     objective = Objective(bench.model, bench.task, settings.method)
     teacher, story = make_teacher(settings, bench, objective)
     result = training.run(bench, objective, teacher, story)

@@ -18,14 +18,14 @@ from shards import augment, lookup
 from shards.config import Choice, plain
 from shards.errors import BadSettings
 from shards.image import ImageSpec
-from train import checkpoint, training
-from train.training import Bench
+from train import modelfolder, workbench
+from train.workbench import Bench
 
 Teacher = Cached | Live | NoTeacher
 
 
 @dataclass
-class Settings(training.Settings):
+class Settings(workbench.Settings):
     """A student's training run: a run, a teacher (cached, live, or both to be compared), and methods."""
 
     cache: str = ""  # a folder that distill/record.py wrote
@@ -42,7 +42,7 @@ def settle(settings: Settings, argv: Sequence[str]) -> Settings:
         if settings.data.views is None:
             settings.data.views = card.views
     elif settings.teacher:
-        config = checkpoint.load(settings.teacher).config
+        config = modelfolder.load(settings.teacher).config
         image, augmentation = ImageSpec(**config["image"]), augment.Settings(**config.get("augment", {}))
         task = config["task"]
     elif settings.method:
@@ -89,7 +89,7 @@ def make_teacher(settings: Settings, bench: Bench, objective: Objective) -> tupl
             )
         _fit(bench, objective, found.loaded.model.frames, found.loaded.task.channels)
         story["teacher"] = {
-            "weights": checkpoint.weights_digest(settings.teacher), "model": found.loaded.config["model"],
+            "weights": modelfolder.weights_digest(settings.teacher), "model": found.loaded.config["model"],
             "precision": found.precision,
         }  # fmt: skip
     if not settings.method:
@@ -101,7 +101,7 @@ def check_cache(settings: Settings, bench: Bench, card: Card) -> None:
     """Refuses a cache that is not about what this run will show its student."""
     loader, where = bench.train_loader, settings.cache
     if settings.teacher:
-        weights = checkpoint.weights_digest(settings.teacher)
+        weights = modelfolder.weights_digest(settings.teacher)
         fingerprint.check(where, card, {"teacher": {**asdict(card.teacher), "weights": weights}})
     fingerprint.check_data(where, card, loader.shards.manifests)
     doing = {

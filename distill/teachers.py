@@ -15,7 +15,7 @@ from distill.cache import Cache
 from shards.errors import BadSettings
 from shards.loader import Batch
 from shards.lookup import unknown
-from train import checkpoint
+from train import modelfolder
 
 PRECISIONS = {"fp32": None, "bf16": torch.bfloat16}
 
@@ -64,7 +64,7 @@ class Live:
         if precision not in PRECISIONS:
             raise BadSettings(unknown("precision", precision, list(PRECISIONS)))
         self.folder, self.taps, self.precision = Path(folder), tuple(taps), precision
-        self.loaded = checkpoint.load(folder, device)
+        self.loaded = modelfolder.load(folder, device)
         self.loaded.model.to(memory_format=torch.channels_last).requires_grad_(False)
 
     def __call__(self, batch: Batch) -> Lesson:

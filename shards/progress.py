@@ -60,9 +60,21 @@ class Reporter:
         self.result: dict[str, Any] = {}
         self._live = sys.stdout.isatty()
         self._last = 0.0
+        self._log: Path | None = None
+
+    def log_to(self, path: Path) -> None:
+        """Also writes every plain line to a file, a silent reporter too: one log per rank."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._log = path
+
+    def _keep(self, text: str) -> None:
+        if self._log:
+            with open(self._log, "a", encoding="utf-8") as file:
+                file.write(text + "\n")
 
     def say(self, text: str) -> None:
         """One plain line."""
+        self._keep(text)
         if not self.silent:
             end = "\033[K\n" if self._live else "\n"
             print(text, end=end, flush=True)
@@ -79,9 +91,13 @@ class Reporter:
         elsewhere.
         """
         now = time.monotonic()
-        if self.silent or (not force and now - self._last < (0.2 if self._live else every)):
+        if not force and now - self._last < (0.2 if self._live else every):
             return
         self._last = now
+        if force or not self._live:
+            self._keep(text)
+        if self.silent:
+            return
         print(f"\r{text}\033[K" if self._live else text, end="" if self._live else "\n", flush=True)
 
     def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:

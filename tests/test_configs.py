@@ -8,10 +8,10 @@ from omegaconf import OmegaConf
 
 from distill import student
 from shards import config
-from train import training
+from train import workbench
 
 CONFIGS = Path(__file__).resolve().parent.parent / "configs"
-ENTRIES = {"teacher": training.Settings, "student": student.Settings}
+ENTRIES = {"teacher": workbench.Settings, "student": student.Settings}
 
 
 def names(group: str) -> list[str]:

@@ -26,8 +26,7 @@ from shards.errors import BadData, BadSettings
 from shards.manifest import write_json
 from shards.progress import Reporter, run
 from shards.read import Shards
-from train import checkpoint as checkpoints
-from train import metrics
+from train import metrics, modelfolder
 from train.judging import judge, still_loader
 
 LATENCY_WORDS = 100
@@ -71,7 +70,7 @@ class Judged:
 
 def evaluate(path: str, shards: Shards, settings: Settings) -> Judged:
     """Runs one checkpoint over all samples."""
-    loaded = checkpoints.load(path, settings.device)
+    loaded = modelfolder.load(path, settings.device)
     data, damage = settings.data, {}
     source = still_loader(
         shards, loaded.task, settings.batch, None, data.engine, data.threads, settings.device
@@ -98,7 +97,7 @@ def evaluate(path: str, shards: Shards, settings: Settings) -> Judged:
     return Judged(path, loaded.config, correct, figures, examples, damage)
 
 
-def latency(loaded: checkpoints.Loaded, shards: Shards) -> float:
+def latency(loaded: modelfolder.Loaded, shards: Shards) -> float:
     """Median milliseconds from encoded bytes to text, one image at a time, on one CPU thread."""
     from train.predict import Reader
 
@@ -159,7 +158,7 @@ def _gather(settings: Settings) -> list[str]:
     paths = [*settings.checkpoint, *([settings.baseline] if settings.baseline else [])]
     if not settings.baseline:
         for path in settings.checkpoint:
-            control = checkpoints.load(path).config.get("control", "")
+            control = modelfolder.load(path).config.get("control", "")
             paths += [control] if control and Path(control).is_dir() else []
     return list(dict.fromkeys(paths))
 

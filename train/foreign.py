@@ -1,4 +1,4 @@
-"""Foreign weights: files of other projects that become model folders. One function per format."""
+"""Foreign weights: files of other projects become tensors and settings of ours. One function per format."""
 
 import hashlib
 import pickle
@@ -12,7 +12,7 @@ from torch import Tensor
 
 from shards.errors import BadData, BadSettings
 from shards.image import ImageSpec
-from train.checkpoint import fill, save
+from train.modelfolder import fill, save
 from train.models import crnn
 from train.tasks import recognise
 

@@ -27,7 +27,7 @@ from shards.errors import BadData, BadSettings
 from shards.pictures import SUFFIXES, published
 from shards.progress import Reporter, run
 from shards.read import Shards
-from train import checkpoint
+from train import modelfolder
 
 
 @dataclass
@@ -57,8 +57,8 @@ class Reading:
 class Reader:
     """A loaded checkpoint that reads encoded images."""
 
-    def __init__(self, model: str | Path | checkpoint.Loaded, device: str = "cpu") -> None:
-        self.loaded = model if isinstance(model, checkpoint.Loaded) else checkpoint.load(model, device)
+    def __init__(self, model: str | Path | modelfolder.Loaded, device: str = "cpu") -> None:
+        self.loaded = model if isinstance(model, modelfolder.Loaded) else modelfolder.load(model, device)
         self.device = device
 
     def read(self, images: Sequence[bytes | Exception], names: Sequence[str] | None = None) -> list[Reading]:

@@ -11,14 +11,14 @@ import sys
 
 from shards import config
 from shards.progress import run
-from train import training
+from train import training, workbench
 from train.steps import TaskStep
 
 
 def main(argv: list[str]) -> None:
     """Entry."""
-    settings = config.read(training.Settings, "teacher", argv)
-    bench = training.bench(settings, "train.teacher")
+    settings = config.read(workbench.Settings, "teacher", argv)
+    bench = workbench.bench(settings, "train.teacher")
     result = training.run(bench, TaskStep(bench.model, bench.task), lambda batch: batch, story={})
     best = f"{settings.run.root}/{settings.run.name}/best"
     bench.report.done(
@@ -27,4 +27,4 @@ def main(argv: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(run(main, __doc__, training.Settings))
+    sys.exit(run(main, __doc__, workbench.Settings))

@@ -9,7 +9,7 @@ import torch
 from distill import record
 from shards import augment
 from shards.image import ImageSpec
-from train import checkpoint
+from train import modelfolder
 from train.models import crnn
 from train.tasks import recognise
 
@@ -25,7 +25,7 @@ def save_teacher(folder: Path, seed: int = 0, image: ImageSpec | None = None, ch
     with torch.no_grad():
         model.dense.weight.mul_(20)
     extra = {"augment": asdict(AUGMENT)}
-    checkpoint.save(folder, model, task, model_name="crnn", task_name="recognise", extra=extra)
+    modelfolder.save(folder, model, task, model_name="crnn", task_name="recognise", extra=extra)
     return folder
 
 

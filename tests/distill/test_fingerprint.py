@@ -18,7 +18,7 @@ from shards.image import ImageSpec
 from shards.loader import Loader
 from shards.plan import Plan
 from shards.read import Shards
-from train import checkpoint
+from train import modelfolder
 
 
 def leaves(tree, path=()):
@@ -105,7 +105,7 @@ def test_a_student_about_to_see_something_else_is_refused(words, cache, tmp_path
 
 def test_a_cache_of_another_teacher_is_refused(words, cache, tmp_path, tiny, make_teacher):
     other = make_teacher(tmp_path / "other", seed=1)
-    weights = checkpoint.weights_digest(other)
+    weights = modelfolder.weights_digest(other)
     with pytest.raises(BadData, match=rf"teacher.weights is '\w+' in the cache, '{weights}' here"):
         student.main(
             [

@@ -4,7 +4,7 @@ import pytest
 
 from distill import student
 from shards.errors import BadData, BadSettings
-from train import checkpoint
+from train import modelfolder
 from train import teacher as teachers
 from train.runfolder import read_metrics
 
@@ -69,10 +69,10 @@ def test_a_student_without_a_control_is_told_how_to_get_one(train, cache, tmp_pa
 
 def test_a_students_folder_is_an_ordinary_model_folder(train, cache, teacher, tmp_path):
     train("s", f"cache={cache}", "fit.epochs=1")
-    found = checkpoint.load(tmp_path / "s" / "best")
-    plain = checkpoint.load(teacher)
+    found = modelfolder.load(tmp_path / "s" / "best")
+    plain = modelfolder.load(teacher)
     assert [n for n, _ in found.model.named_parameters()] == [n for n, _ in plain.model.named_parameters()]
-    assert found.config["teacher"]["weights"] == checkpoint.weights_digest(teacher)
+    assert found.config["teacher"]["weights"] == modelfolder.weights_digest(teacher)
     assert found.config["method"] == {"logits": {"weight": 0.5, "temperature": 2.0}}
     assert found.config["control"] == str(tmp_path / "s-control" / "best")
     assert found.config["augment"]["blur"] == 1.0
@@ -83,7 +83,7 @@ def test_image_and_charset_come_from_the_teacher(train, make_teacher, tmp_path):
 
     other = make_teacher(tmp_path / "t62", image=ImageSpec(width=128, mean=0.4), charset="62")
     train("s", f"teacher={other}", "fit.epochs=1")
-    found = checkpoint.load(tmp_path / "s" / "best")
+    found = modelfolder.load(tmp_path / "s" / "best")
     assert (found.task.image.width, found.task.image.mean) == (128, 0.4)
     assert found.task.charset.size == 63
 

@@ -8,7 +8,7 @@ import pytest
 
 from shards import config, typed
 from shards.errors import BadSettings
-from train import training
+from train import workbench
 
 
 @dataclass
@@ -97,20 +97,20 @@ def test_a_question_lists_what_exists(capsys, key, said):
 
 
 def test_presets_experiments_and_the_command_line_win_in_that_order():
-    base = config.read(training.Settings, "teacher", [])
+    base = config.read(workbench.Settings, "teacher", [])
     assert (base.model.settings.rnn_hidden, base.augment.active) == (128, False)
-    preset = config.read(training.Settings, "teacher", ["model=crnn_large", "augment=strong"])
+    preset = config.read(workbench.Settings, "teacher", ["model=crnn_large", "augment=strong"])
     assert (preset.model.settings.rnn_hidden, preset.augment.active) == (256, True)
-    typed_in = config.read(training.Settings, "teacher", ["model=crnn_large", "model.rnn_hidden=7"])
+    typed_in = config.read(workbench.Settings, "teacher", ["model=crnn_large", "model.rnn_hidden=7"])
     assert typed_in.model.settings.rnn_hidden == 7
     assert typed_in.model.settings.channels[-1] == 512
 
 
 def test_an_unknown_preset_is_refused_with_the_known_ones():
     with pytest.raises(BadSettings, match="crnn_small"):
-        config.read(training.Settings, "teacher", ["model=crnn_smal"])
+        config.read(workbench.Settings, "teacher", ["model=crnn_smal"])
     with pytest.raises(BadSettings, match="strong"):
-        config.read(training.Settings, "teacher", ["augment=wild"])
+        config.read(workbench.Settings, "teacher", ["augment=wild"])
 
 
 def test_settings_are_json_and_lists_split():

@@ -12,7 +12,7 @@ import pytest
 from accelerate.state import AcceleratorState, GradientState, PartialState
 
 from shards import config
-from train import training
+from train import training, workbench
 from train.steps import TaskStep
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -46,7 +46,7 @@ def train(words, tmp_path, forget_accelerate) -> Callable:
     def run(name: str, *more: str, teach=lambda batch: batch, wrap=TaskStep, data: Path = words):
         forget_accelerate()
         argv = [*TINY, f"run.name={name}", f"run.root={tmp_path}", f"data.root={data}", *more]
-        bench = training.bench(config.read(training.Settings, "teacher", argv), "train.teacher")
+        bench = workbench.bench(config.read(workbench.Settings, "teacher", argv), "train.teacher")
         return training.run(bench, wrap(bench.model, bench.task), teach, story={})
 
     return run

@@ -10,7 +10,7 @@ import torch
 from shards.errors import BadData, BadSettings
 from shards.image import ImageSpec
 from shards.read import Shards
-from train import checkpoint, evaluation, metrics
+from train import evaluation, metrics, modelfolder
 from train.evaluation import Judged, _verdict, verdicts
 from train.judging import judge, still_loader
 from train.models import Output
@@ -52,7 +52,7 @@ def folder(path, seed=0, **extra):
     torch.manual_seed(seed)
     task = Task(Settings(), ImageSpec())
     model = Model(SMALL, task.image, task.channels)
-    checkpoint.save(path, model, task, model_name="crnn", task_name="recognise", extra=extra)
+    modelfolder.save(path, model, task, model_name="crnn", task_name="recognise", extra=extra)
     return path
 
 
@@ -108,7 +108,7 @@ def test_labels_that_the_charset_cannot_spell_count_and_are_never_right(words, t
     torch.manual_seed(0)
     task = Task(Settings(characters="abc"), ImageSpec())
     model = Model(SMALL, task.image, task.channels)
-    checkpoint.save(tmp_path / "m", model, task, model_name="crnn", task_name="recognise", extra={})
+    modelfolder.save(tmp_path / "m", model, task, model_name="crnn", task_name="recognise", extra={})
     (found,) = evaluate(words, tmp_path, f"checkpoint={tmp_path / 'm'}").values()
     texts = [Shards([words], "test").text(i) for i in range(32)]
     assert found["unencodable"] == sum(bool(set(t) - set("abc")) for t in texts) > 0

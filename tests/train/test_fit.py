@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from shards.errors import BadSettings, GateFailed
-from train import checkpoint, clock, fit
+from train import clock, fit, modelfolder
 from train.runfolder import read_metrics
 from train.steps import TaskStep
 
@@ -71,7 +71,7 @@ def test_it_evaluates_at_step_0_each_so_many_epochs_and_at_the_end_and_keeps_bes
     assert result["best"] == best
     assert dict(evaluations)[result["best_step"]] == best
     for name, value in (("best", best), ("last", evaluations[-1][1])):
-        config = checkpoint.load(tmp_path / "one" / name).config
+        config = modelfolder.load(tmp_path / "one" / name).config
         assert config["metrics"]["cer"] == value
         assert set(config) >= {"decoder", "data", "augment", "seed", "code"}
     assert lines(tmp_path / "one", "data/unencodable") == [(0, 0)]  # the census, once
@@ -102,7 +102,7 @@ def test_bf16_runs_and_stays_near_fp32(train, tmp_path):
     assert all(math.isfinite(v) for _, v in found)
     assert found[0][1] == pytest.approx(wanted[0][1], rel=0.02)
     assert found != wanted
-    loaded = checkpoint.load(tmp_path / "bf16" / "last").model
+    loaded = modelfolder.load(tmp_path / "bf16" / "last").model
     assert {p.dtype for p in loaded.parameters()} == {torch.float32}
 
 
@@ -149,7 +149,7 @@ def test_a_step_with_a_gradient_that_is_not_finite_is_skipped_counted_and_its_sa
     assert [v for _, v in lines(tmp_path / "one", "train/loss")][2:4] == [None, None]
     assert all(v is not None for _, v in lines(tmp_path / "one", "train/loss")[4:])
     for name in ("best", "last"):
-        tensors = checkpoint.load(tmp_path / "one" / name).model.state_dict().values()
+        tensors = modelfolder.load(tmp_path / "one" / name).model.state_dict().values()
         assert all(bool(torch.isfinite(t.float()).all()) for t in tensors)
 
 

@@ -13,7 +13,7 @@ import torch
 from shards.errors import BadData, BadSettings
 from shards.image import ImageSpec
 from shards.read import Shards
-from train import checkpoint, predict
+from train import modelfolder, predict
 from train.judging import judge, still_loader
 from train.models.crnn import Model
 from train.models.crnn import Settings as Crnn
@@ -33,7 +33,7 @@ def model(tmp_path_factory):
     with torch.no_grad():
         made.dense.weight.mul_(30)
     path = tmp_path_factory.mktemp("model") / "m"
-    checkpoint.save(path, made, task, model_name="crnn", task_name="recognise", extra={})
+    modelfolder.save(path, made, task, model_name="crnn", task_name="recognise", extra={})
     return path
 
 
@@ -57,7 +57,7 @@ def rows(out, *given):
 
 
 def test_it_reads_what_evaluation_reads_from_files_and_from_shards(words, model, pictures, tmp_path):
-    shards, loaded = Shards([words], "test"), checkpoint.load(model)
+    shards, loaded = Shards([words], "test"), modelfolder.load(model)
     meter = judge(loaded.model, loaded.task, still_loader(shards, loaded.task, 10, threads=1))
     wanted = [text for _, _, text, _ in meter.detail()]
     assert len(set(wanted)) > 5

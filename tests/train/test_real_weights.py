@@ -13,8 +13,8 @@ import torch
 from PIL import Image
 
 from shards.sample import Record, Word
-from train.checkpoint import load
 from train.foreign import import_crnn_pytorch
+from train.modelfolder import load
 
 DATA = Path(os.environ.get("OCR_REAL_DATA", Path(__file__).parents[3] / "shared" / "data"))
 SLICES = {  # label list, folder of its images, words read right by the published code, words

@@ -18,7 +18,7 @@ STILL = """
 import json, sys
 import torch
 from shards import config
-from train import training
+from train import training, workbench
 from train.steps import TaskStep
 
 class Still(TaskStep):
@@ -28,8 +28,8 @@ class Still(TaskStep):
                 module.eval()
         return super().forward(batch)
 
-settings = config.read(training.Settings, "teacher", sys.argv[1:])
-bench = training.bench(settings, "test")
+settings = config.read(workbench.Settings, "teacher", sys.argv[1:])
+bench = workbench.bench(settings, "test")
 seen = open(f"{settings.run.name}-{bench.accelerator.process_index}.jsonl", "w")
 
 def teach(batch):

@@ -8,7 +8,7 @@ import pytest
 
 from shards import config, progress
 from shards.errors import BadData, BadSettings
-from train import checkpoint, teacher, training
+from train import modelfolder, teacher, training, workbench
 from train.runfolder import read_metrics
 
 TINY = [
@@ -24,9 +24,9 @@ TINY = [
 def bench(forget_accelerate):
     """bench(*settings): everything a run stands on, opened."""
 
-    def opened(*more: str) -> training.Bench:
+    def opened(*more: str) -> workbench.Bench:
         forget_accelerate()
-        return training.bench(config.read(training.Settings, "teacher", [*TINY, *more]), "test")
+        return workbench.bench(config.read(workbench.Settings, "teacher", [*TINY, *more]), "test")
 
     return opened
 
@@ -50,8 +50,8 @@ def test_a_run_begins_with_the_weights_of_init_from(train, tmp_path):
     ],
 )
 def test_weights_of_another_kind_are_refused_with_both_values(bench, words, tmp_path, changed, named):
-    task, model = training.build(bench(f"data.root={words}").settings)
-    checkpoint.save(tmp_path / "m", model, task, model_name="crnn", task_name="recognise", extra={})
+    task, model = workbench.build(bench(f"data.root={words}").settings)
+    modelfolder.save(tmp_path / "m", model, task, model_name="crnn", task_name="recognise", extra={})
     with pytest.raises(BadSettings, match=f"(?s)init_from=.*{named}"):
         bench(f"data.root={words}", f"init_from={tmp_path / 'm'}", changed)
 

@@ -10,8 +10,8 @@ import torch
 
 from shards.errors import BadData
 from shards.image import ImageSpec
-from train.checkpoint import FILES, heal, load, save, weights_digest
 from train.foreign import import_crnn_pytorch
+from train.modelfolder import FILES, heal, load, save, weights_digest
 from train.models import crnn
 from train.tasks import recognise
 

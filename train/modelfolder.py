@@ -1,0 +1,131 @@
+"""Contract 4: the model folder: config.json, model.safetensors, README.md, sha256sums; nothing that can run.
+
+Loading needs the path alone: config.json names the task and the model and holds their settings. The same
+model gives the same bytes on any day and machine.
+"""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import safetensors.torch
+import torch
+from torch import Tensor, nn
+
+from shards.errors import BadData, BadSettings
+from shards.image import ImageSpec
+from shards.lookup import find
+from train import sealed
+from train.card import OWN, card
+
+FORMAT = 1
+FILES = ("README.md", "config.json", "model.safetensors")
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A model in eval mode, its task (see their seams), and the whole config.json."""
+
+    model: Any
+    task: Any
+    config: dict[str, Any]
+
+
+def save(
+    folder: str | Path, model: Any, task: Any, *, model_name: str, task_name: str, extra: dict[str, Any]
+) -> None:
+    """Writes the model folder, replacing the one that stands there.
+
+    extra: what else config.json shall hold (decoder, metrics, data, teacher, code ...): JSON values, finite,
+    free of clocks, hosts and paths, since they stand in the card as well.
+    """
+    taken = sorted(set(OWN) & set(extra))
+    if taken:
+        raise ValueError(f"config.json: {', '.join(taken)} cannot come from extra")
+    config = {
+        "format": FORMAT,
+        "task": {"name": task_name, "settings": asdict(task.settings)},
+        "model": {"name": model_name, "settings": asdict(model.settings)},
+        "image": asdict(task.image),
+        **extra,
+    }
+    text = json.dumps(config, ensure_ascii=False, indent=2, sort_keys=True, allow_nan=False) + "\n"
+    tensors = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
+    parameters = sum(p.numel() for p in model.parameters())
+    content = (card(config, parameters).encode(), text.encode(), safetensors.torch.save(tensors))
+    sealed.write(Path(folder), dict(zip(FILES, content, strict=True)))
+
+
+def heal(folder: str | Path) -> None:
+    """Ends a save that a crash cut short; for the one that writes the folder, before it goes on."""
+    sealed.heal(Path(folder))
+
+
+def load(folder: str | Path, device: str | torch.device = "cpu") -> Loaded:
+    """The model of a folder; BadData names the file that is missing, damaged, foreign or does not fit."""
+    place, content = sealed.read(Path(folder), FILES)
+    where = place / "config.json"
+    config = _config(content["config.json"], where)
+    try:
+        image = ImageSpec(**config["image"])
+        tasks = find("train.tasks", config["task"]["name"])
+        task = tasks.Task(tasks.Settings(**config["task"]["settings"]), image)
+        models = find("train.models", config["model"]["name"])
+        model = models.Model(models.Settings(**config["model"]["settings"]), image, task.channels)
+    except KeyError as error:
+        raise BadData(f"{where}: no {error}") from None
+    except (BadSettings, TypeError, ValueError, RuntimeError) as error:
+        raise BadData(f"{where}: {error}") from None
+    where = place / "model.safetensors"
+    fill(model, _tensors(content["model.safetensors"], where), str(where))
+    return Loaded(model.to(device).eval(), task, config)
+
+
+def weights_digest(folder: str | Path) -> str:
+    """sha256 over names, types, shapes and values of the tensors of a model folder."""
+    place, content = sealed.read(Path(folder), FILES)
+    digest = hashlib.sha256()
+    for name, value in sorted(_tensors(content["model.safetensors"], place / "model.safetensors").items()):
+        digest.update(f"{name} {_kind(value)}\n".encode())
+        digest.update(value.contiguous().view(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
+
+
+def fill(model: nn.Module, tensors: dict[str, Tensor], where: str) -> None:
+    """Copies tensors into a model; BadData lists every name, shape and type that does not fit."""
+    own = model.state_dict()
+    wrong = [f"missing {name}" for name in own if name not in tensors]
+    wrong += [f"unknown {name}" for name in tensors if name not in own]
+    wrong += [
+        f"{name} is {_kind(value)}, the model has {_kind(own[name])}"
+        for name, value in tensors.items()
+        if name in own and _kind(value) != _kind(own[name])
+    ]
+    if wrong:
+        raise BadData(f"{where}: {'; '.join(wrong)}")
+    model.load_state_dict(tensors)
+
+
+def _kind(value: Tensor) -> str:
+    return f"{str(value.dtype).removeprefix('torch.')}{list(value.shape)}"
+
+
+def _config(data: bytes, path: Path) -> dict[str, Any]:
+    try:
+        config = json.loads(data)
+    except ValueError as error:
+        raise BadData(f"{path}: {error}") from None
+    found = config.get("format") if isinstance(config, dict) else type(config).__name__
+    if found != FORMAT:
+        raise BadData(f"{path}: format {found!r}, this version reads {FORMAT}")
+    return config
+
+
+def _tensors(data: bytes, path: Path) -> dict[str, Tensor]:
+    try:
+        return safetensors.torch.load(data)
+    except (safetensors.SafetensorError, KeyError, ValueError, RuntimeError) as error:
+        raise BadData(f"{path}: not a safetensors file: {error}") from None

@@ -1,0 +1,138 @@
+"""What a run stands on: the settings that teacher and student share, and data, model and loaders, opened."""
+
+from __future__ import annotations  # fields are named like the modules whose settings they hold
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from shards import augment, config, loader
+from shards.augment import Augment
+from shards.errors import BadData, BadSettings
+from shards.image import ImageSpec
+from shards.lookup import find
+from shards.plan import Plan, held_out
+from shards.progress import Reporter
+from shards.read import Shards, splits_of
+from train import fit, modelfolder, optim, runfolder, runtime
+from train.clock import seconds_of
+from train.judging import still_loader
+
+
+@dataclass
+class Settings:
+    """A training run."""
+
+    run: runfolder.Settings = field(default_factory=runfolder.Settings)
+    data: loader.Settings = field(default_factory=loader.Settings)
+    image: ImageSpec = field(default_factory=ImageSpec)
+    augment: augment.Settings = field(default_factory=augment.Settings)
+    task: Any = field(default="recognise", metadata={"seam": "train.tasks"})
+    model: Any = field(default="crnn", metadata={"seam": "train.models"})
+    optim: optim.Settings = field(default_factory=optim.Settings)
+    fit: fit.Settings = field(default_factory=fit.Settings)
+    init_from: str = ""  # a model folder whose weights the run begins with
+    seed: int = 0  # of weights and order
+    time_limit: str = ""  # train at most this long in all, for example 45m or 2h30m
+    processes: int = 0  # how many the launch must have, 0 = what it was told
+    dry_run: bool = False  # show settings and cost, write nothing
+    json: bool = False  # print the result as JSON on the last line
+
+    def __post_init__(self) -> None:
+        seconds_of(self.time_limit)
+
+
+@dataclass
+class Bench:
+    """Everything a run stands on, opened: where teacher and student differ is only in `step` and `teach`."""
+
+    settings: Settings
+    accelerator: Any
+    report: Reporter
+    train: Shards
+    model: nn.Module
+    task: Any
+    train_loader: loader.Loader
+    val_loader: loader.Loader
+
+
+def bench(settings: Settings, stage: str) -> Bench:
+    """Opens the process group, the data and the model."""
+    accelerator = runtime.open_accelerator(
+        {"fp32": "no"}.get(settings.fit.precision, settings.fit.precision),
+        settings.fit.accumulation,
+        settings.processes,
+    )
+    share = -(-settings.fit.batch // accelerator.num_processes)
+    if settings.fit.accumulation > share:
+        raise BadSettings(
+            f"fit.accumulation: {settings.fit.accumulation}, a process has {share} samples a step"
+        )
+    report = Reporter(stage, settings.json, silent=not accelerator.is_main_process)
+    train = Shards(settings.data.root, settings.data.split)
+    runtime.seed_everything(settings.seed)
+    task, model = build(settings)
+    model = model.to(device=accelerator.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    train_positions, val, val_positions = _sides(settings, train)
+    ranks = {
+        "device": accelerator.device,
+        "rank": accelerator.process_index,
+        "world": accelerator.num_processes,
+    }
+    data, spec = settings.data, task.image
+    plan = Plan(
+        train.uids[train_positions], settings.fit.batch, settings.seed, True, data.shards_mixed(),
+        train.shard_of[train_positions],
+    )  # fmt: skip
+    views = (0 if settings.augment.active else 1) if data.views is None else data.views
+    training = loader.Loader(
+        train, plan, spec, task.encode, Augment(settings.augment), views, data.engine, data.threads,
+        positions=train_positions, accumulation=settings.fit.accumulation, **ranks,
+    )  # fmt: skip
+    watching = still_loader(val, task, settings.fit.batch, val_positions, data.engine, data.threads, **ranks)
+    return Bench(settings, accelerator, report, train, model, task, training, watching)
+
+
+def build(settings: Settings) -> tuple[Any, nn.Module]:
+    """Task and model, with the weights of init_from where it is given."""
+    task = find("train.tasks", settings.task.name).Task(settings.task.settings, settings.image)
+    model = find("train.models", settings.model.name).Model(
+        settings.model.settings, task.image, task.channels
+    )
+    if settings.init_from:
+        given = modelfolder.load(settings.init_from)
+        for name, theirs, mine in (
+            ("image", config.plain(given.task.image), config.plain(task.image)),
+            ("task", config.plain(given.task.settings), config.plain(task.settings)),
+            (
+                "model",
+                given.config["model"],
+                {"name": settings.model.name, "settings": config.plain(model.settings)},
+            ),
+        ):
+            if theirs != mine:
+                raise BadSettings(f"init_from={settings.init_from}: {name} is {theirs}, this run has {mine}")
+        model.load_state_dict(given.model.state_dict())
+    return task, model
+
+
+def _sides(settings: Settings, train: Shards) -> tuple[np.ndarray, Shards, np.ndarray]:
+    """Positions trained on, and the samples watched: split `val` of the roots, else a share by group."""
+    everything, data = np.arange(len(train)), settings.data
+    if data.split in ("val", "test"):
+        raise BadSettings(
+            f"data.split={data.split}: runs are selected on val and judged on test, not trained"
+        )
+    with_val = [root for root in data.root if "val" in splits_of(root)]
+    if with_val:
+        val = Shards(with_val, "val")
+        return everything, val, np.arange(len(val))
+    out = held_out(train.column("group"), data.val_share, settings.seed)
+    if not out.any() or out.all():
+        raise BadData(
+            f"data.val_share={data.val_share} of {len(train)} samples leaves nothing to train or to watch"
+        )
+    return everything[~out], train, everything[out]
