@@ -5,30 +5,30 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 PYTHON=${PYTHON:-python3}
 OUT=${OUT:-runs/demo}
+OUT=${OUT%/}
 case ${SIZE:-full} in
     full) words=20480 val=1024 test=2048 rows=2560 epochs=() ;;
     small) words=512 val=64 test=64 rows=256 epochs=(fit.epochs=2) ;;
     *) echo "SIZE=$SIZE: there are full and small" >&2; exit 2 ;;
 esac
 data=$OUT/data cache=$OUT/cache
-export OMP_NUM_THREADS=${OMP_NUM_THREADS:-$(nproc)} HF_HUB_OFFLINE=1
+export OMP_NUM_THREADS=${OMP_NUM_THREADS:-$(nproc)} HF_HUB_OFFLINE=1 LC_ALL=C.UTF-8
 mkdir -p "$OUT"
 
-stage() { # stage NAME COMMAND...: runs a command and notes its seconds, once it has worked
+stage() { # stage NAME COMMAND...: runs a command and notes its seconds, the first time that it works
     local name=$1 begun=$EPOCHREALTIME; shift
     printf '\n== %s: %s\n' "$name" "$*"
     "$@"
-    echo "$name $(awk "BEGIN{print $EPOCHREALTIME-$begun}")" >> "$OUT/.seconds"
+    grep -qs "^$name " "$OUT/.seconds" || awk "BEGIN{print \"$name\", $EPOCHREALTIME-$begun}" >> "$OUT/.seconds"
 }
 shard() {
-    "$PYTHON" -m ingest.shard source=rendered name=demo out="$data" vocabulary=25000 strength=.8 rows_per_shard=$rows "$@"
+    "$PYTHON" -m ingest.shard source=rendered name=demo out="$data" vocabulary=25000 strength=.7 rows_per_shard=$rows "$@"
 }
 train() { # train ENTRY NAME SETTINGS...
     local entry=$1 name=$2; shift 2
     "$PYTHON" "$entry" run.root="$OUT" run.name="$name" data.root="$data" "$@" "${epochs[@]}"
 }
 
-: > "$OUT/.seconds"
 stage shard_train shard split=train count=$words
 stage shard_val shard split=val count=$val
 stage shard_test shard split=test count=$test

@@ -71,7 +71,8 @@ class ImageSpec:
 
     def canvas(self, picture: Image.Image) -> np.ndarray:
         """A picture as a uint8 canvas [C,H,W]."""
-        picture = picture.convert("L" if self.channels == "grey" else "RGB")
+        mode = "L" if self.channels == "grey" else "RGB"
+        picture = picture if picture.mode == mode else picture.convert(mode)
         left, top, width, height = self.placement(*picture.size)
         if picture.size != (width, height):
             picture = picture.resize((width, height), RESAMPLES[self.resample])

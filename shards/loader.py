@@ -1,4 +1,4 @@
-"""plan -> engine -> augmentation -> task.encode -> Batch, a few batches ahead of the consumer.
+"""plan -> engine (a few batches ahead) -> augmentation -> task.encode -> Batch.
 
 Contract 3. The position is (epoch, step); nothing else is state. Letters: N samples, C channels, H W pixels.
 """
@@ -7,7 +7,7 @@ import queue
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -15,12 +15,15 @@ from torch import Tensor
 
 from shards import lookup
 from shards.augment import Augment
+from shards.engines import Canvases
 from shards.errors import BadData, BadSettings
 from shards.image import ImageSpec
+from shards.keep import Keeping
 from shards.plan import Part, Plan
 from shards.read import Shards
 from shards.sample import Record, Word
 
+T = TypeVar("T")
 AHEAD = 3  # batches prepared in advance
 
 
@@ -30,7 +33,7 @@ class Where:
 
     root: list[str] = field(default_factory=list)  # out= folders of ingest.shard
     split: str = "train"  # the split that is read
-    threads: int = 0  # decoding threads, 0 = one per core
+    threads: int = 0  # decoding threads, 0 = one for every two cores
     engine: str = "plain"  # engine that decodes
 
 
@@ -39,6 +42,7 @@ class Settings(Where):
     """What a training run reads."""
 
     val_share: float = 0.05  # share of the groups held out where there is no split `val`
+    memory: int = 256  # megabytes of decoded canvases kept, 0 = none
     window: str = "all"  # all, or how many shards are mixed at a time
     views: int | None = (
         None  # views cycled over the epochs: 0 = a fresh one each, 1 = untouched; null = 0 if augmented
@@ -83,6 +87,19 @@ class Batch:
     damage: dict[int, str] = field(default_factory=dict)
 
 
+@dataclass(slots=True)
+class _Read:
+    """What the reading thread hands over. damage: row -> what is wrong, rows that only fill the batch
+    included.
+    """
+
+    part: Part
+    uids: np.ndarray
+    canvases: Canvases
+    records: list[Record]
+    damage: dict[int, str]
+
+
 def view_of(epoch: int, views: int) -> int:
     """The view that an epoch shows: views=0 gives a fresh one each epoch, else 0 .. views-1 in turn."""
     return epoch + 1 if views == 0 else epoch % views
@@ -106,44 +123,56 @@ class Loader:
         world: int = 1,
         positions: np.ndarray | None = None,
         accumulation: int = 1,
+        memory: int = 0,
     ) -> None:
         self.shards, self.plan, self.image, self.encode = shards, plan, image, encode
         self.augment, self.views, self.device = augment, views, torch.device(device)
         self.rank, self.world, self.accumulation = rank, world, accumulation
         self.engine = lookup.find("shards.engines", engine).Engine(shards, image, threads)
+        if memory:
+            self.engine = Keeping(self.engine, len(shards), memory)
         # The plan speaks of positions in its own subset (a held-out share); this maps them to the shards'.
         self.positions = np.arange(len(shards)) if positions is None else positions
 
     def batches(self, epoch: int, step: int = 0) -> Iterator[Batch]:
-        """The batches of an epoch from a step on, `accumulation` of them to a step, prepared ahead."""
+        """The batches of an epoch from a step on, `accumulation` of them to a step, read ahead."""
         parts = self.plan.parts(epoch, step, self.rank, self.world)
-        return ahead((self.batch(micro) for part in parts for micro in part.split(self.accumulation)), AHEAD)
+        micro = (piece for part in parts for piece in part.split(self.accumulation))
+        for read in ahead((self._read(piece) for piece in micro), AHEAD):
+            yield self._finish(read, view_of(epoch, self.views))
 
     def batch(self, part: Part, view: int | None = None) -> Batch:
         """One part as a Batch; a damaged sample is masked and named in `damage`."""
-        view = view_of(part.epoch, self.views) if view is None else view
+        return self._finish(self._read(part), view_of(part.epoch, self.views) if view is None else view)
+
+    def _read(self, part: Part) -> _Read:
+        """Bytes to canvases and records: what is done ahead. No torch here: its threads would fight the
+        consumer's.
+        """
         chosen = self.positions[part.positions]
         canvases = self.engine.read(chosen)
         damage = dict(canvases.damage)
         records = [self._record(i, int(p), damage) for i, p in enumerate(chosen)]
-        valid = part.valid.copy()
-        valid[list(damage)] = False
-        damage = {i: reason for i, reason in damage.items() if part.valid[i]}
-        uids = self.shards.uids[chosen].astype(np.int64)
-        images = torch.from_numpy(canvases.pixels).to(self.device).float() / 255
-        images = self.augment(images, uids.astype(np.uint64), view)
+        return _Read(part, self.shards.uids[chosen].astype(np.int64), canvases, records, damage)
+
+    def _finish(self, read: _Read, view: int) -> Batch:
+        """Augmentation and targets, on the device and in the thread of the consumer."""
+        part, valid = read.part, read.part.valid.copy()
+        valid[list(read.damage)] = False
+        images = torch.from_numpy(read.canvases.pixels).to(self.device).float() / 255
+        images = self.augment(images, read.uids.astype(np.uint64), view)
         return Batch(
             epoch=part.epoch,
             step=part.step,
             view=view,
-            uids=torch.from_numpy(uids),
+            uids=torch.from_numpy(read.uids),
             valid=torch.from_numpy(valid).to(self.device),
             images=((images - self.image.mean) / self.image.std),
-            affines=canvases.affines,
-            records=records,
-            targets=self.encode(records).to(self.device),
+            affines=read.canvases.affines,
+            records=read.records,
+            targets=self.encode(read.records).to(self.device),
             denominator=max(part.valid_globally, 1) / self.world,
-            damage=damage,
+            damage={i: reason for i, reason in read.damage.items() if part.valid[i]},
         )
 
     def _record(self, i: int, position: int, damage: dict[int, str]) -> Record:
@@ -154,7 +183,7 @@ class Loader:
             return Record(words=(Word(self.shards.text(position)),), size=(1, 1), origin="")
 
 
-def ahead(items: Iterator[Batch], depth: int) -> Iterator[Batch]:
+def ahead(items: Iterator[T], depth: int) -> Iterator[T]:
     """The same items, prepared by a thread up to `depth` ahead; its errors are raised here, and leaving
     early stops it.
     """

@@ -35,7 +35,7 @@ def optimizer(model: nn.Module, settings: Settings) -> torch.optim.Optimizer:
         return torch.optim.SGD(
             groups, lr=settings.lr, momentum=settings.momentum, nesterov=settings.momentum > 0
         )
-    return torch.optim.AdamW(groups, lr=settings.lr, betas=(settings.momentum, 0.99), fused=False)
+    return torch.optim.AdamW(groups, lr=settings.lr, betas=(settings.momentum, 0.99), fused=True)
 
 
 def rate(settings: Settings, step: int, steps: int) -> float:

@@ -19,8 +19,20 @@ from shards.errors import BadSettings
 from shards.manifest import canonical, read_json, write_bytes
 
 # Settings that may differ when a run goes on: they change when it ends or how it is watched, not what it
-# computes. The data may have moved: data.digest says whether it is the same.
-FREE = ("time_limit", "json", "dry_run", "data.root", "data.threads", "processes", "fit.log_every")
+# computes. Data, cache and teacher may have moved: data.digest and identity say whether they are the same.
+FREE = (
+    "cache",
+    "teacher",
+    "run.root",
+    "time_limit",
+    "json",
+    "dry_run",
+    "data.root",
+    "data.threads",
+    "data.memory",
+    "processes",
+    "fit.log_every",
+)
 POSITION = "position.json"  # the last file of a state: where there is one, the state is whole
 LOGS = ("metrics.jsonl", "damaged.jsonl", "nonfinite.jsonl")
 

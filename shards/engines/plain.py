@@ -19,12 +19,12 @@ from shards.read import Shards
 
 
 class Engine:
-    """Reads positions of `shards` as canvases of `image`. threads=0 takes one per core, at most 8."""
+    """Reads positions of `shards` as canvases of `image`. threads=0: one for every two cores, at most 8."""
 
     def __init__(self, shards: Shards, image: ImageSpec, threads: int = 0) -> None:
         self.shards, self.image = shards, image
-        self.threads = threads or min(8, os.cpu_count() or 1)
-        self._pool = ThreadPoolExecutor(self.threads, "decode")
+        self.threads = threads or max(1, min(8, (os.cpu_count() or 1) // 2))
+        self._pool = ThreadPoolExecutor(self.threads, "decode") if self.threads > 1 else None
 
     @property
     def triple(self) -> str:
@@ -46,7 +46,11 @@ class Engine:
             except (BadData, ValueError, OSError, SyntaxError) as error:
                 damage[i] = str(error)
 
-        list(self._pool.map(fill, range(n), chunksize=max(1, n // (4 * self.threads))))
+        if self._pool is None:  # one thread needs no pool, and handing over costs as much as decoding
+            for i in range(n):
+                fill(i)
+        else:
+            list(self._pool.map(fill, range(n)))
         return Canvases(pixels, affines, dict(sorted(damage.items())))
 
 
@@ -55,7 +59,7 @@ def decode(data: bytes, spec: ImageSpec) -> Image.Image:
     if data[:2] == b"\xff\xd8":
         colours = "GRAY" if spec.channels == "grey" else "RGB"
         pixels = simplejpeg.decode_jpeg(data, colours, fastdct=False, fastupsample=False)
-        return Image.fromarray(pixels[:, :, 0] if colours == "GRAY" else pixels)
+        return Image.fromarray(pixels.reshape(pixels.shape[:2]) if colours == "GRAY" else pixels)
     with Image.open(io.BytesIO(data)) as picture:
         picture.load()
         return picture
