@@ -59,7 +59,10 @@ def outcome(source: Any, row: int, root: str) -> Sample | Rejected:
 
 def _portable(text: str, root: str) -> str:
     """Without memory addresses and the place of the raw data: ledgers are equal on every machine."""
-    return re.sub(r" at 0x[0-9a-f]+", "", text.replace(root, "root") if root else text)
+    text = re.sub(r" at 0x[0-9a-f]+", "", text)
+    for place in {str(Path(root).resolve()), str(Path(root))} - {".", "/"} if root else ():
+        text = re.sub(rf"(?<![\w./-]){re.escape(place)}/", "root/", text)
+    return text
 
 
 _built: dict[tuple[object, ...], Any] = {}

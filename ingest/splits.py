@@ -1,6 +1,7 @@
 """A split of a source becomes a folder of shards, its manifest written last; run again, it resumes."""
 
 import fcntl
+import hashlib
 import os
 from collections import Counter
 from collections.abc import Iterator
@@ -11,13 +12,14 @@ from typing import Any
 
 from ingest import jobs
 from ingest.executors import local
-from shards import manifest
+from shards import columns, manifest
 from shards.config import Choice
 from shards.errors import BadData, BadSettings
 from shards.lookup import find
 from shards.manifest import Manifest, ShardInfo, canonical, split_uid
-from shards.pack import FILES, finished
+from shards.pack import FILES, SUFFIX_COLUMNS, finished
 from shards.progress import Reporter
+from shards.sample import Sample
 
 WAY_OUT = "choose another out= or delete that folder"
 IDENTITY = ("name", "split", "source", "options", "rows", "rows_per_shard")
@@ -46,8 +48,40 @@ def describe(settings: Settings, split: str) -> Manifest:
     if len(source) == 0:
         raise BadData(f"{settings.source.name} root={settings.root} split={split}: the listing is empty")
     name = settings.name or settings.source.name
-    return Manifest(name, split, settings.source.name, member.LICENCE, source.options, len(source),
+    plan = Manifest(name, split, settings.source.name, member.LICENCE, source.options, len(source),
                     settings.rows_per_shard, ())  # fmt: skip
+    if not getattr(source, "per_split", True):
+        _refuse_twins(settings, plan, source)
+    return plan
+
+
+def _refuse_twins(settings: Settings, plan: Manifest, source: Any) -> None:
+    """Nobody trains on what they test on: a source that knows no splits fills one of them only."""
+    if len(set(settings.split)) > 1:
+        raise BadSettings(
+            f"split={','.join(settings.split)}: source={plan.source} would write the same images into each; "
+            "name a list per split, as in labels={split}.tsv, or shard one split at a time"
+        )
+    for done in sorted(settings.out.glob("*/manifest.json")):
+        if done.parent.name != plan.split and _same_images(done.parent, plan, source):
+            raise BadSettings(
+                f"{done.parent} holds this very listing already: split={plan.split} would be a copy of it; "
+                "choose another root= or labels=, or delete that folder"
+            )
+
+
+def _same_images(folder: Path, plan: Manifest, source: Any) -> bool:
+    """Whether a finished split was made of the plan's listing, and of the same first image."""
+    old = manifest.load(folder)
+    if (old.source, canonical(old.options)) != (plan.source, canonical(plan.options)):
+        return False
+    files = [folder / f"{shard.stem}.{SUFFIX_COLUMNS}" for shard in old.shards if shard.written]
+    if not files or not files[0].exists():
+        return False
+    stored = columns.load(files[0])[0]
+    sample = jobs.outcome(source, int(stored["row"]), "")
+    same = isinstance(sample, Sample) and hashlib.sha256(sample.image).digest()
+    return same == stored["image_sha256"].tobytes()
 
 
 def write(settings: Settings, plan: Manifest, reporter: Reporter) -> Manifest:

@@ -19,7 +19,7 @@ from shards.errors import BadData, BadSettings
 from shards.lookup import unknown
 from shards.sample import Sample
 
-LICENCE = "CC BY 4.0"
+LICENCE = "CC BY 4.0 (as recorded by mmocr; not read on the challenge's page)"
 LEVELS = ("words",)
 FOLDERS = {
     "train": ("ch4_training_word_images_gt", "TrainingSet"),

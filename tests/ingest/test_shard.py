@@ -11,6 +11,7 @@ import time
 import pytest
 
 from shards import manifest
+from shards.verify import faults
 
 COMMAND = [sys.executable, "-m", "ingest.shard"]
 LOOSE = "max_reject_frac=.2"
@@ -51,12 +52,14 @@ def test_every_row_is_written_or_named_in_the_ledger(tmp_path, shard, words):
     assert (made.name, made.source) == ("mine", "folder")
     last = json.loads(said.splitlines()[-1])
     assert last["splits"]["train"]["digest"] == made.digest
-    assert f"python -m shards.show {tmp_path / 'out/train'}" in said
+    assert f"python -m shards.verify {tmp_path / 'out'}" in said
     assert str(tmp_path) not in "".join(path.read_text() for path in (tmp_path / "out").rglob("*.json*"))
 
 
 @pytest.mark.quick
-@pytest.mark.parametrize("loss", ["sidecar", "tar", "short tar", "manifest", "leftovers", "nothing"])
+@pytest.mark.parametrize(
+    "loss", ["sidecar", "tar", "short tar", "damage", "manifest", "leftovers", "nothing"]
+)
 def test_what_is_missing_or_half_written_is_done_again(tmp_path, shard, words, snapshot, loss):
     out = tmp_path / "out"
     assert folder_run(shard, words, out)[0] == 0
@@ -67,6 +70,11 @@ def test_what_is_missing_or_half_written_is_done_again(tmp_path, shard, words, s
         (folder / "000001.tar").unlink()
     elif loss == "short tar":
         (folder / "000001.tar").write_bytes((folder / "000001.tar").read_bytes()[:-512])
+    elif loss == "damage":  # of equal size: only the hash knows
+        data = bytearray((folder / "000001.tar").read_bytes())
+        data[700] ^= 255
+        (folder / "000001.tar").write_bytes(data)
+        assert faults(folder)
     elif loss == "manifest":
         (folder / "manifest.json").unlink()
     elif loss == "leftovers":

@@ -1,0 +1,63 @@
+"""Splits of a folder: no image stands in two of them; names of files and of the root in the ledger."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from ingest import jobs
+from shards import manifest
+
+pytestmark = pytest.mark.quick
+
+
+@pytest.mark.parametrize("listed", [["labels=none"], []])
+def test_one_listing_does_not_fill_two_splits(tmp_path, shard, words, listed):
+    arguments = ("source=folder", f"root={words}", f"out={tmp_path / 'out'}", "max_reject_frac=.2", *listed)
+    code, said = shard(*arguments, "split=train,test")
+    assert (code, "labels={split}.tsv" in said) == (2, True), said
+    assert not (tmp_path / "out").exists()
+    assert shard(*arguments, "split=train")[0] == 0
+    code, said = shard(*arguments, "split=test")
+    assert (code, "holds this very listing already" in said) == (2, True), said
+    assert not (tmp_path / "out/test").exists()
+    assert shard(*arguments, "split=train")[0] == 0  # itself it may meet
+
+
+def test_a_list_per_split_fills_several(tmp_path, shard, words):
+    lines = (words / "labels.tsv").read_text().splitlines(keepends=True)
+    (words / "train.tsv").write_text("".join(lines[:5]))
+    (words / "test.tsv").write_text("".join(lines[14:]))
+    arguments = ("source=folder", f"root={words}", f"out={tmp_path / 'out'}", "split=train,test")
+    code, said = shard(*arguments, "labels={split}.tsv")
+    assert code == 0, said
+    assert [manifest.load(tmp_path / "out" / split).rows for split in ("train", "test")] == [5, 9]
+
+
+def test_equal_names_of_other_images_are_another_split(tmp_path, shard, encoded):
+    for split, size in (("train", (20, 10)), ("test", (30, 10))):
+        (tmp_path / split).mkdir()
+        (tmp_path / split / "1.png").write_bytes(encoded(size=size))
+    for split in ("train", "test"):
+        where = (f"root={tmp_path / split}", f"out={tmp_path / 'out'}")
+        code, said = shard("source=folder", "labels=none", *where, f"split={split}")
+        assert code == 0, said
+
+
+def test_a_file_name_that_is_not_utf_8_is_a_reject_of_its_row(tmp_path, shard, encoded):
+    (tmp_path / "raw").mkdir()
+    for name in (b"a.png", b"b\xff.png"):
+        Path(os.fsdecode(os.fsencode(tmp_path / "raw") + b"/" + name)).write_bytes(encoded())
+    where = (f"root={tmp_path / 'raw'}", f"out={tmp_path / 'out'}")
+    code, said = shard("source=folder", "labels=none", "max_reject_frac=.5", *where)
+    assert code == 0, said
+    ledger = json.loads((tmp_path / "out/train/rejects.jsonl").read_text())
+    assert (ledger["row"], ledger["reason"], ledger["origin"]) == (1, "misnamed", "b\\xff.png")
+
+
+def test_ledgers_lose_the_root_and_nothing_else(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for root in (".", str(tmp_path), f"{tmp_path}/"):
+        assert jobs._portable(f"v1.2: {tmp_path}/a.b at 0x7f", root) == "v1.2: root/a.b"
+    assert jobs._portable("a/x.png data/x.png", "a") == "root/x.png data/x.png"
