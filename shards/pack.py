@@ -142,13 +142,19 @@ def _index_line(*members: tarfile.TarInfo) -> str:
 
 
 def finished(folder: Path, stem: str, first: int, stop: int) -> ShardInfo | None:
-    """The sidecar of a shard that is whole and covers [first, stop); None if it has to be (re)written."""
+    """The sidecar of a shard that is whole and covers [first, stop); None if it has to be (re)written.
+
+    Whole: every file has the size and the sha256 of the sidecar, so running a stage again repairs damage.
+    """
     try:
         info = manifest.shard_info(folder / f"{stem}.json")
         sizes = {suffix: (folder / f"{stem}.{suffix}").stat().st_size for suffix in FILES}
+        if (info.first, info.stop, info.bytes) != (first, stop, sizes):
+            return None
+        whole = {suffix: sha256_of(folder / f"{stem}.{suffix}") for suffix in FILES} == info.sha256
     except (BadData, OSError):
         return None
-    return info if (info.first, info.stop, info.bytes) == (first, stop, sizes) else None
+    return info if whole else None
 
 
 def sha256_of(path: Path) -> str:
