@@ -44,6 +44,7 @@ def read(schema: Callable[..., T], name: str, argv: list[str]) -> T:
         print(_answer(schema, tree, groups, key))
         raise SystemExit(0)
     for key, text in values:
+        _chosen(schema, tree, key)
         _put(tree, key, text)
     for field in fields(schema):  # pyright: ignore[reportArgumentType]
         if positional and field.metadata.get("positional"):
@@ -78,6 +79,20 @@ def _answer(schema: Schema, tree: dict, groups: list[str], key: str) -> str:
         if found == key:
             return f"{key}: {kind}, default {value!r} {note}".rstrip()
     raise BadSettings(lookup.unknown("settings", key, [row[0] for row in describe(schema)]))
+
+
+def _chosen(schema: Schema, tree: dict, key: str) -> None:
+    """Refuses a key of a member of a `seams` field that was not chosen: the key alone does not choose it."""
+    name, _, rest = key.partition(".")
+    seam = next((f.metadata.get("seams") for f in fields(schema) if f.name == name), None)
+    member, chosen = rest.partition(".")[0], list(tree.get(name) or ())
+    if not seam or not rest or member in chosen:
+        return
+    lookup.find(seam, member)
+    raise BadSettings(
+        f"{key}: {member} is not chosen ({name} is {', '.join(chosen) or 'none'}); "
+        f"choose it with {name}=[{','.join([*chosen, member])}]"
+    )
 
 
 def _put(tree: dict, key: str, text: str) -> None:

@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 import pytest
 
+from distill import student
 from shards import config, typed
 from shards.errors import BadSettings
 from train import workbench
@@ -111,6 +112,27 @@ def test_an_unknown_preset_is_refused_with_the_known_ones():
         config.read(workbench.Settings, "teacher", ["model=crnn_smal"])
     with pytest.raises(BadSettings, match="strong"):
         config.read(workbench.Settings, "teacher", ["augment=wild"])
+
+
+@pytest.mark.parametrize(
+    ("argv", "said"),
+    [
+        (["method=none"], r"method.hard.weight: hard is not chosen \(method is none\); .* method=\[hard\]"),
+        (
+            ["method=logits"],
+            r"hard is not chosen \(method is logits\); choose it with method=\[logits,hard\]",
+        ),
+        (["method=hard", "method.hrad.weight=1"], "methods: no 'hrad'; did you mean 'hard'"),
+    ],
+)
+def test_a_setting_of_a_member_does_not_choose_it(argv, said):
+    with pytest.raises(BadSettings, match=said):
+        config.read(student.Settings, "student", [*argv, "method.hard.weight=.2"])
+
+
+def test_settings_of_chosen_members_are_taken():
+    found = config.read(student.Settings, "student", ["method=[logits,hard]", "method.hard.weight=.2"]).method
+    assert (sorted(found), found["hard"].weight) == (["hard", "logits"], 0.2)
 
 
 def test_settings_are_json_and_lists_split():
