@@ -49,9 +49,23 @@ def _command_of(pid: int) -> list[str]:
         return []
 
 
+def _is_launcher(command: list[str]) -> bool:
+    names = ("accelerate", "torchrun", "torch.distributed")
+    return any(name in part for part in command for name in names if " " not in part)  # no shell's -c text
+
+
+def _launcher() -> int:
+    """The process id of the launcher that is this process's parent; 0 where any other process started it.
+
+    ACCELERATE_* says nothing here: Accelerator itself sets some, and people export ACCELERATE_USE_CPU.
+    """
+    parent = os.getppid()
+    return parent if "LOCAL_RANK" in os.environ or _is_launcher(_command_of(parent)) else 0
+
+
 def _asked_of_launcher(command: list[str]) -> int:
     """The process count on the command line of `accelerate launch` or torchrun; 0 if it says nothing."""
-    if not any("accelerate" in part or "torchrun" in part or "torch.distributed" in part for part in command):
+    if not _is_launcher(command):
         return 0
     said = {}
     for place, part in enumerate(command):
@@ -111,13 +125,16 @@ def agree_on_buffers(accelerator: Accelerator, model: torch.nn.Module) -> None:
 
 
 class StopRequest:
-    """Whether this process was asked to stop: SIGTERM, SIGUSR1, SIGUSR2, SIGINT, or a launcher that died."""
+    """Whether this process was asked to stop: SIGTERM, SIGUSR1, SIGUSR2, SIGINT, or a launcher that died.
+
+    Only a launcher is watched: a shell that started the run may end while it goes on.
+    """
 
     SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2, signal.SIGINT)
 
     def __init__(self) -> None:
         self.reason = ""
-        self._launcher = os.getppid()
+        self._launcher = _launcher()
         self._before = {s: signal.signal(s, self._heard) for s in self.SIGNALS}
 
     def _heard(self, number: int, frame: object) -> None:
@@ -125,7 +142,7 @@ class StopRequest:
 
     def asked(self) -> bool:
         """True once somebody did."""
-        if not self.reason and os.getppid() != self._launcher:
+        if not self.reason and self._launcher and os.getppid() != self._launcher:
             self.reason = "launcher died"
         return bool(self.reason)
 

@@ -29,6 +29,7 @@ ACCELERATE = ["python", "/venv/bin/accelerate", "launch"]
         (["torchrun", "--nproc_per_node", "gpu", "x.py"], 0),
         ([*ACCELERATE, "--config_file", "missing.yaml", "x.py"], 0),
         (["bash", "-c", "--num_processes", "2"], 0),
+        (["bash", "-c", "cd accelerate; python x.py", "--num_processes", "2"], 0),
         (["accelerate", "--num_processes"], 0),
         ([], 0),
     ],
@@ -79,16 +80,22 @@ def test_a_signal_is_a_request_with_a_name(number):
 
 
 @pytest.mark.slow
-def test_a_launcher_that_died_is_a_request(tmp_path):
+@pytest.mark.parametrize(
+    ("env", "name", "said"),
+    [({"LOCAL_RANK": "0"}, "any", "launcher died"), ({}, "torchrun", "launcher died"), ({}, "any", "nobody")],
+)
+def test_a_launcher_that_died_is_a_request_and_a_shell_that_ended_is_none(tmp_path, env, name, said):
     worker = (
-        "import sys, time; from train.runtime import StopRequest\n"
-        "stop = StopRequest(); print('up', flush=True)\n"
-        "while not stop.asked(): time.sleep(.01)\n"
-        "open(sys.argv[1], 'w').write(stop.reason)"
+        "import os, sys, time; from train.runtime import StopRequest\n"
+        "parent = os.getppid(); stop = StopRequest(); print('up', flush=True)\n"
+        "while os.getppid() == parent: time.sleep(.01)\n"
+        "stop.asked(); open(sys.argv[1], 'w').write(stop.reason or 'nobody')"
     )
     launcher = "import subprocess, sys; subprocess.run([sys.executable, '-c', *sys.argv[1:]])"
     process = subprocess.Popen(
-        [sys.executable, "-c", launcher, worker, str(tmp_path / "reason")], stdout=subprocess.PIPE
+        [sys.executable, "-c", launcher, worker, str(tmp_path / "reason"), name],
+        stdout=subprocess.PIPE,
+        env={k: v for k, v in os.environ.items() if k != "LOCAL_RANK"} | env,
     )
     process.stdout.readline()
     process.kill()
@@ -97,7 +104,7 @@ def test_a_launcher_that_died_is_a_request(tmp_path):
     while time.monotonic() < until and not (tmp_path / "reason").exists():
         time.sleep(0.01)
     time.sleep(0.05)
-    assert (tmp_path / "reason").read_text() == "launcher died"
+    assert (tmp_path / "reason").read_text() == said
 
 
 @pytest.mark.quick
