@@ -145,11 +145,11 @@ class Loop:
 
         moved = self.update(micro, self.at.global_step, counts)
         self.at.damaged += int(moved.sums["damaged"])
-        self._note(moved, micro)
-        self.at.global_step += 1
+        self.at.global_step += 1  # lines of a step carry the number after it, as saved states do: see rewind
         self.at.step += 1
         if self.at.step == self.loader.plan.steps:
             self.at.epoch, self.at.step = self.at.epoch + 1, 0
+        self._note(moved, micro)
         self._tell(moved.terms, meter)
         if moved.sums["asked"]:
             self._maybe_stop()

@@ -145,7 +145,7 @@ def test_a_step_with_a_gradient_that_is_not_finite_is_skipped_counted_and_its_sa
     result = train("one", "fit.ema=0.5", teach=spoiling(math.nan, 2, 3))
     assert result["nonfinite"] == 2
     dumped = [json.loads(line) for line in (tmp_path / "one" / "nonfinite.jsonl").read_text().splitlines()]
-    assert [(d["global_step"], len(d["uids"])) for d in dumped] == [(2, 16), (3, 16)]
+    assert [(d["global_step"], len(d["uids"])) for d in dumped] == [(3, 16), (4, 16)]
     assert [v for _, v in lines(tmp_path / "one", "train/loss")][2:4] == [None, None]
     assert all(v is not None for _, v in lines(tmp_path / "one", "train/loss")[4:])
     for name in ("best", "last"):
@@ -162,6 +162,19 @@ def test_ten_of_them_in_a_row_end_the_run_with_code_4(train, tmp_path):
     train("whole", "fit.epochs=3", "fit.eval_every=3")
     assert lines(tmp_path / "one", "train/loss") == lines(tmp_path / "whole", "train/loss")
     assert (tmp_path / "one" / "nonfinite.jsonl").read_bytes() == b""
+
+
+def test_a_skipped_step_that_is_taken_again_is_named_once(train, tmp_path):
+    def breaking(batch):
+        if batch.epoch * 6 + batch.step == 8:
+            raise RuntimeError("power cut")
+        return spoiling(math.nan, 6, 6)(batch)
+
+    with pytest.raises(RuntimeError, match="power cut"):
+        train("one", teach=breaking)
+    train("one", teach=spoiling(math.nan, 6, 6))  # from the state of step 6 on
+    dumped = [json.loads(line) for line in (tmp_path / "one" / "nonfinite.jsonl").read_text().splitlines()]
+    assert [line["global_step"] for line in dumped] == [7]
 
 
 def test_a_metric_that_is_not_there_is_refused_and_the_corrected_command_runs(train, tmp_path):
