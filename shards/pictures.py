@@ -41,6 +41,18 @@ class Published:
     transcoded: bool
 
 
+def ordinary(data: bytes) -> bool:
+    """Whether the header promises an image that `published` keeps as it is; its pixels are not decoded."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            image = Image.open(io.BytesIO(data), formats=("JPEG", "PNG"))
+            _check(image)
+            return image.format in KEPT and _agreed(image, data)
+    except Exception:
+        return False
+
+
 def published(data: bytes) -> Published:
     """The image as it will be stored; Refused: empty, too_large, animated, truncated or undecodable."""
     if not data:

@@ -13,6 +13,7 @@ import io
 import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from itertools import islice
@@ -20,11 +21,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from PIL import Image
 
 from shards import config, pack
 from shards.engines.plain import decode
 from shards.errors import BadData, BadSettings
-from shards.pictures import SUFFIXES, published
+from shards.image import ImageSpec
+from shards.pictures import SUFFIXES, ordinary, published
 from shards.progress import Reporter, run
 from shards.read import Shards
 from train import modelfolder
@@ -69,7 +72,7 @@ class Reader:
             try:
                 if isinstance(data, Exception):
                     raise data
-                canvases.append(spec.canvas(decode(published(data).image, spec)))
+                canvases.append(spec.canvas(_picture(data, spec)))
             except (BadData, ValueError, OSError) as error:
                 errors[place] = str(error)
         words = iter(self._words(canvases))
@@ -92,6 +95,14 @@ class Reader:
                 ((pixels - spec.mean) / spec.std).contiguous(memory_format=torch.channels_last)
             )
         return [words[0] for words in self.loaded.task.decode(output)]
+
+
+def _picture(data: bytes, spec: ImageSpec) -> Image.Image:
+    """The picture as shards would hold it; an ordinary image is decoded once."""
+    if ordinary(data):
+        with suppress(BadData):  # `published` says it better
+            return decode(data, spec)
+    return decode(published(data).image, spec)
 
 
 Encoded = tuple[str, Callable[[], bytes]]  # a name, and how to get the bytes

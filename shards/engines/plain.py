@@ -4,6 +4,7 @@ threads.
 
 import io
 import os
+import warnings
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
@@ -15,6 +16,7 @@ from PIL import Image
 from shards.engines import Canvases
 from shards.errors import BadData
 from shards.image import ImageSpec
+from shards.pictures import PIXEL_LIMIT
 from shards.read import Shards
 
 
@@ -43,7 +45,7 @@ class Engine:
                 picture = decode(self.shards.image(int(positions[i])), spec)
                 affines[i] = spec.affine(*picture.size)
                 pixels[i] = spec.canvas(picture)
-            except (BadData, ValueError, OSError, SyntaxError) as error:
+            except (BadData, OSError) as error:
                 damage[i] = str(error)
 
         if self._pool is None:  # one thread needs no pool, and handing over costs as much as decoding
@@ -55,11 +57,32 @@ class Engine:
 
 
 def decode(data: bytes, spec: ImageSpec) -> Image.Image:
-    """Encoded bytes as a picture: JPEG by libjpeg-turbo (accurate DCT and upsampling), all else by Pillow."""
-    if data[:2] == b"\xff\xd8":
-        colours = "GRAY" if spec.channels == "grey" else "RGB"
-        pixels = simplejpeg.decode_jpeg(data, colours, fastdct=False, fastupsample=False)
-        return Image.fromarray(pixels.reshape(pixels.shape[:2]) if colours == "GRAY" else pixels)
-    with Image.open(io.BytesIO(data)) as picture:
-        picture.load()
-        return picture
+    """Encoded bytes as a picture: JPEG by libjpeg-turbo (accurate DCT and upsampling), PNG by Pillow.
+
+    The header's size is checked first. Whatever a decoder raises is a BadData: it is the image's fault.
+    """
+    try:
+        if data[:2] == b"\xff\xd8":
+            return _jpeg(data, "GRAY" if spec.channels == "grey" else "RGB")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            with Image.open(io.BytesIO(data), formats=("PNG",)) as picture:
+                _check(*picture.size)
+                picture.load()
+                return picture
+    except BadData:
+        raise
+    except Exception as error:
+        raise BadData(f"{type(error).__name__}: {error}") from None
+
+
+def _jpeg(data: bytes, colours: str) -> Image.Image:
+    height, width, *_ = simplejpeg.decode_jpeg_header(data)
+    _check(width, height)
+    pixels = simplejpeg.decode_jpeg(data, colours, fastdct=False, fastupsample=False)
+    return Image.fromarray(pixels.reshape(pixels.shape[:2]) if colours == "GRAY" else pixels)
+
+
+def _check(width: int, height: int) -> None:
+    if width * height > PIXEL_LIMIT:
+        raise BadData(f"{width}x{height}, at most {PIXEL_LIMIT} pixels are decoded")

@@ -1,6 +1,10 @@
 """Engines and loader: the right pixels for the right uid, damage masked and named."""
 
+import io
+import struct
 import threading
+import zlib
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,6 +13,7 @@ from PIL import Image
 
 from shards import lookup
 from shards.augment import Augment, Settings
+from shards.engines import plain
 from shards.errors import BadSettings
 from shards.image import ImageSpec
 from shards.loader import Loader, ahead, view_of
@@ -164,3 +169,27 @@ def test_a_window_that_is_no_number_is_refused():
 def test_an_impossible_image_spec_is_refused(bad):
     with pytest.raises(BadSettings, match="image"):
         ImageSpec(**bad)
+
+
+def huge_png() -> bytes:
+    def chunk(kind, data):
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = struct.pack(">2I5B", 60000, 60000, 8, 0, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", b"") + chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize("bad", ["bomb", "large jpeg", "cut jpeg", "gif", "nothing", "chunk"])
+def test_whatever_a_decoder_raises_is_that_samples_damage(bad, monkeypatch):
+    jpeg = io.BytesIO()
+    Image.new("L", (64, 64)).save(jpeg, "JPEG")
+    gif = io.BytesIO()
+    Image.new("L", (9, 9)).save(gif, "GIF")
+    if bad == "large jpeg":
+        monkeypatch.setattr(plain, "PIXEL_LIMIT", 64 * 64 - 1)
+    data = {"bomb": huge_png(), "large jpeg": jpeg.getvalue(), "cut jpeg": jpeg.getvalue()[:100]}
+    data |= {"gif": gif.getvalue(), "nothing": b"", "chunk": b"\x89PNG\r\n\x1a\n\0\0\0\0IDAT"}
+    stub = SimpleNamespace(image=lambda position: data[bad])
+    canvases = plain.Engine(stub, ImageSpec(), threads=1).read([0])  # pyright: ignore[reportArgumentType]
+    assert list(canvases.damage) == [0]
+    assert canvases.damage[0]
