@@ -36,6 +36,13 @@ class Objective(TaskStep):
         """What all methods together ask of teacher and student."""
         return frozenset(need for method in self.methods.values() for need in method.needs)  # type: ignore[union-attr]
 
+    @property
+    def formula(self) -> str:
+        """What "loss" is, in words; weights of 0 too: such a term teaches nothing."""
+        return " + ".join(
+            f"{weight:g} {name}" for name, weight in {"task": self.task_weight, **self.weights}.items()
+        )
+
     def forward(self, lesson: Lesson) -> dict[str, Tensor]:
         """Raw terms by name, and "loss", their weighted sum: shares of the mean over the global batch."""
         batch = lesson.batch

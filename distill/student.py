@@ -5,14 +5,15 @@
         method=[logits,hard] method.logits.weight=.5 method.hard.weight=.2 model=crnn_small fit.epochs=20
     accelerate launch distill/student.py cache=caches/own data.root=data/own run.name=mix-control method=none
 
-teacher=runs/first/best instead of cache= asks the teacher live. method=none is the control: the same views,
-order, seed and steps, without a teacher. The same command again goes on where the run stopped.
+teacher=runs/first/best instead of cache= asks the teacher live: about a new view in every epoch, about the
+views of a cache only with data.views=K given. method=none is the control: the same views, order, seed and
+steps, without a teacher. The same command again goes on where the run stopped.
 """
 
 import sys
 
 from distill.objective import Objective
-from distill.studying import Settings, make_teacher, next_command, settle
+from distill.studying import Settings, identity, make_teacher, next_command, settle
 from shards import config
 from shards.progress import run
 from train import training, workbench
@@ -24,7 +25,7 @@ def main(argv: list[str]) -> None:
     bench = workbench.bench(settings, "distill.student")
     objective = Objective(bench.model, bench.task, settings.method)
     teacher, story = make_teacher(settings, bench, objective)
-    result = training.run(bench, objective, teacher, story)
+    result = training.run(bench, objective, teacher, story, identity(story), objective.formula)
     verdict, command = next_command(settings, argv)
     if verdict and not settings.dry_run:
         bench.report.say(verdict)

@@ -70,7 +70,7 @@ def settle(settings: Settings, argv: Sequence[str]) -> Settings:
 
 def make_teacher(settings: Settings, bench: Bench, objective: Objective) -> tuple[Teacher, dict[str, Any]]:
     """The teacher, and what the student's config.json says of it; one that does not fit is refused."""
-    story = {"method": plain(settings.method), "control": str(control(settings) / "best")}
+    story = {"method": plain(settings.method), "control": control(settings).name}
     if settings.cache:
         cache = Cache(settings.cache)
         check_cache(settings, bench, cache.card)
@@ -95,6 +95,12 @@ def make_teacher(settings: Settings, bench: Bench, objective: Objective) -> tupl
     if not settings.method:
         return NoTeacher(), {"method": {}}
     return found, story
+
+
+def identity(story: dict[str, Any]) -> dict[str, str]:
+    """What a run is bound to, under whatever path: digests of the teacher's weights and of the cache."""
+    told = story.get("teacher", {})
+    return {name: told[key] for name, key in (("teacher", "weights"), ("cache", "cache")) if key in told}
 
 
 def check_cache(settings: Settings, bench: Bench, card: Card) -> None:

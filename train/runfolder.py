@@ -82,7 +82,7 @@ class RunFolder:
         """Refuses settings other than those the run was begun with: those of its first saved state."""
         if self.newest_state() is None or not (self.path / "config.yaml").exists():
             return
-        begun, now = _flat(OmegaConf.to_container(OmegaConf.load(self.path / "config.yaml"))), _flat(config)
+        begun, now = read_config(self.path), _flat(config)
         for key in sorted(begun.keys() | now.keys()):
             if key not in FREE and begun.get(key) != now.get(key):
                 # Even more epochs are another run: the learning rate is a function of all steps.
@@ -162,6 +162,11 @@ def _fsync(path: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """A run's config.yaml by dotted keys."""
+    return _flat(OmegaConf.to_container(OmegaConf.load(folder / "config.yaml")))
 
 
 def read_metrics(folder: Path) -> list[dict[str, Any]]:

@@ -15,16 +15,25 @@ from train.judging import judge
 from train.workbench import Bench
 
 
-def run(b: Bench, step: nn.Module, teach: Callable[[Any], Any], story: dict[str, Any]) -> dict[str, Any]:
-    """Trains; returns the result that the stage prints. story: what config.json says beside the usual."""
+def run(
+    b: Bench, step: nn.Module, teach: Callable[[Any], Any], story: dict[str, Any],
+    identity: dict[str, str] | None = None, loss: str = "task",
+) -> dict[str, Any]:  # fmt: skip
+    """Trains; returns the result that the stage prints. story: what config.json says beside the usual.
+
+    identity: digests that must be the same when the run goes on; loss: what it minimises, in words.
+    """
     plain = config.plain(b.settings)
     if b.settings.dry_run:
         return describe(b, plain)
     folder, stop = runfolder.RunFolder(b.settings.run, b.accelerator.is_main_process), runtime.StopRequest()
     data = {**plain["data"], "digest": b.train.digest, "val_digest": b.val_loader.shards.digest}
+    compared = {**plain, "data": data, "identity": identity or {}}
     try:
-        runtime.on_main(b.accelerator, lambda: folder.open({**plain, "data": data}))
-        return _train(b, step, teach, story, folder, stop, plain)
+        runtime.on_main(b.accelerator, lambda: folder.open(compared))
+        b.report.log_to(folder.path / "logs" / f"rank-{b.accelerator.process_index}.log")
+        _header(b, folder, digest(plain)[:12], loss)
+        return _train(b, step, teach, story, folder, stop)
     finally:
         folder.close()
         stop.close()
@@ -32,13 +41,12 @@ def run(b: Bench, step: nn.Module, teach: Callable[[Any], Any], story: dict[str,
 
 def _train(
     b: Bench, step: nn.Module, teach: Callable[[Any], Any], story: dict[str, Any],
-    folder: runfolder.RunFolder, stop: runtime.StopRequest, plain: dict[str, Any],
+    folder: runfolder.RunFolder, stop: runtime.StopRequest,
 ) -> dict[str, Any]:  # fmt: skip
     """The run within its open folder, which says at any time how it stands."""
     settings = b.settings
-    b.report.log_to(folder.path / "logs" / f"rank-{b.accelerator.process_index}.log")
     try:
-        census = _header(b, folder, plain)
+        census = _census(b)
         loop = fit.Loop(
             b.accelerator, step, b.train_loader, teach, _judge(b), keeper(b, story), folder, b.report, stop,
             settings.fit, settings.optim, settings.time_limit,
@@ -95,11 +103,11 @@ def keeper(b: Bench, story: dict[str, Any]) -> Callable[[Path, nn.Module, dict[s
     return keep
 
 
-def _header(b: Bench, folder: runfolder.RunFolder, plain: dict[str, Any]) -> dict[str, int]:
-    """Says what will be trained on what; returns how many labels cannot teach, by reason."""
+def _header(b: Bench, folder: runfolder.RunFolder, config: str, loss: str) -> None:
+    """Says what will be trained on what."""
     b.report.header(
         device=str(b.accelerator.device), processes=b.accelerator.num_processes, data=b.train.digest[:12],
-        config=digest(plain)[:12], folder=str(folder.path),
+        config=config, folder=str(folder.path), loss=f"= {loss}",
     )  # fmt: skip
     parameters = sum(p.numel() for p in b.model.parameters())
     b.report.say(
@@ -107,6 +115,10 @@ def _header(b: Bench, folder: runfolder.RunFolder, plain: dict[str, Any]) -> dic
         f"{b.settings.model.name} with {parameters:,} parameters, L = {b.model.frames}, "
         f"{b.train_loader.plan.steps} steps an epoch, engine {b.train_loader.engine.triple}"
     )
+
+
+def _census(b: Bench) -> dict[str, int]:
+    """How many labels cannot teach, by reason; says so."""
     census = b.task.census((b.train.text(int(p)) for p in b.train_loader.positions), b.model.frames)
     if any(census.values()):
         b.report.say(

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from distill import student
+from distill import record, student
 from shards.errors import BadData, BadSettings
 from train import modelfolder
 from train import teacher as teachers
@@ -58,7 +58,7 @@ def test_the_control_is_a_teachers_run_with_the_students_views(train, cache, wor
 
 
 def test_a_student_without_a_control_is_told_how_to_get_one(train, cache, tmp_path, capsys):
-    train("s", f"cache={cache}", "method.logits.temperature=4", "json=true")
+    train("s", f"cache={cache}", "method=logits", "method.logits.temperature=4", "json=true")
     out = capsys.readouterr().out
     told = json.loads(out.splitlines()[-1])["next"]
     assert "verdict: NOT JUDGED" in out
@@ -73,8 +73,8 @@ def test_a_students_folder_is_an_ordinary_model_folder(train, cache, teacher, tm
     plain = modelfolder.load(teacher)
     assert [n for n, _ in found.model.named_parameters()] == [n for n, _ in plain.model.named_parameters()]
     assert found.config["teacher"]["weights"] == modelfolder.weights_digest(teacher)
-    assert found.config["method"] == {"logits": {"weight": 0.5, "temperature": 2.0}}
-    assert found.config["control"] == str(tmp_path / "s-control" / "best")
+    assert found.config["method"] == {"hard": {"weight": 0.5, "confidence": 0.0}}
+    assert found.config["control"] == "s-control"
     assert found.config["augment"]["blur"] == 1.0
 
 
@@ -89,7 +89,7 @@ def test_image_and_charset_come_from_the_teacher(train, make_teacher, tmp_path):
 
 
 def test_a_student_without_a_teacher_is_refused(train):
-    with pytest.raises(BadSettings, match=r"method=logits needs cache=DIR or teacher=MODEL"):
+    with pytest.raises(BadSettings, match=r"method=hard needs cache=DIR or teacher=MODEL"):
         train("s")
 
 
@@ -111,7 +111,7 @@ def test_steps_that_cannot_be_compared_are_refused_with_both_counts(train, cache
 
     monkeypatch.setattr(crnn.Model, "__init__", shorter)
     with pytest.raises(BadSettings, match=r"the teacher answers 24 steps, the student 12; method=hard"):
-        train("s", f"cache={cache}")
+        train("s", f"cache={cache}", "method=logits")
 
 
 def test_a_broken_cache_stops_the_student(train, cache, tmp_path):
@@ -124,3 +124,33 @@ def test_a_broken_cache_stops_the_student(train, cache, tmp_path):
     found.write_bytes(bytes(data))
     with pytest.raises(BadData, match=r"c/0/0/0: chunk differs from its crc32c"):
         train("s", f"cache={place}")
+
+
+def test_a_run_goes_on_from_a_moved_cache_but_not_from_one_of_another_teacher(
+    train, cache, words, make_teacher, recipe, tmp_path
+):
+    import shutil
+
+    first = train("s", f"cache={shutil.copytree(cache, tmp_path / 'c')}", "fit.epochs=1")
+    shutil.move(tmp_path / "c", tmp_path / "moved")
+    assert train("s", f"cache={tmp_path / 'moved'}", "fit.epochs=1") == first
+    other = make_teacher(tmp_path / "other", seed=5)
+    record.main(recipe(other, words, tmp_path / "c", "codec=dense", "taps=[rnn2]"))
+    with pytest.raises(BadSettings, match=r"was begun with identity\.cache=\w{64}, now it is \w{64}"):
+        train("s", f"cache={tmp_path / 'c'}", "fit.epochs=1")
+
+
+def test_another_live_teacher_under_the_same_path_is_refused(train, make_teacher, tmp_path):
+    import shutil
+
+    place = make_teacher(tmp_path / "t")
+    train("s", f"teacher={place}", "fit.epochs=1")
+    shutil.rmtree(place)
+    make_teacher(place, seed=5)
+    with pytest.raises(BadSettings, match=r"was begun with identity\.teacher="):
+        train("s", f"teacher={place}", "fit.epochs=1")
+
+
+def test_the_header_says_what_the_loss_is(train, cache, capsys):
+    train("s", f"cache={cache}", "method=[logits,hard]", "method.logits.weight=.6", "method.hard.weight=.4")
+    assert "loss = 0 task + 0.6 logits + 0.4 hard" in capsys.readouterr().out
