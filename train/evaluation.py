@@ -5,14 +5,16 @@
     python -m train.evaluation checkpoint=models/crnn_small data.root=data/iiit5k latency=true
 
 Each sample is read once; a damaged one counts as missed. A student is judged against its control if that
-stands beside it.
+stands beside it and differs in nothing but method and teacher.
 """
 
 import base64
 import io
+import os
 import statistics
 import sys
 import time
+from collections.abc import Container
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,12 +28,12 @@ from shards.errors import BadData, BadSettings
 from shards.manifest import write_json
 from shards.progress import Reporter, run
 from shards.read import Shards
-from train import metrics, modelfolder
+from train import judging, metrics, modelfolder
 from train.judging import judge, still_loader
+from train.verdicts import Judged, control_of, verdicts, words_of
 
 LATENCY_WORDS = 100
 EXAMPLES = 24
-NOT_JUDGED = "NOT JUDGED"
 
 
 @dataclass
@@ -54,18 +56,6 @@ class Settings:
     seed: int = 0  # of the bootstrap
     out: str = ""  # a JSON file for the result; runs also keep eval/<set>-<split>-<best|last>.json
     json: bool = False  # print the result as JSON on the last line
-
-
-@dataclass
-class Judged:
-    """One checkpoint's answers and figures."""
-
-    path: str
-    config: dict[str, Any]
-    correct: dict[int, bool]
-    figures: dict[str, Any]
-    examples: list[dict[str, Any]]
-    damage: dict[int, str]
 
 
 def evaluate(path: str, shards: Shards, settings: Settings) -> Judged:
@@ -92,19 +82,27 @@ def evaluate(path: str, shards: Shards, settings: Settings) -> Judged:
         "damaged": len(damage),
     }
     if settings.latency:
-        figures["ms_per_word"] = latency(loaded, shards)
+        figures["ms_per_word"] = latency(loaded, shards, damage)
     examples = _examples([row for row in rows if row[0] not in damage], correct, loaded.task, shards)
     return Judged(path, loaded.config, correct, figures, examples, damage)
 
 
-def latency(loaded: modelfolder.Loaded, shards: Shards) -> float:
-    """Median milliseconds from encoded bytes to text, one image at a time, on one CPU thread."""
+def latency(loaded: modelfolder.Loaded, shards: Shards, damage: Container[int] = ()) -> float:
+    """Median milliseconds from encoded bytes to text, one image at a time, on one CPU thread.
+
+    damage: uids of samples to leave out.
+    """
     from train.predict import Reader
 
     reader, threads = Reader(loaded), torch.get_num_threads()
+    whole = [place for place, uid in enumerate(shards.uids.tolist()) if uid not in damage]
+    if not whole:
+        raise BadData(
+            f"{', '.join(map(str, shards.folders))}: every sample is damaged, no latency to measure"
+        )
     torch.set_num_threads(1)
     try:
-        images = [shards.image(i % len(shards)) for i in range(LATENCY_WORDS + 10)]
+        images = [shards.image(whole[i % len(whole)]) for i in range(LATENCY_WORDS + 10)]
         times = []
         for image in images:
             begun = time.perf_counter()
@@ -134,23 +132,6 @@ def _png(canvas: np.ndarray) -> str:
     return base64.b64encode(file.getvalue()).decode()
 
 
-def verdicts(judged: list[Judged], baseline: str, seed: int) -> dict[str, dict[str, Any]]:
-    """Path -> comparison with the baseline, or with the model's own control where that was evaluated too."""
-    by_path = {j.path: j for j in judged}
-    out = {}
-    for one in judged:
-        against = baseline or one.config.get("control", "")
-        other = by_path.get(against)
-        if other is None or other is one:
-            out[one.path] = {"verdict": NOT_JUDGED if against != one.path else "BASELINE", "against": against}
-            continue
-        uids = sorted(one.correct)
-        mine, theirs = ([j.correct[u] for u in uids] for j in (one, other))
-        found = metrics.paired_bootstrap(mine, theirs, seed)
-        out[one.path] = {"against": against, **config.plain(found)}
-    return out
-
-
 def _gather(settings: Settings) -> list[str]:
     """The checkpoints to evaluate: those asked for, the baseline, and the controls that exist."""
     if not settings.checkpoint:
@@ -158,14 +139,16 @@ def _gather(settings: Settings) -> list[str]:
     paths = [*settings.checkpoint, *([settings.baseline] if settings.baseline else [])]
     if not settings.baseline:
         for path in settings.checkpoint:
-            control = modelfolder.load(path).config.get("control", "")
-            paths += [control] if control and Path(control).is_dir() else []
-    return list(dict.fromkeys(paths))
+            control = control_of(path, modelfolder.load(path).config)
+            if control and control.is_dir():
+                paths.append(str(control) if Path(path).is_absolute() else os.path.relpath(control))
+    return list({Path(p).resolve(): p for p in reversed(paths)}.values())[::-1]
 
 
 def main(argv: list[str]) -> None:
     """Entry."""
     settings = config.read(Settings, "evaluation", argv)
+    judging.device(settings.device)
     report = Reporter("train.evaluation", settings.json)
     shards = Shards(settings.data.root, settings.data.split)
     report.header(
@@ -177,10 +160,8 @@ def main(argv: list[str]) -> None:
     for reason in judged[0].damage.values():
         report.say(f"counted as missed: {reason}")
     for path, verdict in found.items():
-        if verdict["verdict"] == NOT_JUDGED and verdict["against"]:
-            report.say(
-                f"{path} is not judged: there is no control {verdict['against']}; train it with method=none"
-            )
+        if said := words_of(path, verdict):
+            report.say(said)
     name = "+".join(m.name for m in shards.manifests) + f"-{settings.data.split}"
     result = {
         one.path: {**one.figures, **found[one.path], "set": name, "data": shards.digest} for one in judged
@@ -224,6 +205,8 @@ def _show(report: Reporter, judged: list[Judged], found: dict[str, dict[str, Any
 
 
 def _verdict(found: dict[str, Any]) -> str:
+    if "field" in found:
+        return "{verdict}: {field} is {values[0]}, in the control {values[1]}".format(**found)
     if "difference" not in found:
         return found["verdict"]
     points = "{difference:+.2%} [{low:+.2%}, {high:+.2%}]".format(**found).replace("%", "")

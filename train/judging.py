@@ -8,10 +8,19 @@ from accelerate import Accelerator
 from torch import nn
 
 from shards.augment import Augment, Settings
+from shards.errors import BadSettings
 from shards.loader import Loader
 from shards.plan import Plan
 from shards.read import Shards
 from train.runtime import gather
+
+
+def device(text: str) -> torch.device:
+    """A device that is there, by its name; another is a BadSettings that lists what there is."""
+    there = ["cpu", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))]
+    if text not in there and not (text == "cuda" and len(there) > 1):
+        raise BadSettings(f"device={text}: torch sees no such device (there are: {', '.join(there)})")
+    return torch.device(text)
 
 
 def still_loader(

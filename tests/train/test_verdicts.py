@@ -1,0 +1,116 @@
+"""Verdicts: they know what they compare, and a control that is none is not taken for one."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from omegaconf import OmegaConf
+
+from shards.image import ImageSpec
+from train import evaluation, modelfolder
+from train.models.crnn import Model
+from train.models.crnn import Settings as Crnn
+from train.tasks.recognise import Settings, Task
+from train.verdicts import Judged, verdicts
+
+pytestmark = pytest.mark.quick
+CONFIG = {"fit": {"epochs": 2}, "data": {"root": ["a"], "digest": "d"}, "seed": 0, "method": {"hard": {}}}
+
+
+def run_folder(path: Path, seed=0, steps=9, **config) -> Path:
+    """A run folder with a random model; returns the model folder."""
+    torch.manual_seed(seed)
+    task = Task(Settings(), ImageSpec())
+    model = Model(Crnn([4, 4, 4, 4, 4, 4, 8], 8, 8), task.image, task.channels)
+    extra = {"control": "s-control"} if path.name == "s" else {}
+    modelfolder.save(path / "best", model, task, model_name="crnn", task_name="recognise", extra=extra)
+    (path / "config.yaml").write_text(OmegaConf.to_yaml(CONFIG | config))
+    (path / "status.json").write_text(json.dumps({"state": "done", "global_step": steps}))
+    return path / "best"
+
+
+def evaluate(words, tmp_path, *more):
+    evaluation.main([f"data.root={words}", f"out={tmp_path / 'out.json'}", "data.threads=1", *more])
+    return json.loads((tmp_path / "out.json").read_text())["models"]
+
+
+def judged(path, right, **config) -> Judged:
+    return Judged(path, config, dict(enumerate(right)), {}, [], {})
+
+
+BASE = [True] * 100 + [False] * 100
+
+
+@pytest.mark.parametrize(
+    ("right", "verdict"),
+    [
+        ([True] * 130 + [False] * 70, "BETTER"),
+        ([True] * 70 + [False] * 130, "WORSE"),
+        ([True] * 99 + [False] * 100 + [True], "NO DIFFERENCE"),
+        (BASE, "NO DIFFERENCE"),
+    ],
+)
+def test_a_model_is_judged_against_the_baseline(right, verdict):
+    found = verdicts([judged("a", right), judged("b", BASE)], "b", seed=0)
+    assert found["a"]["verdict"] == verdict
+    assert found["a"]["difference"] == pytest.approx(np.mean(right) - 0.5)
+    assert found["b"] == {"verdict": "BASELINE", "against": "b"}
+
+
+def test_a_student_is_judged_against_its_control_and_nobody_else():
+    student = judged("runs/s/best", [True] * 150 + [False] * 50, control="c")
+    others = [judged(f"runs/{name}/best", BASE) for name in "ct"]
+    found = verdicts([student, *others], "", seed=0)
+    assert (found[student.path]["verdict"], found[student.path]["against"]) == ("BETTER", "runs/c/best")
+    assert [found[o.path]["verdict"] for o in others] == ["NOT JUDGED", "NOT JUDGED"]
+    missing = {"verdict": "NOT JUDGED", "against": str(Path("runs/c/best").resolve())}
+    assert verdicts([student], "", seed=0)[student.path] == missing
+
+
+def test_a_control_is_found_beside_the_student_from_anywhere(words, tmp_path, monkeypatch, capsys):
+    run_folder(tmp_path / "old" / "s")
+    run_folder(tmp_path / "old" / "s-control", seed=1, method={}, cache="elsewhere", run={"name": "x"})
+    shutil.move(tmp_path / "old", tmp_path / "moved")
+    student, control = (tmp_path / "moved" / name / "best" for name in ("s", "s-control"))
+    found = evaluate(words, tmp_path, f"checkpoint={student}")
+    assert set(found) == {str(student), str(control)}
+    assert found[str(student)]["against"] == str(control)
+    assert "difference" in found[str(student)]
+    monkeypatch.chdir(tmp_path / "moved")
+    found = evaluate(words, tmp_path, "checkpoint=./s/best")
+    assert set(found) == {"./s/best", "s-control/best"}
+    assert found["./s/best"]["verdict"] != "NOT JUDGED"
+    found = evaluate(words, tmp_path, "checkpoint=s/best,s-control/best/")
+    assert set(found) == {"s/best", "s-control/best/"}
+    shutil.rmtree(control.parent)
+    assert evaluate(words, tmp_path, "checkpoint=s/best")["s/best"]["verdict"] == "NOT JUDGED"
+    assert "is not judged: there is no control" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("other", "field", "values"),
+    [
+        ({"fit": {"epochs": 3}}, "fit.epochs", [2, 3]),
+        ({"data": {"root": ["a"], "digest": "e"}}, "data.digest", ["d", "e"]),
+        ({"augment": {"blur": 1.0}}, "augment.blur", [None, 1.0]),
+        ({"steps": 8}, "global_step", [9, 8]),
+    ],
+)
+def test_a_control_that_did_something_else_is_no_control(words, tmp_path, capsys, other, field, values):
+    student = run_folder(tmp_path / "s")
+    control = run_folder(tmp_path / "s-control", seed=1, **{"method": {}, **other})
+    found = evaluate(words, tmp_path, f"checkpoint={student}")[str(student)]
+    assert (found["verdict"], found["field"], found["values"]) == ("NOT JUDGED", field, values)
+    assert "difference" not in found
+    assert f"is not judged: {field} is {values[0]}, in its control" in capsys.readouterr().out
+    found = evaluate(words, tmp_path, f"checkpoint={student}", f"baseline={control}")[str(student)]
+    assert "difference" in found
+
+
+def test_what_may_differ_between_a_student_and_its_control(words, tmp_path):
+    student = run_folder(tmp_path / "s", identity={"cache": "c"}, cache="a", teacher="t", time_limit="1h")
+    run_folder(tmp_path / "s-control", data={"root": ["b"], "digest": "d"}, method={}, json=True)
+    assert "difference" in evaluate(words, tmp_path, f"checkpoint={student}")[str(student)]

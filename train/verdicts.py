@@ -1,0 +1,91 @@
+"""Verdicts: a model against a baseline or its control, on the same words; a control must be one indeed."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from shards import config
+from shards.manifest import read_json
+from train import metrics, runfolder
+
+NOT_JUDGED = "NOT JUDGED"
+OWN = ("method", "teacher", "cache", "identity", "control", "run")  # settings that a control has its own way
+
+
+@dataclass
+class Judged:
+    """One checkpoint's answers and figures."""
+
+    path: str
+    config: dict[str, Any]
+    correct: dict[int, bool]
+    figures: dict[str, Any]
+    examples: list[dict[str, Any]]
+    damage: dict[int, str]
+
+
+def control_of(path: str, config: dict[str, Any]) -> Path | None:
+    """Where the control of a model stands: config.json names the run, which lies beside the model's own."""
+    name = config.get("control", "")
+    return Path(path).resolve().parent.parent / name / "best" if name else None
+
+
+def verdicts(judged: list[Judged], baseline: str, seed: int) -> dict[str, dict[str, Any]]:
+    """Path -> comparison with the baseline, or with the model's own control where that was evaluated too."""
+    by_place = {Path(j.path).resolve(): j for j in judged}
+    out = {}
+    for one in judged:
+        against = Path(baseline).resolve() if baseline else control_of(one.path, one.config)
+        other = by_place.get(against) if against else None
+        if other is one:
+            out[one.path] = {"verdict": "BASELINE", "against": one.path}
+        elif other is None:
+            out[one.path] = {"verdict": NOT_JUDGED, "against": str(against or "")}
+        else:
+            found = {} if baseline else difference(one.path, other.path)
+            out[one.path] = {"against": other.path, **(found or _compare(one, other, seed))}
+    return out
+
+
+def _compare(one: Judged, other: Judged, seed: int) -> dict[str, Any]:
+    uids = sorted(one.correct)
+    mine, theirs = ([j.correct[u] for u in uids] for j in (one, other))
+    return config.plain(metrics.paired_bootstrap(mine, theirs, seed))
+
+
+def difference(mine: str, theirs: str) -> dict[str, Any]:
+    """The first way in which a control is not the model's run without its teacher; {} if there is none.
+
+    Compared are all settings but OWN and runfolder.FREE, the data digests, and the steps that were made.
+    Models outside of run folders tell nothing of this.
+    """
+    one, other = (_facts(Path(path).resolve().parent) for path in (mine, theirs))
+    if not one or not other:
+        return {}
+    for key in sorted(one.keys() | other.keys()):
+        if one.get(key) != other.get(key):
+            return {"verdict": NOT_JUDGED, "field": key, "values": [one.get(key), other.get(key)]}
+    return {}
+
+
+def _facts(run: Path) -> dict[str, Any]:
+    """What a run did, flat; {} if this is no run folder."""
+    if not (run / "config.yaml").exists() or not (run / "status.json").exists():
+        return {}
+    settings = runfolder.read_config(run)
+    kept = {k: v for k, v in settings.items() if k not in runfolder.FREE and k.split(".")[0] not in OWN}
+    return {**kept, "global_step": read_json(run / "status.json").get("global_step")}
+
+
+def words_of(path: str, verdict: dict[str, Any]) -> str:
+    """A sentence on why a model is not judged; empty if it is, or if it names no control."""
+    against = verdict["against"]
+    if verdict["verdict"] != NOT_JUDGED or not against:
+        return ""
+    if "field" not in verdict:
+        return f"{path} is not judged: there is no control {against}; train it with method=none"
+    mine, theirs = verdict["values"]
+    return (
+        f"{path} is not judged: {verdict['field']} is {mine}, in its control {against} it is {theirs}; "
+        f"train the control again, or say baseline={against} to compare them as they are"
+    )
