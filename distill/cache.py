@@ -10,7 +10,6 @@ their mean KL.
 Letters: N samples, L time steps, C classes.
 """
 
-import math
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -130,21 +129,17 @@ class Cache:
         self.kl = lost / max(self.answers, 1)
 
     def rows(self, uids: np.ndarray, view: int) -> Tensor:
-        """Log-probabilities float32 [N,L,C] of uids int64 [N]; a uid of -1 is padding, its answer uniform."""
-        decoded = self.codec.decode({a.name: self._gather(a, uids, view) for a in self.codec.arrays})
-        decoded[torch.from_numpy(np.asarray(uids) < 0)] = -math.log(self.card.classes)
-        return decoded
+        """Log-probabilities float32 [N,L,C] of uids int64 [N]."""
+        return self.codec.decode({a.name: self._gather(a, uids, view) for a in self.codec.arrays})
 
     def features(self, name: str, uids: np.ndarray, view: int) -> Tensor:
-        """A recorded feature, float32 [N, ...]; padding gives zeros."""
+        """A recorded feature, float32 [N, ...]."""
         if name not in self.card.taps:
             raise BadSettings(
                 f"{self.path}: no feature {name!r} (there are: {', '.join(self.card.taps) or 'none'}); "
                 f"record it with taps=[{name}]"
             )
-        values = self._gather(self.arrays[TAP + name], uids, view)
-        values[np.asarray(uids) < 0] = 0
-        return torch.from_numpy(values.astype(np.float32))
+        return torch.from_numpy(self._gather(self.arrays[TAP + name], uids, view).astype(np.float32))
 
     def _gather(self, array: Array, uids: np.ndarray, view: int) -> np.ndarray:
         """The stored values [N, ...] of an array; an absent sample is a BadData that names it."""
@@ -152,24 +147,23 @@ class Cache:
             raise BadData(f"{self.path}: no view {view} (there are: 0 to {self.card.views - 1})")
         uids = np.asarray(uids, np.int64)
         out = chunks.empty(array, len(uids))
-        real = np.flatnonzero(uids >= 0)
-        sets, rows = uids[real] >> ROW_BITS, uids[real] & ((1 << ROW_BITS) - 1)
+        sets, rows = uids >> ROW_BITS, uids & ((1 << ROW_BITS) - 1)
         for identity in np.unique(sets):
             key = self._sets.get(int(identity))
             within = np.flatnonzero(sets == identity)
             if key is None or rows[within].max() >= self.card.data[key].rows:
-                raise BadData(f"{self.path}: sample {int(uids[real[within[0]]]):016x} was not recorded")
+                raise BadData(f"{self.path}: sample {int(uids[within[0]]):016x} was not recorded")
             size = self.card.data[key].chunk_rows
             numbers, turn = np.unique(rows[within] // size, return_inverse=True)
             for place, number in enumerate(numbers):
                 mine = within[turn == place]
-                out[real[mine]] = self._chunk(key, view, array, int(number))[rows[mine] % size]
+                out[mine] = self._chunk(key, view, array, int(number))[rows[mine] % size]
         if array.dtype == "<f2":
             self._refuse_absent(array, out, uids)
         return out
 
     def _refuse_absent(self, array: Array, values: np.ndarray, uids: np.ndarray) -> None:
-        absent = np.isnan(values.reshape(len(uids), -1)).any(1) & (uids >= 0)
+        absent = np.isnan(values.reshape(len(uids), -1)).any(1)
         if absent.any():
             uid = int(uids[np.flatnonzero(absent)[0]])
             raise BadData(f"{self.path}: sample {uid:016x} has no {array.name}; it was not recorded")

@@ -1,5 +1,4 @@
 import json
-import math
 import shutil
 
 import numpy as np
@@ -66,15 +65,6 @@ def test_the_card_and_marks_say_what_was_kept(cache):
     assert caches.bytes_per_view(opened.card) == 2 * 24 * 37 + 2 * 24 * 16
     assert opened.answers == 2 * 96
     assert 0 <= opened.kl < 1e-4
-
-
-def test_padding_is_uniform_and_its_features_are_zero(cache):
-    opened = Cache(cache)
-    uids = np.array([-1, opened_uid(opened, 3), -1])
-    rows = opened.rows(uids, 0)
-    assert torch.allclose(rows[[0, 2]], torch.full((2, 24, 37), -math.log(37)))
-    assert not torch.allclose(rows[1], rows[0])
-    assert not opened.features("rnn2", uids, 0)[[0, 2]].any()
 
 
 def opened_uid(opened, row):
