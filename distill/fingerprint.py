@@ -1,8 +1,9 @@
 """card.json of a cache: the fingerprint of what decides what a teacher saw and what is kept of it.
 
 A reader compares it with what it is about to do and refuses any difference, naming the field and both
-values; there is no mode that only warns. Library versions are recorded as provenance and not compared: the
-hashes of a sample of canvases tell whether pixels still come out equal.
+values; there is no mode that only warns. The versions of the libraries that decode stand in `engine` and are
+compared with it, even where the hashed canvases are equal; those of torch, numpy and this code are provenance
+and are not.
 """
 
 import copy

@@ -5,6 +5,8 @@
     accelerate launch distill/record.py checkpoint=runs/first/best data.root=data/own out=caches/d taps=[rnn2]
 
 The same command again goes on where it stopped. On two CPU processes see train/runtime.py.
+`accelerate launch` turns every exit code but 0 into 1; `python distill/record.py ...`, one process, returns
+the code itself.
 """
 
 import sys
@@ -42,9 +44,7 @@ def main(argv: list[str]) -> None:
         report.done("", card=config.plain(card), **facts)
         return
     writer, begun = Writer(found), time.monotonic()
-    if accelerator.is_main_process:
-        writer.open()
-    accelerator.wait_for_everyone()
+    runtime.on_main(accelerator, writer.open)
     done = sum(runtime.gather(accelerator, _write(writer, accelerator, report)))
     if accelerator.is_main_process:
         whole = Cache(settings.out)

@@ -118,6 +118,22 @@ def test_a_recording_that_is_asked_to_stop_goes_on_later(words, teacher, recipe,
     assert files(out) == whole
 
 
+def test_a_refusal_ends_both_processes(words, teacher, recipe, tmp_path):
+    (tmp_path / "other.txt").write_text("")
+    arguments = recipe(teacher, words, tmp_path, "codec=dense", "processes=2")
+    launch = [sys.executable, "-m", "accelerate.commands.launch", *TWO, "distill/record.py", *arguments]
+    done = subprocess.run(
+        launch,
+        cwd=ROOT,
+        env=environment(ACCELERATE_USE_CPU="true"),
+        capture_output=True,
+        text=True,
+        timeout=90,
+    )
+    assert done.returncode == 1
+    assert "holds something else (no card.json)" in done.stderr
+
+
 def test_two_writers_of_one_folder_are_refused(words, teacher, recipe, tmp_path):
     import fcntl
 
