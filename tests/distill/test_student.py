@@ -1,10 +1,11 @@
 import json
+import shutil
 
 import pytest
 
 from distill import record, student
 from shards.errors import BadData, BadSettings
-from train import modelfolder
+from train import evaluation, modelfolder
 from train import teacher as teachers
 from train.runfolder import read_metrics
 
@@ -115,8 +116,6 @@ def test_steps_that_cannot_be_compared_are_refused_with_both_counts(train, cache
 
 
 def test_a_broken_cache_stops_the_student(train, cache, tmp_path):
-    import shutil
-
     place = shutil.copytree(cache, tmp_path / "c")
     (found,) = place.glob("*/view0/log_probs/c/0/0/0")
     data = bytearray(found.read_bytes())
@@ -129,8 +128,6 @@ def test_a_broken_cache_stops_the_student(train, cache, tmp_path):
 def test_a_run_goes_on_from_a_moved_cache_but_not_from_one_of_another_teacher(
     train, cache, words, make_teacher, recipe, tmp_path
 ):
-    import shutil
-
     first = train("s", f"cache={shutil.copytree(cache, tmp_path / 'c')}", "fit.epochs=1")
     shutil.move(tmp_path / "c", tmp_path / "moved")
     assert train("s", f"cache={tmp_path / 'moved'}", "fit.epochs=1") == first
@@ -141,8 +138,6 @@ def test_a_run_goes_on_from_a_moved_cache_but_not_from_one_of_another_teacher(
 
 
 def test_another_live_teacher_under_the_same_path_is_refused(train, make_teacher, tmp_path):
-    import shutil
-
     place = make_teacher(tmp_path / "t")
     train("s", f"teacher={place}", "fit.epochs=1")
     shutil.rmtree(place)
@@ -154,3 +149,19 @@ def test_another_live_teacher_under_the_same_path_is_refused(train, make_teacher
 def test_the_header_says_what_the_loss_is(train, cache, capsys):
     train("s", f"cache={cache}", "method=[logits,hard]", "method.logits.weight=.6", "method.hard.weight=.4")
     assert "loss = 0 task + 0.6 logits + 0.4 hard" in capsys.readouterr().out
+
+
+def test_a_student_and_the_control_it_asks_for_are_judged_and_other_controls_are_not(
+    train, cache, words, tmp_path
+):
+    def verdict():
+        argv = [f"checkpoint={tmp_path / 's' / 'best'}", f"data.root={words}", f"out={tmp_path / 'e.json'}"]
+        evaluation.main([*argv, "data.threads=1"])
+        return json.loads((tmp_path / "e.json").read_text())["models"][str(tmp_path / "s" / "best")]
+
+    train("s", f"cache={cache}", "fit.epochs=1")
+    train("s-control", f"cache={cache}", "fit.epochs=1", "method=none")
+    assert "difference" in verdict()
+    shutil.rmtree(tmp_path / "s-control")
+    train("s-control", "fit.epochs=1", "method=none")  # without the cache: without its augmentation
+    assert (verdict()["verdict"], verdict()["field"]) == ("NOT JUDGED", "augment.blur")
