@@ -8,6 +8,7 @@ Letters: N samples, C channels, H W pixels; images are floats in 0..1.
 """
 
 import hashlib
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from torch.nn import functional
 
 from shards import dct, keyed
 from shards.dct import jpeg
+from shards.typed import check_ranges
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,11 @@ class Settings:
     blur: float = 0.0  # largest sigma, pixels
     noise: float = 0.0  # largest standard deviation, of the full range
     jpeg: float = 0.0  # 0..1: lowest quality is 100 - 90 x this
+
+    def __post_init__(self) -> None:
+        shares = dict.fromkeys(("chance", "colour", "shadow", "jpeg"), (0.0, 1.0))
+        lengths = ("rotation", "perspective", "stretch", "crop", "blur", "noise")
+        check_ranges(self, "augment.", **shares, **dict.fromkeys(lengths, (0.0, math.inf)))
 
     @property
     def active(self) -> bool:

@@ -4,6 +4,7 @@ One spec travels with a model from training to export; nobody else decides about
 Letters: N samples, C channels, H W canvas pixels, h w source pixels.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,14 +30,14 @@ class ImageSpec:
     letterbox = as large as possible, centred. pad is the grey value (0..255) of the padding.
     """
 
-    height: int = 32
-    width: int = 100
-    channels: str = "grey"
-    fit: str = "stretch"
-    resample: str = "bilinear"
-    mean: float = 0.5
-    std: float = 0.5
-    pad: int = 127
+    height: int = 32  # of the canvas, pixels
+    width: int = 100  # of the canvas, pixels
+    channels: str = "grey"  # grey, rgb or bgr
+    fit: str = "stretch"  # stretch to the canvas, keep the aspect and pad on the right, or letterbox
+    resample: str = "bilinear"  # bilinear, bicubic or nearest; the first two are antialiased
+    mean: float = 0.5  # taken off the pixels, which are in 0..1
+    std: float = 0.5  # what they are then divided by
+    pad: int = 127  # grey value of the padding, 0..255
 
     def __post_init__(self) -> None:
         for field, value, known in (
@@ -46,8 +47,9 @@ class ImageSpec:
         ):
             if value not in known:
                 raise BadSettings(f"image.{field}: no {value!r} (there are: {', '.join(known)})")
-        if self.height < 1 or self.width < 1 or self.std <= 0 or not 0 <= self.pad <= 255:
-            raise BadSettings(f"image: impossible size, std or pad in {self}")
+        numbers = math.isfinite(self.mean) and 0 < self.std < math.inf
+        if self.height < 1 or self.width < 1 or not numbers or not 0 <= self.pad <= 255:
+            raise BadSettings(f"image: impossible size, mean, std or pad in {self}")
 
     @property
     def depth(self) -> int:

@@ -2,8 +2,12 @@
 why not.
 """
 
+import ast
 import inspect
-import re
+import io
+import math
+import textwrap
+import tokenize
 import types
 import typing
 from pathlib import Path
@@ -22,15 +26,20 @@ def hints(schema: Any) -> dict[str, Any]:
 
 
 def comments(schema: Any) -> dict[str, str]:
-    """Field name -> the comment behind it in the source: the one place where a setting is explained."""
+    """Field name -> the comment on its definition's lines: the one place where a setting is explained."""
     found: dict[str, str] = {}
     for owner in reversed(schema.__mro__[:-1]):
         try:
-            source = inspect.getsource(owner)
+            source = textwrap.dedent(inspect.getsource(owner))
         except (OSError, TypeError):
             continue
-        found |= {m[1]: m[2].strip() for m in re.finditer(r"^    (\w+):[^\n#]*#([^\n]*)$", source, re.M)}
-    return found
+        tokens = tokenize.generate_tokens(io.StringIO(source).readline)
+        notes = {t.start[0]: t.string.lstrip("# ").strip() for t in tokens if t.type == tokenize.COMMENT}
+        for node in getattr(ast.parse(source).body[0], "body", []):
+            if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+                lines = range(node.lineno, (node.end_lineno or node.lineno) + 1)
+                found[node.target.id] = " ".join(notes[line] for line in lines if line in notes)
+    return {name: note for name, note in found.items() if note}
 
 
 def name_of(kind: Any) -> str:
@@ -42,6 +51,15 @@ def name_of(kind: Any) -> str:
     if typing.get_origin(kind) in (list, tuple):
         return f"list of {name_of(typing.get_args(kind)[0])}"
     return {Path: "path", str: "text", Any: "name"}.get(kind, getattr(kind, "__name__", str(kind)))
+
+
+def check_ranges(settings: Any, where: str, **ranges: tuple[float, float]) -> None:
+    """A BadSettings names the first field outside its closed range; what is not finite is outside of any."""
+    for name, (low, high) in ranges.items():
+        value = getattr(settings, name)
+        if not (math.isfinite(value) and low <= value <= high):
+            wanted = f"between {low} and {high}" if math.isfinite(high) else f"finite and at least {low}"
+            raise BadSettings(f"{where}{name}: {value}, must be {wanted}")
 
 
 def split(text: str) -> list[str]:

@@ -50,11 +50,6 @@ class Charset:
             raise BadSettings(unknown("charset", name, list(NAMED)))
         return cls(*NAMED[str(name)])
 
-    @classmethod
-    def from_dict(cls, raw: dict[str, str]) -> "Charset":
-        """The inverse of `to_dict`."""
-        return cls(raw["characters"], raw["fold"])
-
     def to_dict(self) -> dict[str, str]:
         """What config.json holds."""
         return {"characters": self.characters, "fold": self.fold}

@@ -31,8 +31,3 @@ def needed_frames(symbols: Tensor | np.ndarray, lengths: Tensor | np.ndarray) ->
     owner = torch.repeat_interleave(torch.arange(len(lengths), device=lengths.device), lengths)
     double = (symbols[1:] == symbols[:-1]) & (owner[1:] == owner[:-1])
     return lengths + torch.zeros_like(lengths).index_add_(0, owner[1:], double.to(lengths.dtype))
-
-
-def feasible(symbols: Tensor | np.ndarray, lengths: Tensor | np.ndarray, frames: int) -> Tensor:
-    """Which labels `frames` time steps can spell: bool [N]."""
-    return needed_frames(symbols, lengths) <= frames

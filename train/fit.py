@@ -48,8 +48,8 @@ class Settings:
             if getattr(self, name) < 1:
                 raise BadSettings(f"fit.{name}: {getattr(self, name)}, must be at least 1")
         for name in ("clip", "patience", "save_every"):
-            if getattr(self, name) < 0:
-                raise BadSettings(f"fit.{name}: {getattr(self, name)}, must not be below 0")
+            if not 0 <= getattr(self, name) < math.inf:
+                raise BadSettings(f"fit.{name}: {getattr(self, name)}, must be finite and not below 0")
         if not 0 <= self.ema < 1:
             raise BadSettings(f"fit.ema: {self.ema}, must be in [0, 1)")
 

@@ -59,13 +59,11 @@ def save(
     sealed.write(Path(folder), dict(zip(FILES, content, strict=True)))
 
 
-def heal(folder: str | Path) -> None:
-    """Ends a save that a crash cut short; for the one that writes the folder, before it goes on."""
-    sealed.heal(Path(folder))
-
-
 def load(folder: str | Path, device: str | torch.device = "cpu") -> Loaded:
     """The model of a folder; BadData names the file that is missing, damaged, foreign or does not fit."""
+    best = Path(folder) / "best"
+    if (best / "config.json").exists() and not (Path(folder) / "config.json").exists():
+        raise BadData(f"{folder}: a run folder, not a model folder; try {best}")
     place, content = sealed.read(Path(folder), FILES)
     where = place / "config.json"
     config = _config(content["config.json"], where)

@@ -11,6 +11,7 @@ A file that is not a readable image becomes a row with an error, never a stop.
 import csv
 import io
 import json
+import math
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
@@ -30,6 +31,7 @@ from shards.image import ImageSpec
 from shards.pictures import SUFFIXES, ordinary, published
 from shards.progress import Reporter, run
 from shards.read import Shards
+from shards.typed import check_ranges
 from train import modelfolder
 
 
@@ -45,6 +47,9 @@ class Settings:
     batch: int = 64  # images at a time
     device: str = "cpu"  # cpu, or cuda:0
     json: bool = False  # print the rows as JSON on the last line
+
+    def __post_init__(self) -> None:
+        check_ranges(self, "", batch=(1, math.inf), limit=(0, math.inf))
 
 
 @dataclass(frozen=True, slots=True)

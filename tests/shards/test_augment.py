@@ -12,6 +12,7 @@ from PIL import Image
 from shards import augment
 from shards.augment import Augment, Settings, homography
 from shards.dct import jpeg
+from shards.errors import BadSettings
 
 STRONG = Settings(
     chance=0.6,
@@ -128,3 +129,12 @@ def test_noise_has_the_deviation_it_was_given():
 def test_colour_images_are_augmented_too(images):
     out = Augment(STRONG)(images.expand(-1, 3, -1, -1), UIDS, 1)
     assert out.shape == (len(UIDS), 3, 32, 100)
+
+
+@pytest.mark.parametrize(
+    "bad", [{"chance": 1.1}, {"jpeg": 2.0}, {"shadow": -0.1}, {"colour": 3.0}, {"noise": -1.0},
+            {"rotation": float("nan")}, {"blur": float("inf")}]
+)  # fmt: skip
+def test_strengths_out_of_range_are_refused_with_their_key(bad):
+    with pytest.raises(BadSettings, match=f"augment.{next(iter(bad))}"):
+        Settings(**bad)

@@ -94,4 +94,4 @@ def test_an_unknown_name_lists_the_known_ones():
 
 def test_a_charset_survives_its_dict():
     charset = Charset("xyz", "lower")
-    assert Charset.from_dict(charset.to_dict()) == charset
+    assert Charset(**charset.to_dict()) == charset

@@ -10,8 +10,9 @@ import torch
 
 from shards.errors import BadData
 from shards.image import ImageSpec
+from train import sealed
 from train.foreign import import_crnn_pytorch
-from train.modelfolder import FILES, heal, load, save, weights_digest
+from train.modelfolder import FILES, load, save, weights_digest
 from train.models import crnn
 from train.tasks import recognise
 
@@ -172,7 +173,7 @@ def test_a_save_that_crashed_between_its_renames_is_read_and_healed(tmp_path):
     (tmp_path / "m").rename(tmp_path / "m.old")
     assert same(load(tmp_path / "m").model, model)
     assert [p.name for p in tmp_path.iterdir()] == ["m.old"]  # reading repairs nothing
-    heal(tmp_path / "m")
+    sealed.heal(tmp_path / "m")
     assert [p.name for p in tmp_path.iterdir()] == ["m"]
     assert same(load(tmp_path / "m").model, model)
 

@@ -51,7 +51,13 @@ def test_matrices_decay_and_biases_and_norms_do_not(name):
     ]
 
 
-@pytest.mark.parametrize("bad", [{"lr": 0.0}, {"warmup": 1.0}, {"warmup": -0.1}])
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"lr": 0.0}, {"lr": math.inf}, {"lr": math.nan}, {"lr": -1.0}, {"warmup": 1.0}, {"warmup": -0.1},
+        {"floor": 1.1}, {"momentum": 1.0}, {"weight_decay": -1e-4},
+    ],
+)  # fmt: skip
 def test_settings_that_cannot_be_are_refused(bad):
-    with pytest.raises(BadSettings, match=next(iter(bad))):
-        optimizer(nn.Linear(1, 1), Settings(**bad))
+    with pytest.raises(BadSettings, match=f"optim.{next(iter(bad))}"):
+        Settings(**bad)

@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -148,3 +149,21 @@ def test_it_needs_no_home_and_no_network(model, pictures, tmp_path):
     assert (done.returncode, done.stderr) == (0, "")
     assert "read by" in done.stdout
     assert list((tmp_path / "home").iterdir()) == []
+
+
+def test_a_run_folder_in_place_of_a_model_is_answered_with_its_best(model, pictures, tmp_path):
+    shutil.copytree(model, tmp_path / "first" / "best")
+    with pytest.raises(BadData, match=f"not a model folder; try {tmp_path / 'first' / 'best'}"):
+        predict.main([str(tmp_path / "first"), str(pictures)])
+
+
+@pytest.mark.parametrize("bad", ["batch=0", "limit=-1"])
+def test_numbers_out_of_range_are_refused(model, pictures, bad):
+    with pytest.raises(BadSettings, match=bad.split("=")[0]):
+        predict.main([str(model), str(pictures), bad])
+
+
+def test_an_ordinary_picture_is_decoded_once(model, pictures, monkeypatch):
+    monkeypatch.setattr(predict, "published", lambda data: pytest.fail("decoded twice"))
+    read = predict.Reader(model).read([path.read_bytes() for path in sorted(pictures.glob("00.*"))])
+    assert not read[0].error

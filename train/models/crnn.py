@@ -21,10 +21,12 @@ LEAK = 0.2  # the slope of GitYCC/crnn-pytorch's leaky_relu
 class Settings:
     """Widths of the seven convolutions, of the column vector and of one direction of each LSTM."""
 
-    channels: list[int] = field(default_factory=lambda: [64, 128, 256, 256, 512, 512, 512])
-    map_to_seq: int = 64
-    rnn_hidden: int = 256
-    leaky_relu: bool = False
+    channels: list[int] = field(
+        default_factory=lambda: [64, 128, 256, 256, 512, 512, 512]
+    )  # of the convolutions
+    map_to_seq: int = 64  # width of the column vector that the first LSTM reads
+    rnn_hidden: int = 256  # width of one direction of each LSTM
+    leaky_relu: bool = False  # leaky instead of plain ReLU between the convolutions
 
     def __post_init__(self) -> None:
         if len(self.channels) != 7 or min(self.channels) < 1:

@@ -1,0 +1,38 @@
+"""Every setting is explained where it is defined, and --help shows it."""
+
+import importlib
+from dataclasses import dataclass, field
+
+import pytest
+
+from shards import config, typed
+
+pytestmark = pytest.mark.quick
+ENTRIES = {
+    "shards.verify": "shards.verify", "ingest.shard": "ingest.splits", "train.teacher": "train.workbench",
+    "train.predict": "train.predict", "train.report": "train.report",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("entry", ENTRIES)
+def test_every_setting_has_a_note(entry):
+    rows = config.describe(importlib.import_module(ENTRIES[entry]).Settings)
+    notes = {key: note.partition("] ")[2] if note.startswith("[") else note for key, _, _, note in rows}
+    assert rows
+    assert [key for key, note in notes.items() if not note] == []
+
+
+@dataclass
+class Wrapped:
+    """A double with definitions as the formatter may leave them."""
+
+    one: int = 1  # the first
+    two: list[str] = field(
+        default_factory=lambda: ["#"],
+    )  # the second
+    three: int | None = None  # the third
+    four: int = 4
+
+
+def test_the_comment_of_a_wrapped_definition_is_found():
+    assert typed.comments(Wrapped) == {"one": "the first", "two": "the second", "three": "the third"}
