@@ -1,4 +1,6 @@
-"""Verifies a folder of shards against its manifest: file hashes, counts, every member.
+"""Verifies folders of shards against their manifests: that the shards cover the listing row by row, that
+written and rejected rows add up to it, and that every file of every shard has its sha256. Of a tar that is
+all there is to check: its members are what was hashed.
 
 python -m shards.verify data/own
 python -m shards.verify data/own/train json=true
@@ -10,10 +12,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from shards import config, manifest
-from shards.errors import BadData
+from shards.errors import BadData, BadSettings
 from shards.pack import FILES, sha256_of
 from shards.progress import Reporter, run
 from shards.read import splits_of
+
+REPAIR = "run ingest.shard again with the same settings"
 
 
 @dataclass
@@ -28,22 +32,24 @@ def faults(folder: Path) -> list[str]:
     """What is wrong with a split folder, one sentence per fault; empty = whole."""
     found = []
     content = manifest.load(folder)
-    covered = [row for shard in content.shards for row in (shard.first, shard.stop)]
-    if covered != sorted(covered) or (covered and covered[-1] != content.rows):
+    edges = [0, *(shard.stop for shard in content.shards)]
+    if [shard.first for shard in content.shards] != edges[:-1] or edges[-1] != content.rows:
         found.append(f"{folder}/manifest.json: shards do not cover rows 0 to {content.rows}")
     for shard in content.shards:
         for suffix in FILES:
             path = folder / f"{shard.stem}.{suffix}"
             if not path.exists():
-                found.append(f"{path}: missing")
+                found.append(f"{path}: missing; {REPAIR}")
             elif sha256_of(path) != shard.sha256[suffix]:
-                found.append(f"{path}: sha256 differs from the manifest")
+                found.append(f"{path}: sha256 differs from the manifest; {REPAIR}")
     return found
 
 
 def main(argv: list[str]) -> None:
     """Entry."""
     settings = config.read(Settings, "verify", argv)
+    if not settings.dirs:
+        raise BadSettings("a folder of shards is needed: python -m shards.verify DIR, for example data/own")
     folders = [split for d in settings.dirs for split in _splits(Path(d))]
     report = Reporter("shards.verify", settings.json)
     rows, found = [], []
