@@ -78,7 +78,7 @@ def decode(data: bytes, spec: ImageSpec) -> Image.Image:
 
 def _jpeg(data: bytes, colours: str) -> Image.Image:
     height, width, *_ = simplejpeg.decode_jpeg_header(data)
-    _check(width, height)
+    _check(int(width), int(height))
     pixels = simplejpeg.decode_jpeg(data, colours, fastdct=False, fastupsample=False)
     return Image.fromarray(pixels.reshape(pixels.shape[:2]) if colours == "GRAY" else pixels)
 
