@@ -37,7 +37,7 @@ size: ## lines per Python file, longest first
 	@git ls-files '*.py' | xargs wc -l | sort -rn | head -40
 
 clean: ## remove what the demo made
-	rm -rf runs/demo data/demo caches/demo
+	rm -rf $(OUT)
 
 # torch first and alone: the other packages then find it installed. The stamps keep a second call instant.
 $(VENV)/base: pyproject.toml infra/constraints.txt
