@@ -59,8 +59,21 @@ def compose(name: str, schema: Any, chosen: dict[str, list[str]]) -> dict[str, A
         merged: Any = OmegaConf.to_container(merge(name, overrides=overrides), resolve=True)
     several = {f.name for f in fields(schema) if "seams" in f.metadata}
     for group, wanted in chosen.items():
+        node = merged.get(group) or {}
         for member in (n for n in wanted if n not in _files(group)):
-            merged[group] = (
-                {**(merged.get(group) or {}), member: {}} if group in several else {"name": member}
-            )
+            node = {**node, member: {}} if group in several else {"name": member}
+        if (
+            group in several
+        ):  # an experiment may set a member's keys; the command line decides which members there are
+            node = {key: value for key, value in node.items() if key in _members(group, wanted)}
+        merged[group] = node
     return merged
+
+
+def _members(group: str, wanted: list[str]) -> set[str]:
+    """The members that the wanted presets of a group bring along: the keys of their files, or themselves."""
+    from omegaconf import OmegaConf
+
+    files = [n for n in wanted if n in _files(group)]
+    brought = {str(key) for n in files for key in OmegaConf.load(CONFIGS / group / f"{n}.yaml")}
+    return brought | (set(wanted) - set(files))

@@ -47,3 +47,11 @@ def test_every_experiment_composes_for_the_entry_it_names(experiment):
     assert entry, "an experiment opens with the command that runs it"
     settings = config.read(ENTRIES[entry[1]], entry[1], [f"experiment={experiment}"])
     assert OmegaConf.create(config.plain(settings))
+
+
+def test_the_command_line_decides_which_methods_there_are_whatever_an_experiment_sets():
+    chosen = config.read(student.Settings, "student", ["experiment=demo_student"]).method
+    assert chosen["hard"].weight == 1.0
+    assert config.read(student.Settings, "student", ["experiment=demo_student", "method=none"]).method == {}
+    other = config.read(student.Settings, "student", ["experiment=demo_student", "method=logits"])
+    assert list(other.method) == ["logits"]
