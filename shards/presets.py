@@ -59,14 +59,13 @@ def compose(name: str, schema: Any, chosen: dict[str, list[str]]) -> dict[str, A
         merged: Any = OmegaConf.to_container(merge(name, overrides=overrides), resolve=True)
     several = {f.name for f in fields(schema) if "seams" in f.metadata}
     for group, wanted in chosen.items():
-        node = merged.get(group) or {}
-        for member in (n for n in wanted if n not in _files(group)):
-            node = {**node, member: {}} if group in several else {"name": member}
-        if (
-            group in several
-        ):  # an experiment may set a member's keys; the command line decides which members there are
-            node = {key: value for key, value in node.items() if key in _members(group, wanted)}
-        merged[group] = node
+        bare = [n for n in wanted if n not in _files(group)]
+        if group not in several:
+            merged |= {group: {"name": member} for member in bare}
+            continue
+        # an experiment may set a member's keys; the command line decides which members there are
+        there = {**(merged.get(group) or {}), **{member: {} for member in bare}}
+        merged[group] = {key: value for key, value in there.items() if key in _members(group, wanted)}
     return merged
 
 
