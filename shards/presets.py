@@ -61,7 +61,7 @@ def compose(name: str, schema: Any, chosen: dict[str, list[str]]) -> dict[str, A
     for group, wanted in chosen.items():
         bare = [n for n in wanted if n not in _files(group)]
         if group not in several:
-            merged |= {group: {"name": member} for member in bare}
+            merged.update((group, {"name": member}) for member in bare)
             continue
         # an experiment may set a member's keys; the command line decides which members there are
         there = {**(merged.get(group) or {}), **{member: {} for member in bare}}

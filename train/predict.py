@@ -33,6 +33,7 @@ from shards.progress import Reporter, run
 from shards.read import Shards
 from shards.typed import check_ranges
 from train import modelfolder
+from train.judging import device
 
 
 @dataclass
@@ -169,7 +170,7 @@ def main(argv: list[str]) -> None:
         raise BadSettings(f"out={settings.out}: no format {suffix!r} (there are: .csv, .json, .jsonl)")
     model, *inputs = settings.inputs
     found = islice(images(inputs), settings.limit or None)
-    rows = list(readings(Reader(model, settings.device), found, settings.batch))
+    rows = list(readings(Reader(model, str(device(settings.device))), found, settings.batch))
     report = Reporter("train.predict", settings.json)
     if settings.out:
         Path(settings.out).parent.mkdir(parents=True, exist_ok=True)
