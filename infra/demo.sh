@@ -22,7 +22,7 @@ stage() { # stage NAME COMMAND...: runs a command and notes its seconds, the fir
     grep -qs "^$name " "$OUT/.seconds" || awk "BEGIN{print \"$name\", $EPOCHREALTIME-$begun}" >> "$OUT/.seconds"
 }
 shard() {
-    "$PYTHON" -m ingest.shard source=rendered name=demo out="$data" vocabulary=25000 strength=.7 rows_per_shard=$rows "$@"
+    "$PYTHON" -m ingest.shard source=rendered name=demo out="$data" vocabulary=25000 strength=.5 rows_per_shard=$rows "$@"
 }
 train() { # train ENTRY NAME SETTINGS...
     local entry=$1 name=$2; shift 2
