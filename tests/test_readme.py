@@ -73,7 +73,8 @@ def test_the_demo_runs_small_resumes_at_once_and_says_what_it_saw(tmp_path):
 def test_files_that_the_readme_names_exist():
     for target in re.findall(r"\]\((?!http)([^)#]+)\)", README.read_text()):
         assert (ROOT / target).exists(), target
-    tree = next(b for b in re.findall(r"```\n(.*?)```", README.read_text(), re.S) if b.startswith("shards/"))
+    fenced = README.read_text().split("```")[1::2]
+    tree = next(block.lstrip() for block in fenced if block.startswith("\nshards/"))
     known = {p.name for folder in tree_folders(tree) for p in (ROOT / folder).rglob("*")}
     for named in re.findall(r"\b(\w+\.(?:py|sh|txt|md))\b", tree):
         assert named in known, named
