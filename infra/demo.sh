@@ -37,13 +37,18 @@ stage record "$PYTHON" distill/record.py checkpoint="$OUT/teacher/best" data.roo
 stage student train distill/student.py student experiment=demo_student cache="$cache"
 stage control train distill/student.py student-control experiment=demo_student method=none cache="$cache"
 stage predict "$PYTHON" -m train.predict "$OUT/student/best" "$data/test" limit=8
-stage evaluation "$PYTHON" -m train.evaluation checkpoint="$OUT/teacher/best,$OUT/student/best,$OUT/student-control/best" \
+fresh() { # fresh FILE: made after all three models
+    [ "$1" -nt "$OUT/teacher/best" ] && [ "$1" -nt "$OUT/student/best" ] && [ "$1" -nt "$OUT/student-control/best" ]
+}
+fresh "$OUT/evaluation.json" || stage evaluation "$PYTHON" -m train.evaluation checkpoint="$OUT/teacher/best,$OUT/student/best,$OUT/student-control/best" \
     data.root="$data" latency=true out="$OUT/evaluation.json"
-stage report "$PYTHON" -m train.report "$OUT/teacher" "$OUT/student" "$OUT/student-control" \
+fresh "$OUT/report.html" || stage report "$PYTHON" -m train.report "$OUT/teacher" "$OUT/student" "$OUT/student-control" \
     out="$OUT/report.html" title="OCR Distillery demo"
 
 "$PYTHON" - "$OUT" <<'PYTHON'
 import json, pathlib, sys
+
+from shards.progress import Reporter
 
 out = pathlib.Path(sys.argv[1])
 models = json.loads((out / "evaluation.json").read_text())["models"]
@@ -53,6 +58,15 @@ summary["verdict"] = summary["student"]["verdict"]
 lines = (out / ".seconds").read_text().split("\n")
 summary["seconds"] = {name: round(float(s), 1) for name, s in (line.split() for line in lines if line)}
 (out / "summary.json").write_text(json.dumps(summary, indent=1) + "\n")
+rows = [
+    (name, f"{m['params']:,}", f"{m['mb']:.2f}", "{value:.1%} [{low:.1%}, {high:.1%}]".format(**m["word_acc"]),
+     f"{m['one_minus_ned']['value']:.4f}", f"{m['cer']['value']:.1%}", f"{m['ms_per_word']:.2f}",
+     m["verdict"] if name == "student" else "")
+    for name, m in ((name, summary[name]) for name in runs)
+]
+print()
+columns = ["model", "params", "MB", "word_acc [95 %]", "1-NED", "CER", "ms/word", "verdict"]
+Reporter("demo").table(f"{summary['student']['n']} words that training never saw", columns, rows)
 print(f"\nstudent against its control: {summary['verdict']}; {sum(summary['seconds'].values()):.0f} s in all")
 print(f"report: {out / 'report.html'}\nsummary: {out / 'summary.json'}")
 PYTHON
