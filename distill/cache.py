@@ -13,6 +13,7 @@ Letters: N samples, L time steps, C classes.
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ from shards.pack import sha256_of, stem_of
 from shards.progress import Reporter, run
 
 TAP = "feature."  # prefix of the arrays that hold features
+MAPS = 4096  # chunks mapped at a time; a system allows some 65,000 maps to a process
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +96,9 @@ def files_of(card: Card, job: Job) -> Iterator[tuple[str, Array]]:
 
 
 def read_mark(root: Path, card: Card, digest: str, job: Job) -> dict[str, Any]:
-    """A done mark: {card, rows, kl, sha256: {file: hex}}; one of another card or other files is refused."""
+    """A done mark: {card, rows, kl, damaged, sha256: {file: hex}}; that of another card or other files is
+    refused.
+    """
     path = root / job.mark
     if not path.exists():
         raise BadData(f"{path}: missing, so the cache is not whole; run distill/record.py again")
@@ -108,7 +112,8 @@ def read_mark(root: Path, card: Card, digest: str, job: Job) -> dict[str, Any]:
 class Cache:
     """A whole cache, opened for reading: every done mark stands and every chunk file has its size.
 
-    answers: samples times views; kl: nats per step that the codec lost on average.
+    answers: samples times views; kl: nats per step that the codec lost on average; damaged: uid -> what is
+    wrong of the samples that could not be read, which have no answer.
     Chunks are mapped when first touched; then their crc32c is checked, once per process.
     """
 
@@ -118,21 +123,22 @@ class Cache:
         self.codec, self.arrays = self.card.make_codec(), {a.name: a for a in arrays_of(self.card)}
         self._sets = {data.id: key for key, data in self.card.data.items()}
         self._verified: set[str] = set()
-        self._maps: dict[str, np.ndarray] = {}
-        self._view = -1
+        self._chunk = lru_cache(maxsize=MAPS)(self._open_chunk)
         digest, lost, self.answers = self.card.digest, 0.0, 0
+        self.damaged: dict[str, str] = {}
         for job in jobs(self.card):
             mark = read_mark(self.path, self.card, digest, job)
             lost, self.answers = lost + mark["kl"] * mark["rows"], self.answers + mark["rows"]
+            self.damaged |= mark["damaged"]
             for name, array in files_of(self.card, job):
                 chunks.present(self.path / name, array, self.card.data[job.key].chunk_rows)
         self.kl = lost / max(self.answers, 1)
 
-    def rows(self, uids: np.ndarray, view: int) -> Tensor:
-        """Log-probabilities float32 [N,L,C] of uids int64 [N]."""
+    def rows(self, uids: np.ndarray, view: np.ndarray | int) -> Tensor:
+        """Log-probabilities float32 [N,L,C] of uids int64 [N] in the views [N], or one view for all."""
         return self.codec.decode({a.name: self._gather(a, uids, view) for a in self.codec.arrays})
 
-    def features(self, name: str, uids: np.ndarray, view: int) -> Tensor:
+    def features(self, name: str, uids: np.ndarray, view: np.ndarray | int) -> Tensor:
         """A recorded feature, float32 [N, ...]."""
         if name not in self.card.taps:
             raise BadSettings(
@@ -141,11 +147,11 @@ class Cache:
             )
         return torch.from_numpy(self._gather(self.arrays[TAP + name], uids, view).astype(np.float32))
 
-    def _gather(self, array: Array, uids: np.ndarray, view: int) -> np.ndarray:
+    def _gather(self, array: Array, uids: np.ndarray, view: np.ndarray | int) -> np.ndarray:
         """The stored values [N, ...] of an array; an absent sample is a BadData that names it."""
-        if not 0 <= view < self.card.views:
-            raise BadData(f"{self.path}: no view {view} (there are: 0 to {self.card.views - 1})")
-        uids = np.asarray(uids, np.int64)
+        uids, views = np.asarray(uids, np.int64), np.broadcast_to(view, len(uids))
+        for wrong in views[(views < 0) | (views >= self.card.views)]:
+            raise BadData(f"{self.path}: no view {wrong} (there are: 0 to {self.card.views - 1})")
         out = chunks.empty(array, len(uids))
         sets, rows = uids >> ROW_BITS, uids & ((1 << ROW_BITS) - 1)
         for identity in np.unique(sets):
@@ -154,10 +160,11 @@ class Cache:
             if key is None or rows[within].max() >= self.card.data[key].rows:
                 raise BadData(f"{self.path}: sample {int(uids[within[0]]):016x} was not recorded")
             size = self.card.data[key].chunk_rows
-            numbers, turn = np.unique(rows[within] // size, return_inverse=True)
-            for place, number in enumerate(numbers):
+            places = np.stack([views[within], rows[within] // size], -1)
+            chunks_met, turn = np.unique(places, axis=0, return_inverse=True)
+            for place, (seen, number) in enumerate(chunks_met.tolist()):
                 mine = within[turn == place]
-                out[mine] = self._chunk(key, view, array, int(number))[rows[mine] % size]
+                out[mine] = self._chunk(key, seen, array, number)[rows[mine] % size]
         if array.dtype == "<f2":
             self._refuse_absent(array, out, uids)
         return out
@@ -168,16 +175,11 @@ class Cache:
             uid = int(uids[np.flatnonzero(absent)[0]])
             raise BadData(f"{self.path}: sample {uid:016x} has no {array.name}; it was not recorded")
 
-    def _chunk(self, key: str, view: int, array: Array, number: int) -> np.ndarray:
-        if view != self._view:  # an epoch shows one view: its maps are let go with it
-            self._maps.clear()
-            self._view = view
-        name = file_of(Job(key, view, 0), array, number)
-        if name not in self._maps:
-            rows = self.card.data[key].chunk_rows
-            self._maps[name] = chunks.open_chunk(self.path / name, array, rows, name in self._verified)
-            self._verified.add(name)
-        return self._maps[name]
+    def _open_chunk(self, key: str, view: int, array: Array, number: int) -> np.ndarray:
+        name, rows = file_of(Job(key, view, 0), array, number), self.card.data[key].chunk_rows
+        opened = chunks.open_chunk(self.path / name, array, rows, name in self._verified)
+        self._verified.add(name)
+        return opened
 
 
 def faults(root: Path, card: Card) -> tuple[list[str], dict[str, Any]]:

@@ -62,7 +62,7 @@ class Kept:
 class Card:
     """frames L, classes C; charset: characters, fold, blank; batch: samples per forward pass when recording.
 
-    data: key (see `key_of`) -> Data; taps: feature -> shape of one sample; canvases: uid -> hash of its
+    data: key (`Manifest.key`) -> Data; taps: feature -> shape of one sample; canvases: uid -> hash of its
     canvas in each view (see `canvases`).
     """
 
@@ -142,7 +142,7 @@ def check_data(where: str | Path, card: Card, manifests: Iterable[Manifest]) -> 
     """Refuses data that was not recorded or whose bytes changed; recorded sets beyond it are fine."""
     recorded = {data.id: key for key, data in card.data.items()}
     for content in manifests:
-        key = key_of(content)
+        key = content.key
         if content.dataset_id not in recorded:
             raise BadData(f"{where}: data is {', '.join(card.data)} in the cache, {key} here")
         kept = card.data[recorded[content.dataset_id]]
@@ -170,24 +170,20 @@ def sample(shards: Shards) -> np.ndarray:
 
 
 def canvases(loader: Loader, positions: np.ndarray, views: int) -> dict[str, list[str]]:
-    """uid -> for each view, the first 16 hex digits of sha256 of the float32 canvas that a model sees."""
+    """uid -> for each view, the first 16 hex digits of sha256 of the float32 canvas that a model sees;
+    `damaged` where it cannot be read.
+    """
     whole = copy.copy(loader)  # the same engine, over all samples
     whole.positions = np.arange(len(loader.shards))
-    part = Part(0, 0, positions, np.ones(len(positions), bool), len(positions))
+    passes, valid = np.zeros(len(positions), np.int64), np.ones(len(positions), bool)
+    part = Part(0, 0, positions, passes, valid, len(positions))
     out: dict[str, list[str]] = {f"{int(uid):016x}": [] for uid in loader.shards.uids[positions]}
     for view in range(views):
         batch = whole.batch(part, view)
-        for row, damage in batch.damage.items():
-            raise BadData(f"sample {int(batch.uids[row]):016x}: {damage}")
-        for uid, image in zip(batch.uids.tolist(), batch.images.cpu().float(), strict=True):
-            out[f"{uid:016x}"].append(hashlib.sha256(image.contiguous().numpy().tobytes()).hexdigest()[:16])
+        for row, (uid, image) in enumerate(zip(batch.uids.tolist(), batch.images.cpu().float(), strict=True)):
+            pixels = hashlib.sha256(image.contiguous().numpy().tobytes()).hexdigest()[:16]
+            out[f"{uid:016x}"].append("damaged" if row in batch.damage else pixels)
     return out
-
-
-def key_of(content: Manifest) -> str:
-    """The name of a data set in a cache, also its folder: readable and unique."""
-    readable = "".join(c if c.isalnum() or c in "-_" else "-" for c in content.name.lower())
-    return f"{readable}-{content.split}-{content.dataset_id:06x}"
 
 
 def engine_of(loader: Loader) -> str:

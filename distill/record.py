@@ -50,11 +50,13 @@ def main(argv: list[str]) -> None:
         whole = Cache(settings.out)
         writer.close()
         speed = done / (time.monotonic() - begun)
+        for uid, damage in sorted(whole.damaged.items()):
+            report.say(f"sample {uid} has no answer: {damage}")
         report.say(f"whole: the codec loses {whole.kl:.5f} nats per step; {speed:.0f} images/s")
         roots = ",".join(settings.data.root)
         report.done(
             f"accelerate launch distill/student.py cache={settings.out} data.root={roots} run.name=student",
-            **facts, kl=whole.kl, recorded=done, images_per_s=speed,
+            **facts, kl=whole.kl, recorded=done, damaged=len(whole.damaged), images_per_s=speed,
         )  # fmt: skip
 
 

@@ -98,7 +98,7 @@ def _card(settings: Settings, teacher: Live, loader: Loader) -> Card:
         charset=fingerprint.charset_of(task),
         frames=frames,
         classes=classes,
-        data={fingerprint.key_of(m): _data(m, widest) for m in loader.shards.manifests},
+        data={m.key: _data(m, widest) for m in loader.shards.manifests},
         image=loader.image,
         engine=fingerprint.engine_of(loader),
         augment=loader.augment.settings,
@@ -119,4 +119,5 @@ def _data(content: Manifest, widest: int) -> Data:
 
 def part_of(positions: np.ndarray, size: int) -> Part:
     """Positions as a batch of `size` rows; padding repeats them and is not valid."""
-    return Part(0, 0, np.resize(positions, size), np.arange(size) < len(positions), len(positions))
+    passes, valid = np.zeros(size, np.int64), np.arange(size) < len(positions)
+    return Part(0, 0, np.resize(positions, size), passes, valid, len(positions))

@@ -136,7 +136,9 @@ def _fit(bench: Bench, objective: Objective, frames: int, classes: int) -> None:
 
 
 def control(settings: Settings) -> Path:
-    """The run folder of the control."""
+    """The run folder of the control; it stands beside the student's own."""
+    if Path(settings.control).name != settings.control:
+        raise BadSettings(f"control={settings.control}: the name of a run in {settings.run.root}, no path")
     return Path(settings.run.root) / (settings.control or f"{settings.run.name}-control")
 
 

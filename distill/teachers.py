@@ -46,9 +46,16 @@ class Cached:
         self.cache, self.taps = cache, tuple(taps)
 
     def __call__(self, batch: Batch) -> Lesson:
-        uids, device = batch.uids.numpy(), batch.images.device
-        features = {tap: self.cache.features(tap, uids, batch.view).to(device) for tap in self.taps}
-        return Lesson(batch, self.cache.rows(uids, batch.view).to(device), features)
+        valid = batch.valid.cpu()
+        uids, views = batch.uids[valid].numpy(), batch.view[valid.numpy()]
+
+        def whole(answers: Tensor) -> Tensor:  # a damaged sample has no answer, and its row counts nowhere
+            out = answers.new_zeros(len(valid), *answers.shape[1:])
+            out[valid] = answers
+            return out.to(batch.images.device)
+
+        features = {tap: whole(self.cache.features(tap, uids, views)) for tap in self.taps}
+        return Lesson(batch, whole(self.cache.rows(uids, views)), features)
 
 
 class Live:

@@ -8,7 +8,7 @@ not done again.
 import fcntl
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -30,10 +30,18 @@ HALF = float(np.finfo(np.float16).max)
 
 @dataclass(slots=True)
 class Tally:
-    """What was written so far: samples and the nats per step that the codec lost on them."""
+    """What was written so far: samples, the nats per step that the codec lost on them, and uid -> what is
+    wrong of samples that nobody can read.
+    """
 
     samples: int = 0
     lost: float = 0.0
+    damaged: dict[str, str] = field(default_factory=dict)
+
+    def add(self, other: "Tally") -> None:
+        """Counts what another one counted."""
+        self.samples, self.lost = self.samples + other.samples, self.lost + other.lost
+        self.damaged |= other.damaged
 
 
 class Writer:
@@ -111,9 +119,12 @@ class Writer:
                 name = cache.file_of(job, array, chunk)
                 chunks.write(self.root / name, blocks[array.name])
                 sums[name] = sha256_of(self.root / name)
-            total = Tally(total.samples + tally.samples, total.lost + tally.lost)
+            total.add(tally)
         kl = total.lost / max(total.samples, 1)
-        mark = {"format": 1, "card": self.digest, "rows": total.samples, "kl": kl, "sha256": sums}
+        mark = {
+            "format": 1, "card": self.digest, "rows": total.samples, "kl": kl, "damaged": total.damaged,
+            "sha256": sums,
+        }  # fmt: skip
         (self.root / job.mark).parent.mkdir(parents=True, exist_ok=True)
         write_json(self.root / job.mark, mark)
 
@@ -136,9 +147,7 @@ class Writer:
 
     def _fill(self, blocks: dict[str, np.ndarray], batch: Batch, chunk_rows: int, tally: Tally) -> int:
         """Puts the teacher's answer to a batch into the blocks of its chunk."""
-        for row, damage in batch.damage.items():
-            uid = int(batch.uids[row])
-            raise BadData(f"sample {uid:016x}: {damage}; a cache must be whole, shard the data again")
+        tally.damaged |= {f"{int(batch.uids[row]):016x}": damage for row, damage in batch.damage.items()}
         lesson, valid = self.recording.teacher(batch), batch.valid.cpu()
         log_probs = lesson.log_probs.cpu()[valid]
         if not torch.isfinite(log_probs).all():
@@ -150,7 +159,7 @@ class Writer:
         rows = [manifest.split_uid(uid)[1] % chunk_rows for uid in batch.uids[valid].tolist()]
         for name, values in encoded.items():
             blocks[name][rows] = values
-        tally.samples, tally.lost = tally.samples + len(rows), tally.lost + float(lost.sum())
+        tally.add(Tally(len(rows), float(lost.sum())))
         return len(rows)
 
     def _within_limit(self, job: Job, chunk: int, tally: Tally) -> None:

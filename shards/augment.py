@@ -55,13 +55,14 @@ def code_hash() -> str:
 
 
 class Augment:
-    """Callable: (images [N,C,H,W] in 0..1, uids [N], view) -> images of that view."""
+    """Callable: (images [N,C,H,W] in 0..1, uids [N], view [N] or one for all) -> images of those views."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
 
-    def parameters(self, uids: np.ndarray, view: int) -> dict[str, np.ndarray]:
+    def parameters(self, uids: np.ndarray, view: np.ndarray | int) -> dict[str, np.ndarray]:
         """Operation -> float64 draws [N, k] in 0..1; column 0 is compared with `chance`."""
+        uids, views = np.asarray(uids), np.broadcast_to(view, len(uids))
         sizes = {
             "rotation": 2,
             "perspective": 9,
@@ -74,16 +75,17 @@ class Augment:
             "jpeg": 2,
         }
         return {
-            name: keyed.uniform(np.asarray(uids)[:, None], view, keyed.word(name), np.arange(size)[None])
+            name: keyed.uniform(uids[:, None], views[:, None], keyed.word(name), np.arange(size)[None])
             for name, size in sizes.items()
         }
 
-    def __call__(self, images: Tensor, uids: np.ndarray, view: int) -> Tensor:
+    def __call__(self, images: Tensor, uids: np.ndarray, view: np.ndarray | int) -> Tensor:
         s = self.settings
-        if view == 0 or not s.active or not len(uids):
+        uids, view = np.asarray(uids), np.broadcast_to(view, len(uids))
+        if not view.any() or not s.active:
             return images
         draws = self.parameters(uids, view)
-        on = {name: draw[:, 0] < s.chance for name, draw in draws.items()}
+        on = {name: (draw[:, 0] < s.chance) & (view != 0) for name, draw in draws.items()}
         images = self._geometry(images, draws, on)
         images = _rows(
             images, on["colour"] & (s.colour > 0), lambda x, i: _colour(x, draws["colour"][i], s.colour)
@@ -95,7 +97,7 @@ class Augment:
         images = _rows(
             images,
             on["noise"] & (s.noise > 0),
-            lambda x, i: _noise(x, uids[i], view, draws["noise"][i, 1] * s.noise),
+            lambda x, i: _noise(x, uids[i], view[i], draws["noise"][i, 1] * s.noise),
         )
         images = _rows(
             images, on["jpeg"] & (s.jpeg > 0), lambda x, i: jpeg(x, 100 - 90 * s.jpeg * draws["jpeg"][i, 1])
@@ -222,7 +224,7 @@ def _blur(x: Tensor, sigma: np.ndarray) -> Tensor:
     return x
 
 
-def _noise(x: Tensor, uids: np.ndarray, view: int, deviation: np.ndarray) -> Tensor:
+def _noise(x: Tensor, uids: np.ndarray, view: np.ndarray, deviation: np.ndarray) -> Tensor:
     """Near-Gaussian noise: four 16-bit pieces of a hash of (uid, view, pixel), summed and standardised."""
     keys = keyed.hashed(uids, view, keyed.word("noise pixels")).view(np.int64)
     pixels = torch.arange(x[0].numel(), device=x.device, dtype=torch.int64)

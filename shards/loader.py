@@ -44,9 +44,13 @@ class Settings(Where):
     val_share: float = 0.05  # share of the groups held out where there is no split `val`
     memory: int = 256  # megabytes of decoded canvases kept, 0 = none
     window: str = "all"  # all, or how many shards are mixed at a time
-    views: int | None = (
-        None  # views cycled over the epochs: 0 = a fresh one each, 1 = untouched; null = 0 if augmented
-    )
+    views: int | None = None  # cycled over the passes: 0 = fresh ones, 1 = untouched; null = 0 if augmented
+    weights: list[float] = field(default_factory=list)  # of the roots in an epoch; empty = all samples once
+    draws: int = 0  # samples an epoch where weights are given, 0 = as many as there are
+
+    def __post_init__(self) -> None:
+        if self.views is not None and self.views < 0:
+            raise BadSettings(f"data.views: {self.views}, must be at least 0")
 
     def shards_mixed(self) -> int | None:
         """`window` as a number of shards, None for all."""
@@ -68,15 +72,15 @@ class Batch:
     """One rank's part of a global batch; rows that only fill the last batch, and damaged ones, are not
     `valid`.
 
-    images float [N,C,H,W] normalised by the image spec; uids int64 [N]; valid bool [N]; damage: row -> what
-    is wrong;
+    images float [N,C,H,W] normalised by the image spec; uids int64 [N]; view int64 [N], on the CPU; valid
+    bool [N]; damage: row -> what is wrong;
     denominator = valid samples over all ranks / ranks: sums divided by it average to the mean over the global
     batch.
     """
 
     epoch: int
     step: int
-    view: int
+    view: np.ndarray
     uids: Tensor
     valid: Tensor
     images: Tensor
@@ -100,9 +104,9 @@ class _Read:
     damage: dict[int, str]
 
 
-def view_of(epoch: int, views: int) -> int:
-    """The view that an epoch shows: views=0 gives a fresh one each epoch, else 0 .. views-1 in turn."""
-    return epoch + 1 if views == 0 else epoch % views
+def view_of(passes: np.ndarray, views: int) -> np.ndarray:
+    """The view that each pass over a sample shows: views=0 gives fresh ones, else 0 .. views-1 in turn."""
+    return passes + 1 if views == 0 else passes % views
 
 
 class Loader:
@@ -139,11 +143,12 @@ class Loader:
         parts = self.plan.parts(epoch, step, self.rank, self.world)
         micro = (piece for part in parts for piece in part.split(self.accumulation))
         for read in ahead((self._read(piece) for piece in micro), AHEAD):
-            yield self._finish(read, view_of(epoch, self.views))
+            yield self._finish(read, view_of(read.part.passes, self.views))
 
     def batch(self, part: Part, view: int | None = None) -> Batch:
-        """One part as a Batch; a damaged sample is masked and named in `damage`."""
-        return self._finish(self._read(part), view_of(part.epoch, self.views) if view is None else view)
+        """One part as a Batch, in one view if that is given; a damaged sample is masked and named."""
+        chosen = view_of(part.passes, self.views) if view is None else np.full(len(part.passes), view)
+        return self._finish(self._read(part), chosen)
 
     def _read(self, part: Part) -> _Read:
         """Bytes to canvases and records: what is done ahead. No torch here: its threads would fight the
@@ -155,7 +160,7 @@ class Loader:
         records = [self._record(i, int(p), damage) for i, p in enumerate(chosen)]
         return _Read(part, self.shards.uids[chosen].astype(np.int64), canvases, records, damage)
 
-    def _finish(self, read: _Read, view: int) -> Batch:
+    def _finish(self, read: _Read, view: np.ndarray) -> Batch:
         """Augmentation and targets, on the device and in the thread of the consumer."""
         part, valid = read.part, read.part.valid.copy()
         valid[list(read.damage)] = False

@@ -92,6 +92,12 @@ class Manifest:
         return dataset_id(self.name, self.split, self.options)
 
     @property
+    def key(self) -> str:
+        """A name for it among others, fit for a folder: readable and unique."""
+        readable = "".join(c if c.isalnum() or c in "-_" else "-" for c in self.name.lower())
+        return f"{readable}-{self.split}-{self.dataset_id:06x}"
+
+    @property
     def written(self) -> int:
         """Samples in the tars; rows = written + rejects."""
         return sum(shard.written for shard in self.shards)
@@ -116,6 +122,15 @@ def write_bytes(path: Path, data: bytes) -> None:
         file.flush()
         os.fsync(file.fileno())
     os.replace(part, path)
+
+
+def sync(path: Path) -> None:
+    """Makes a file's content, or the names in a folder, survive a crash of the machine."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def read_json(path: Path) -> dict:

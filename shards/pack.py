@@ -72,9 +72,9 @@ def write_shard(
         rejects=tuple((r.row, r.reason, r.origin, r.detail) for r in rejects),
     )
     for suffix, part in parts.items():
-        _sync(part)
+        manifest.sync(part)
         os.replace(part, folder / f"{stem}.{suffix}")
-    _sync(folder)
+    manifest.sync(folder)
     manifest.write_json(folder / f"{stem}.json", asdict(info))
     return info
 
@@ -161,11 +161,3 @@ def sha256_of(path: Path) -> str:
     """sha256 of a file's bytes, in hex."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

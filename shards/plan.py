@@ -2,8 +2,8 @@
 Pure.
 
 The order depends on uids, seed, epoch, global batch and window alone, so the same samples meet at the same
-step for any
-number of ranks, and resuming is two integers (epoch, step). Sorting by a keyed hash needs no generator state.
+step for any number of ranks, and resuming is two integers (epoch, step). Sorting by a keyed hash needs no
+generator state. A mixture of data sets is `shards.mixture`.
 """
 
 from collections.abc import Iterator
@@ -18,8 +18,8 @@ from shards.errors import BadSettings
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One rank's part of a batch: positions [n] into the samples, valid [n], and the valid count over all
-    ranks.
+    """One rank's part of a batch: positions [n] into the samples, passes [n] (how often each sample came
+    before), valid [n], and the valid count over all ranks.
 
     Rows that pad the last batch repeat its samples, so that batch statistics see real pictures; they are not
     valid.
@@ -28,13 +28,17 @@ class Part:
     epoch: int
     step: int
     positions: np.ndarray
+    passes: np.ndarray
     valid: np.ndarray
     valid_globally: int
 
     def split(self, n: int) -> "list[Part]":
         """n micro-batches; sums over them divided by the same count give the same mean."""
-        pieces = zip(np.array_split(self.positions, n), np.array_split(self.valid, n), strict=True)
-        return [Part(self.epoch, self.step, p, v, self.valid_globally) for p, v in pieces]
+        rows = (np.array_split(array, n) for array in (self.positions, self.passes, self.valid))
+        return [
+            Part(self.epoch, self.step, positions, passes, valid, self.valid_globally)
+            for positions, passes, valid in zip(*rows, strict=True)
+        ]
 
 
 class Plan:
@@ -58,18 +62,25 @@ class Plan:
         self.uids = np.asarray(uids).astype(np.uint64)
         self.global_batch, self.seed, self.shuffle, self.window = global_batch, seed, shuffle, window
         self.shard = np.zeros(len(self.uids), np.int64) if shard is None else np.asarray(shard)
-        self._order = lru_cache(maxsize=2)(self._order_of)
+        self.order = lru_cache(maxsize=2)(self._order)
+        self.passes = lru_cache(maxsize=2)(self._passes)
+
+    @property
+    def length(self) -> int:
+        """Samples per epoch."""
+        return len(self.uids)
 
     @property
     def steps(self) -> int:
         """Batches per epoch; the last one is masked, never dropped."""
-        return -(-len(self.uids) // self.global_batch)
+        return -(-self.length // self.global_batch)
 
-    def order(self, epoch: int) -> np.ndarray:
-        """All positions [samples] in the order of an epoch."""
-        return self._order(epoch)
+    def _passes(self, epoch: int) -> np.ndarray:
+        """How often each sample [length] of an epoch's order came before."""
+        return np.full(self.length, epoch, np.int64)
 
-    def _order_of(self, epoch: int) -> np.ndarray:
+    def _order(self, epoch: int) -> np.ndarray:
+        """All positions [length] in the order of an epoch."""
         if not self.shuffle:
             return np.arange(len(self.uids))
         rank = keyed.hashed(self.seed, epoch, self.uids)
@@ -83,15 +94,20 @@ class Plan:
 
     def batch(self, epoch: int, step: int) -> np.ndarray:
         """Positions of the whole batch, at most `global_batch` of them."""
-        return self.order(epoch)[step * self.global_batch : (step + 1) * self.global_batch]
+        return self.order(epoch)[self._span(step)]
+
+    def _span(self, step: int) -> slice:
+        return slice(step * self.global_batch, (step + 1) * self.global_batch)
 
     def part(self, epoch: int, step: int, rank: int = 0, world: int = 1) -> Part:
         """The share of a rank: a contiguous slice, padded so that every rank has the same number of rows."""
-        whole = self.batch(epoch, step)
         share = -(-self.global_batch // world)
-        mine = whole[rank * share : (rank + 1) * share]
-        positions = np.concatenate([mine, np.resize(whole, share - len(mine))]).astype(np.int64)
-        return Part(epoch, step, positions, np.arange(share) < len(mine), len(whole))
+        whole, passes = self.batch(epoch, step), self.passes(epoch)[self._span(step)]
+        places = np.arange(rank * share, (rank + 1) * share)
+        valid = places < len(whole)
+        fill = np.cumsum(~valid) - 1  # padding counts through the batch from its beginning
+        rows = np.where(valid, places, fill % len(whole))
+        return Part(epoch, step, whole[rows].astype(np.int64), passes[rows], valid, len(whole))
 
     def parts(self, epoch: int, step: int = 0, rank: int = 0, world: int = 1) -> Iterator[Part]:
         """The parts of a rank from a step to the end of the epoch."""

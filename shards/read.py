@@ -64,6 +64,11 @@ class Shards:
         """One hash over all manifests."""
         return manifest.digest([m.digest for m in self.manifests])
 
+    @property
+    def root_of(self) -> np.ndarray:
+        """int64 [samples]: which of the roots, from 0, a sample belongs to."""
+        return np.repeat(np.arange(len(self.manifests)), [content.written for content in self.manifests])
+
     def column(self, name: str) -> np.ndarray:
         """One column of all samples, concatenated."""
         return np.concatenate([opened.columns[name] for opened in self._open])

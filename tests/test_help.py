@@ -7,7 +7,6 @@ import pytest
 
 from shards import config, typed
 
-pytestmark = pytest.mark.quick
 ENTRIES = {
     "shards.verify": "shards.verify", "ingest.shard": "ingest.splits", "train.teacher": "train.workbench",
     "train.predict": "train.predict", "train.report": "train.report",

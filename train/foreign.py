@@ -55,7 +55,7 @@ def import_crnn_pytorch(weights: Path, out: Path, leaky_relu: bool = False) -> N
     model = crnn.Model(settings, task.image, task.channels)
     fill(model, tensors, str(weights))
     source = {"format": "crnn_pytorch", "sha256": hashlib.sha256(Path(weights).read_bytes()).hexdigest()}
-    extra = {"decoder": "greedy", "source": source}
+    extra = {"decoder": {"name": "greedy"}, "source": source}
     save(out, model, task, model_name="crnn", task_name="recognise", extra=extra)
 
 

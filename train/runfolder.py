@@ -16,7 +16,7 @@ from omegaconf import OmegaConf
 
 from shards import progress
 from shards.errors import BadSettings
-from shards.manifest import canonical, read_json, write_bytes
+from shards.manifest import canonical, read_json, sync, write_bytes
 
 # Settings that may differ when a run goes on: they change when it ends or how it is watched, not what it
 # computes. Data, cache and teacher may have moved: data.digest and identity say whether they are the same.
@@ -145,23 +145,15 @@ class RunFolder:
     def commit_state(self, part: Path) -> None:
         """Makes a written state the newest and removes the ones before it."""
         for path in (*part.rglob("*"), part):
-            _fsync(path)
+            sync(path)
         final = part.with_suffix("")
         if final.exists():  # not whole, or it would have been resumed from
             shutil.rmtree(final)
         os.replace(part, final)
-        _fsync(self.states)
+        sync(self.states)
         for other in self.states.iterdir():
             if other != final:
                 shutil.rmtree(other)
-
-
-def _fsync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def read_config(folder: Path) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from shards.errors import BadData, BadSettings
+from shards.manifest import sync
 
 SUMS = "sha256sums"  # as `sha256sum -c` reads it
 
@@ -29,11 +30,11 @@ def write(folder: Path, content: dict[str, bytes]) -> None:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-    _fsync(part)
+    sync(part)
     if folder.exists():
         os.replace(folder, old)
     os.replace(part, folder)
-    _fsync(folder.parent)
+    sync(folder.parent)
     if old.exists():
         shutil.rmtree(old)
 
@@ -114,11 +115,3 @@ def _identity(folder: Path) -> tuple[int, int] | None:
         return folder.stat().st_ino, folder.stat().st_mtime_ns
     except OSError:
         return None
-
-
-def _fsync(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

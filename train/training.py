@@ -25,7 +25,7 @@ def run(
     """
     plain = config.plain(b.settings)
     if b.settings.dry_run:
-        return describe(b, plain)
+        return describe(b, plain, loss)
     folder, stop = runfolder.RunFolder(b.settings.run, b.accelerator.is_main_process), runtime.StopRequest()
     data = {**plain["data"], "digest": b.train.digest, "val_digest": b.val_loader.shards.digest}
     compared = {**plain, "data": data, "identity": identity or {}}
@@ -82,7 +82,7 @@ def _judge(b: Bench) -> Callable[[nn.Module], dict[str, float]]:
 def keeper(b: Bench, story: dict[str, Any]) -> Callable[[Path, nn.Module, dict[str, float]], None]:
     """A function that writes a model folder with all that is known of the run's model."""
     data = {
-        m.name: {"split": m.split, "digest": m.digest, "samples": m.written, "licence": m.licence}
+        m.key: {"split": m.split, "digest": m.digest, "samples": m.written, "licence": m.licence}
         for m in b.train.manifests
     }
     extra = {
@@ -127,10 +127,15 @@ def _census(b: Bench) -> dict[str, int]:
     return census
 
 
-def describe(b: Bench, plain: dict[str, Any]) -> dict[str, Any]:
-    """What a dry run shows: settings, steps and what the model costs; nothing is written."""
+def describe(b: Bench, plain: dict[str, Any], loss: str) -> dict[str, Any]:
+    """What a dry run shows: settings, loss, steps and what the model costs; nothing is written."""
     found = cost(b.model, b.task.image, b.accelerator.device)
-    result = {"settings": plain, "steps": b.train_loader.plan.steps * b.settings.fit.epochs, **found}
+    result = {
+        "settings": plain,
+        "loss": loss,
+        "steps": b.train_loader.plan.steps * b.settings.fit.epochs,
+        **found,
+    }
     for name, value in result.items():
         b.report.say(f"{name}: {value}")
     return result

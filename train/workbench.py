@@ -14,6 +14,7 @@ from shards.augment import Augment
 from shards.errors import BadData, BadSettings
 from shards.image import ImageSpec
 from shards.lookup import find
+from shards.mixture import Mixture
 from shards.plan import Plan, held_out
 from shards.progress import Reporter
 from shards.read import Shards, splits_of
@@ -83,10 +84,7 @@ def bench(settings: Settings, stage: str) -> Bench:
         "world": accelerator.num_processes,
     }
     data, spec = settings.data, task.image
-    plan = Plan(
-        train.uids[train_positions], settings.fit.batch, settings.seed, True, data.shards_mixed(),
-        train.shard_of[train_positions],
-    )  # fmt: skip
+    plan = _plan(settings, train, train_positions)
     views = (0 if settings.augment.active else 1) if data.views is None else data.views
     training = loader.Loader(
         train, plan, spec, task.encode, Augment(settings.augment), views, data.engine, data.threads,
@@ -94,6 +92,21 @@ def bench(settings: Settings, stage: str) -> Bench:
     )  # fmt: skip
     watching = still_loader(val, task, settings.fit.batch, val_positions, data.engine, data.threads, **ranks)
     return Bench(settings, accelerator, report, train, model, task, training, watching)
+
+
+def _plan(settings: Settings, train: Shards, positions: np.ndarray) -> Plan:
+    """The order of the samples trained on; data.weights makes it that of a mixture."""
+    data, batch, seed = settings.data, settings.fit.batch, settings.seed
+    uids, shard, window = train.uids[positions], train.shard_of[positions], data.shards_mixed()
+    if not data.weights:
+        return Plan(uids, batch, seed, True, window, shard)
+    if len(data.weights) != len(data.root):
+        raise BadSettings(
+            f"data.weights: {len(data.weights)} weights for {len(data.root)} roots in data.root"
+        )
+    return Mixture(
+        uids, train.root_of[positions], data.weights, batch, seed, window, shard, data.draws or len(uids)
+    )
 
 
 def build(settings: Settings) -> tuple[Any, nn.Module]:

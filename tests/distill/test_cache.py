@@ -39,7 +39,7 @@ def test_a_cached_teacher_answers_like_a_live_one(words, teacher, cache, view):
     opened, live = Cache(cache), Live(teacher, taps=["rnn2"])
     cached, seen = Cached(opened, taps=["rnn2"]), 0
     for batch in batches(words, opened.card, live.loaded.task, view):
-        assert batch.view == view
+        assert (batch.view == view).all()
         kept, now = cached(batch), live(batch)
         assert not now.log_probs.requires_grad
         assert kl(now.log_probs, kept.log_probs).max() < 1e-4
@@ -162,7 +162,7 @@ def test_a_codec_that_loses_too_much_is_a_failed_gate(words, teacher, recipe, tm
         record.main(recipe(teacher, words, tmp_path / "c", "k=2", "kl_limit=1e-6"))
 
 
-def test_a_damaged_sample_stops_the_recording_and_is_named(words, teacher, recipe, tmp_path):
+def test_a_damaged_sample_is_named_and_its_neighbours_are_recorded(words, teacher, cache, recipe, tmp_path):
     place = shutil.copytree(words, tmp_path / "words")
     shards = Shards([place], "train")
     offset = int(shards.column("image_offset")[45])
@@ -170,10 +170,19 @@ def test_a_damaged_sample_stops_the_recording_and_is_named(words, teacher, recip
     data = bytearray(tar.read_bytes())
     data[offset + 30] ^= 255
     tar.write_bytes(bytes(data))
-    with pytest.raises(BadData, match=rf"sample {int(shards.uids[45]):016x}: .*a cache must be whole"):
-        record.main(recipe(teacher, place, tmp_path / "c", "codec=dense"))
-    with pytest.raises(BadData, match=r"missing, so the cache is not whole"):
-        Cache(tmp_path / "c")
+    record.main(recipe(teacher, place, tmp_path / "c", "codec=dense", "taps=[rnn2]"))
+    opened, whole, uid = Cache(tmp_path / "c"), Cache(cache), f"{int(shards.uids[45]):016x}"
+    assert list(opened.damaged) == [uid]
+    assert "is damaged" in opened.damaged[uid]
+    with pytest.raises(BadData, match=f"sample {uid} has no log_probs"):
+        opened.rows(shards.uids[45:46].astype(np.int64), 0)
+    cached, seen = Cached(opened, taps=["rnn2"]), 0
+    for batch in batches(place, opened.card, Live(teacher).loaded.task, 1):
+        lesson, kept = cached(batch), batch.valid
+        assert torch.isfinite(lesson.log_probs).all()
+        assert torch.equal(lesson.log_probs[kept], whole.rows(batch.uids[kept].numpy(), 1))
+        seen += int(kept.sum())
+    assert seen == 95
 
 
 @pytest.mark.parametrize("wrong", ["views=0", "codec=zip", "k=99", "taps=[nose]", "precision=int8", "vews=2"])

@@ -11,7 +11,6 @@ from distill.codec import codec, kl
 from shards.errors import BadSettings
 
 L, C = 5, 9
-pytestmark = pytest.mark.quick
 LOGITS = hnp.arrays(
     np.float32, (3, L, C), elements=st.floats(-1e5, 1e5, width=32) | st.floats(-1, 1, width=32) | st.just(0.0)
 )

@@ -25,9 +25,6 @@ DIVERGENCES = ["logits"]  # zero where student and teacher agree
 TASK = recognise.Task(recognise.Settings("36"), ImageSpec())
 
 
-pytestmark = pytest.mark.quick
-
-
 def make(name: str, **settings):
     module = lookup.find("distill.methods", name)
     return module.Method(module.Settings(**settings), TASK)

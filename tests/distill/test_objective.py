@@ -17,9 +17,6 @@ from train.tasks import recognise
 TASK = recognise.Task(recognise.Settings("36"), ImageSpec())
 
 
-pytestmark = pytest.mark.quick
-
-
 class Flat(nn.Module):
     """Answers its parameter to every image."""
 

@@ -74,7 +74,6 @@ def test_every_job_gives_one_result(chores, workers):
     assert list(local(chores.double, [], workers)) == []
 
 
-@pytest.mark.quick
 def test_results_come_one_by_one_and_jobs_are_not_taken_ahead(chores):
     jobs = iter(range(5))
     results = local(chores.double, jobs, 1)

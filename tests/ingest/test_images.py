@@ -12,8 +12,6 @@ from PIL import Image
 from ingest.images import published
 from ingest.sources import Reject
 
-pytestmark = pytest.mark.quick
-
 
 def exif(orientation):
     tags = Image.Exif()

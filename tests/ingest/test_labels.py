@@ -28,7 +28,6 @@ def round_trip(folder, format, lines, end, columns=()):
     return [(label.path, label.text) for label in read(path, format, columns)]
 
 
-@pytest.mark.quick
 @given(texts=TEXTS, end=ENDS)
 def test_icdar_lists_come_back(tmp_path_factory, texts, end):
     pairs = [(f"word_{n}.png", text) for n, text in enumerate(texts)]
@@ -36,7 +35,6 @@ def test_icdar_lists_come_back(tmp_path_factory, texts, end):
     assert round_trip(tmp_path_factory.getbasetemp(), "icdar", lines, end) == pairs
 
 
-@pytest.mark.quick
 @given(texts=TEXTS, end=ENDS)
 def test_tsv_lists_come_back(tmp_path_factory, texts, end):
     pairs = [(f"a b/{n}.png", text) for n, text in enumerate(texts)]
@@ -45,7 +43,6 @@ def test_tsv_lists_come_back(tmp_path_factory, texts, end):
     )
 
 
-@pytest.mark.quick
 @given(texts=TEXTS, end=ENDS, header=st.booleans())
 def test_csv_lists_come_back(tmp_path_factory, texts, end, header):
     pairs = [(f"{n}.png", text) for n, text in enumerate(texts)]
@@ -57,7 +54,6 @@ def test_csv_lists_come_back(tmp_path_factory, texts, end, header):
     assert round_trip(tmp_path_factory.getbasetemp(), "csv", [lines], end, columns) == pairs
 
 
-@pytest.mark.quick
 @pytest.mark.parametrize(
     ("format", "data", "line", "why"),
     [
@@ -83,14 +79,12 @@ def test_a_line_that_does_not_fit_is_named(tmp_path, format, data, line, why):
     assert why in str(caught.value)
 
 
-@pytest.mark.quick
 def test_quotes_are_removed_once_and_only_from_the_ends(tmp_path):
     path = tmp_path / "gt.txt"
     path.write_bytes(b'a.png, ""x" y"\nb.png,""\n')
     assert [label.text for label in read(path, "icdar")] == ['"x" y', ""]
 
 
-@pytest.mark.quick
 def test_settings_that_cannot_be_are_refused(tmp_path):
     (tmp_path / "x").write_bytes(b"a,b\n1,2\n")
     with pytest.raises(BadSettings, match="tsv, csv, icdar"):

@@ -12,7 +12,6 @@ from ingest.sources import Reject
 from ingest.sources.rendered import Settings, Source
 from shards.errors import BadData, BadSettings
 
-pytestmark = pytest.mark.quick
 SMALL = {"count": 40, "vocabulary": 300}
 
 

@@ -37,7 +37,6 @@ def test_any_number_of_workers_writes_the_same_bytes(tmp_path, shard, words, sna
     assert len([name for name in taken[0] if name.endswith(".tar")]) == 6
 
 
-@pytest.mark.quick
 def test_every_row_is_written_or_named_in_the_ledger(tmp_path, shard, words):
     code, said = folder_run(shard, words, tmp_path / "out", "name=mine", "json=true")
     assert code == 0, said
@@ -56,7 +55,6 @@ def test_every_row_is_written_or_named_in_the_ledger(tmp_path, shard, words):
     assert str(tmp_path) not in "".join(path.read_text() for path in (tmp_path / "out").rglob("*.json*"))
 
 
-@pytest.mark.quick
 @pytest.mark.parametrize(
     "loss", ["sidecar", "tar", "short tar", "damage", "manifest", "leftovers", "nothing"]
 )
@@ -86,7 +84,6 @@ def test_what_is_missing_or_half_written_is_done_again(tmp_path, shard, words, s
     assert snapshot(out) == whole
 
 
-@pytest.mark.quick
 def test_finished_shards_are_not_written_again(tmp_path, shard, words):
     out = tmp_path / "out"
     folder_run(shard, words, out)
@@ -95,7 +92,6 @@ def test_finished_shards_are_not_written_again(tmp_path, shard, words):
     assert {path: path.stat().st_mtime_ns for path in out.rglob("*") if path.is_file()} == before
 
 
-@pytest.mark.quick
 @pytest.mark.parametrize("finished", [True, False])
 def test_a_folder_of_another_data_set_is_refused_with_both_values(tmp_path, shard, words, snapshot, finished):
     out = tmp_path / "out"
@@ -115,7 +111,6 @@ def test_a_folder_of_another_data_set_is_refused_with_both_values(tmp_path, shar
     assert snapshot(out) == before
 
 
-@pytest.mark.quick
 def test_too_many_rejects_stop_the_run_and_are_tried_again_by_the_next(tmp_path, shard, words, encoded):
     out = tmp_path / "out"
     arguments = ("source=folder", f"root={words}", f"out={out}", "rows_per_shard=5", "workers=1")
@@ -132,7 +127,6 @@ def test_too_many_rejects_stop_the_run_and_are_tried_again_by_the_next(tmp_path,
     assert (out / "train/rejects.jsonl").read_bytes() == b""
 
 
-@pytest.mark.quick
 def test_two_runs_do_not_write_one_folder(tmp_path, shard, words):
     import fcntl
 
@@ -146,7 +140,6 @@ def test_two_runs_do_not_write_one_folder(tmp_path, shard, words):
     assert folder_run(shard, words, tmp_path / "out")[0] == 0
 
 
-@pytest.mark.quick
 @pytest.mark.parametrize(
     ("arguments", "code", "says"),
     [
@@ -172,7 +165,6 @@ def test_bad_input_ends_with_its_code_and_says_where(tmp_path, shard, words, arg
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.quick
 def test_a_dry_run_writes_nothing(tmp_path, shard):
     code, said = shard(
         "source=rendered", "count=7", f"out={tmp_path / 'out'}", "split=train,test", "dry_run=true"

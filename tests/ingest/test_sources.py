@@ -13,7 +13,6 @@ from shards.config import build
 from shards.errors import BadData, BadSettings
 from shards.sample import from_members, to_members
 
-pytestmark = pytest.mark.quick
 RAW = Path(__file__).resolve().parent.parent / "raw"
 SEAM = "ingest.sources"
 

@@ -9,8 +9,6 @@ import pytest
 from ingest import jobs
 from shards import manifest
 
-pytestmark = pytest.mark.quick
-
 
 @pytest.mark.parametrize("listed", [["labels=none"], []])
 def test_one_listing_does_not_fill_two_splits(tmp_path, shard, words, listed):

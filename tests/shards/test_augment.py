@@ -44,6 +44,14 @@ def test_pixels_do_not_depend_on_the_batch(images, size):
     assert torch.equal(torch.cat(parts), whole)
 
 
+def test_samples_of_one_batch_may_stand_in_different_views(images):
+    views = np.arange(len(UIDS)) % 4
+    mixed = Augment(STRONG)(images, UIDS, views)
+    for view in range(4):
+        rows = np.flatnonzero(views == view)
+        assert torch.equal(mixed[rows], Augment(STRONG)(images, UIDS, view)[rows])
+
+
 def test_pixels_do_not_depend_on_the_number_of_threads(images):
     before = torch.get_num_threads()
     one = Augment(STRONG)(images, UIDS, 2)

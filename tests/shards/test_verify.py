@@ -3,11 +3,7 @@
 import shutil
 import sys
 
-import pytest
-
 from shards import progress, verify
-
-pytestmark = pytest.mark.quick
 
 
 def call(monkeypatch, capsys, *arguments):

@@ -7,8 +7,6 @@ from hypothesis import strategies as st
 from shards.errors import BadSettings
 from train.charset import Charset
 
-pytestmark = pytest.mark.quick
-
 
 @pytest.mark.parametrize(
     ("name", "size", "first", "last"), [("36", 37, "0", "z"), ("62", 63, "0", "Z"), ("94", 95, "!", "~")]

@@ -10,8 +10,6 @@ from hypothesis import strategies as st
 
 from train.ctc import ctc_loss, needed_frames
 
-pytestmark = pytest.mark.quick
-
 
 def collapse(path):
     return tuple(c for c, _ in itertools.groupby(path) if c != 0)

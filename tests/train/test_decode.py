@@ -9,8 +9,6 @@ from hypothesis import strategies as st
 
 from train.decode import greedy
 
-pytestmark = pytest.mark.quick
-
 
 def peaked(paths, classes=4, height=20.0):
     """Logits [N,L,C] whose best path is the given one."""

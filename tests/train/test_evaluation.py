@@ -17,7 +17,6 @@ from train.models.crnn import Model
 from train.models.crnn import Settings as Crnn
 from train.tasks.recognise import Settings, Task
 
-pytestmark = pytest.mark.quick
 SMALL = Crnn([4, 4, 4, 4, 4, 4, 8], 8, 8)
 
 

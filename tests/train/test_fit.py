@@ -50,7 +50,6 @@ def spoiling(value, first, last):
     return teach
 
 
-@pytest.mark.quick
 @pytest.mark.parametrize(
     "bad",
     [

@@ -7,8 +7,6 @@ import pytest
 
 from train.metrics import METRICS, edit_distance, paired_bootstrap, reduce36, same36, scores, wilson
 
-pytestmark = pytest.mark.quick
-
 NAMES = ("word_acc", "word_acc_ics", "cer", "one_minus_ned", "edit_distance_mean", "edit_distance_normalised")
 # (truth, prediction) pairs -> the metrics in this order
 GOLDEN = [

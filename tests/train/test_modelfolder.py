@@ -16,7 +16,6 @@ from train.modelfolder import FILES, load, save, weights_digest
 from train.models import crnn
 from train.tasks import recognise
 
-pytestmark = pytest.mark.quick
 EXTRA = {"decoder": "greedy", "metrics": {"word_acc": 0.5}, "data": {"train": "abc"}, "code": "0.1.0"}
 TINY = crnn.Settings([4, 4, 8, 8, 8, 8, 8], 8, 8)
 

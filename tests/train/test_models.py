@@ -28,7 +28,6 @@ def size(model):
     return sum(p.numel() for p in model.parameters())
 
 
-@pytest.mark.quick
 @pytest.mark.parametrize("name", MODELS)
 @pytest.mark.parametrize("image", [ImageSpec(), ImageSpec(width=64, channels="rgb")], ids=["grey", "rgb"])
 def test_logits_and_every_feature_have_their_shapes(name, image):
@@ -42,7 +41,6 @@ def test_logits_and_every_feature_have_their_shapes(name, image):
         assert feature.isfinite().all()
 
 
-@pytest.mark.quick
 @pytest.mark.parametrize("name", MODELS)
 def test_every_parameter_gets_a_finite_gradient(name):
     model = build(name)
@@ -70,7 +68,6 @@ def test_a_model_learns_eight_samples_by_heart(name):
     assert [reading.symbols for reading in greedy(model(images).logits)] == labels
 
 
-@pytest.mark.quick
 @pytest.mark.parametrize("name", MODELS)
 def test_an_answer_depends_neither_on_the_batch_nor_on_the_memory_format(name):
     model, images = build(name).eval(), torch.randn(5, 1, 32, 100)
@@ -83,7 +80,6 @@ def test_an_answer_depends_neither_on_the_batch_nor_on_the_memory_format(name):
     assert torch.allclose(there, together, atol=1e-4)
 
 
-@pytest.mark.quick
 @pytest.mark.parametrize("name", MODELS)
 def test_a_model_remembers_its_settings_and_image_spec(name):
     model = build(name)
@@ -92,7 +88,6 @@ def test_a_model_remembers_its_settings_and_image_spec(name):
     assert shapes[0] == shapes[1]
 
 
-@pytest.mark.quick
 @pytest.mark.parametrize(
     ("settings", "parameters"),
     [
@@ -107,7 +102,6 @@ def test_crnn_has_the_published_sizes(settings, parameters):
     assert model.frames == 24
 
 
-@pytest.mark.quick
 def test_crnn_names_its_features_and_runs_at_other_widths():
     model = build("crnn", ImageSpec(height=48)).eval()
     with torch.inference_mode():
@@ -124,7 +118,6 @@ def test_crnn_names_its_features_and_runs_at_other_widths():
     }
 
 
-@pytest.mark.quick
 def test_crnn_leaks_only_when_told():
     plain = build("crnn")
     leaky = crnn.Model(crnn.Settings(**SMALL["crnn"], leaky_relu=True), ImageSpec(), CLASSES)
@@ -134,7 +127,6 @@ def test_crnn_leaks_only_when_told():
     assert (leaky.eval()(images).features["stem"] < 0).any()
 
 
-@pytest.mark.quick
 @pytest.mark.parametrize(
     ("height", "width", "field"), [(24, 100, "height"), (40, 100, "height"), (32, 102, "width")]
 )
@@ -143,7 +135,6 @@ def test_crnn_refuses_canvases_it_would_cut(height, width, field):
         build("crnn", ImageSpec(height=height, width=width))
 
 
-@pytest.mark.quick
 @pytest.mark.parametrize(
     "changed", [{"channels": [8, 8]}, {"channels": [0] * 7}, {"map_to_seq": 0}, {"rnn_hidden": 0}]
 )

@@ -9,8 +9,6 @@ from torch import nn
 from shards.errors import BadSettings
 from train.optim import Settings, optimizer, rate
 
-pytestmark = pytest.mark.quick
-
 
 @pytest.mark.parametrize(
     ("step", "wanted"),

@@ -20,7 +20,6 @@ from train.models.crnn import Model
 from train.models.crnn import Settings as Crnn
 from train.tasks.recognise import Settings, Task
 
-pytestmark = pytest.mark.quick
 JPEG = b"\xff\xd8"
 ROOT = Path(__file__).resolve().parent.parent.parent
 

@@ -11,7 +11,6 @@ from shards.sample import Record, Word
 from train.models import Output
 from train.tasks.recognise import Settings, Task
 
-pytestmark = pytest.mark.quick
 SCENE = (Word("a"), Word("b"))
 
 

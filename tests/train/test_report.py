@@ -9,7 +9,6 @@ import pytest
 from shards.errors import BadData, BadSettings
 from train import report
 
-pytestmark = pytest.mark.quick
 EVIL = "<script>alert('x')</script>"
 FIGURE = {"value": 0.5, "low": 0.4, "high": 0.6}
 

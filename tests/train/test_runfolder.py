@@ -9,7 +9,6 @@ import pytest
 from shards.errors import BadSettings
 from train.runfolder import RunFolder, Settings, read_metrics
 
-pytestmark = pytest.mark.quick
 CONFIG = {"fit": {"epochs": 2, "lr": 1e-5}, "time_limit": "", "data": {"root": ["a"], "digest": "x"}}
 
 

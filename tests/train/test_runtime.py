@@ -16,7 +16,6 @@ from train.runtime import StopRequest, _asked_of_launcher
 ACCELERATE = ["python", "/venv/bin/accelerate", "launch"]
 
 
-@pytest.mark.quick
 @pytest.mark.parametrize(
     ("command", "count"),
     [
@@ -38,7 +37,6 @@ def test_the_count_on_a_launchers_command_line(command, count):
     assert _asked_of_launcher(command) == count
 
 
-@pytest.mark.quick
 def test_the_count_in_a_launchers_file(tmp_path):
     (tmp_path / "two.yaml").write_text("num_processes: 2\nuse_cpu: true\n")
     (tmp_path / "empty.yaml").write_text("")
@@ -64,7 +62,6 @@ def test_a_launch_that_is_not_what_was_asked_for_is_refused(command, launcher, e
     assert not command.runs.exists()
 
 
-@pytest.mark.quick
 @pytest.mark.parametrize("number", StopRequest.SIGNALS)
 def test_a_signal_is_a_request_with_a_name(number):
     before = signal.getsignal(number)
@@ -107,7 +104,6 @@ def test_a_launcher_that_died_is_a_request_and_a_shell_that_ended_is_none(tmp_pa
     assert (tmp_path / "reason").read_text() == said
 
 
-@pytest.mark.quick
 def test_a_stop_on_rank_0_is_raised(forget_accelerate):
     from accelerate import Accelerator
 
@@ -122,7 +118,6 @@ def test_a_stop_on_rank_0_is_raised(forget_accelerate):
         runtime.on_main(accelerator, refuse)
 
 
-@pytest.mark.quick
 @pytest.mark.parametrize(
     ("text", "seconds"), [("45m", 2700), ("2h30m", 9000), ("90s", 90), ("7", 7), ("1h0m5s", 3605), ("0s", 0)]
 )
@@ -131,7 +126,6 @@ def test_times_as_people_write_them(text, seconds):
     assert seconds_of("") == float("inf")
 
 
-@pytest.mark.quick
 def test_a_clock_counts_all_sessions():
     clock = Clock("1h")
     assert not clock.over

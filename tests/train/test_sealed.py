@@ -5,7 +5,6 @@ import pytest
 from shards.errors import BadData, BadSettings
 from train import sealed
 
-pytestmark = pytest.mark.quick
 OLD, NEW = {"a": b"old", "b": b"1"}, {"a": b"new", "b": b"2"}
 
 

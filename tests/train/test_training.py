@@ -40,7 +40,6 @@ def test_a_run_begins_with_the_weights_of_init_from(train, tmp_path):
     assert {k: v for k, v in begins.items() if "val/" in k} == {k: v for k, v in ends.items() if "val/" in k}
 
 
-@pytest.mark.quick
 @pytest.mark.parametrize(
     ("changed", "named"),
     [
@@ -56,7 +55,31 @@ def test_weights_of_another_kind_are_refused_with_both_values(bench, words, tmp_
         bench(f"data.root={words}", f"init_from={tmp_path / 'm'}", changed)
 
 
-@pytest.mark.quick
+def test_a_mixture_draws_from_its_roots_by_weight(bench, words, tmp_path):
+    from ingest import shard
+
+    other = tmp_path / "other"
+    shard.main(["source=rendered", "name=other", "count=10", f"out={other}", "workers=1"])
+    roots, few = f"data.root=[{words},{other}]", "data.draws=40"
+    b = bench(roots, "data.weights=[3,1]", few, "fit.batch=8", "data.views=0", "augment=light")
+    plan = b.train_loader.plan
+    assert (plan.length, plan.steps, plan.quotas.tolist()) == (40, 5, [30, 10])
+    for batch in b.train_loader.batches(1):
+        theirs = (batch.uids >> 40) == b.train.manifests[1].dataset_id
+        assert int(theirs.sum()) == 2
+        assert (batch.view[theirs.numpy()] == 2).all()  # the ten are passed a second time, the others not yet
+        assert set(batch.view[~theirs.numpy()]) == {1}
+
+
+@pytest.mark.parametrize(("weights", "named"), [("[1]", "1 weights for 2 roots"), ("[0,0]", "not all 0")])
+def test_weights_that_cannot_be_are_refused(bench, words, tmp_path, weights, named):
+    from ingest import shard
+
+    shard.main(["source=rendered", "name=other", "count=10", f"out={tmp_path / 'o'}", "workers=1"])
+    with pytest.raises(BadSettings, match=named):
+        bench(f"data.root=[{words},{tmp_path / 'o'}]", f"data.weights={weights}")
+
+
 def test_split_val_is_watched_where_there_is_one(bench, words):
     b = bench(f"data.root={words}")
     assert len(b.train_loader.positions) == 96
@@ -64,7 +87,6 @@ def test_split_val_is_watched_where_there_is_one(bench, words):
     assert len(b.val_loader.positions) == 32
 
 
-@pytest.mark.quick
 def test_without_split_val_a_seeded_share_of_the_groups_is_held_out(bench, words, tmp_path):
     shutil.copytree(words / "train", tmp_path / "w" / "train")
     root = f"data.root={tmp_path / 'w'}"
@@ -82,14 +104,12 @@ def test_without_split_val_a_seeded_share_of_the_groups_is_held_out(bench, words
         bench(root, "data.val_share=0")
 
 
-@pytest.mark.quick
 @pytest.mark.parametrize("split", ["val", "test"])
 def test_what_a_run_is_judged_by_is_not_trained_on(bench, words, split):
     with pytest.raises(BadSettings, match=f"data.split={split}"):
         bench(f"data.root={words}", f"data.split={split}")
 
 
-@pytest.mark.quick
 @pytest.mark.parametrize(
     "make", [lambda p: None, lambda p: p.mkdir(), lambda p: (p / "train").mkdir(parents=True)]
 )
@@ -99,7 +119,6 @@ def test_a_root_that_is_missing_or_empty_is_bad_data(bench, tmp_path, make):
         bench(f"data.root={tmp_path / 'w'}")
 
 
-@pytest.mark.quick
 @pytest.mark.parametrize(
     ("bad", "named"),
     [
@@ -118,7 +137,6 @@ def test_unknown_keys_names_and_types_answer_with_what_exists(bench, words, bad,
         bench(f"data.root={words}", bad)
 
 
-@pytest.mark.quick
 @pytest.mark.parametrize(
     ("argv", "code"),
     [(["fit.epoch=3"], 2), (["data.root=/no/where"], 3), (["data.root=/no/where", "json=true"], 3), ([], 3)],
@@ -133,7 +151,6 @@ def test_the_entry_ends_with_the_code_of_what_is_wrong(monkeypatch, capsys, forg
         assert json.loads(said.out.splitlines()[-1])["code"] == code
 
 
-@pytest.mark.quick
 def test_a_dry_run_shows_settings_and_cost_and_writes_nothing(bench, words, tmp_path, capsys):
     b = bench(f"data.root={words}", f"run.root={tmp_path}", "dry_run=true", "fit.batch=32", "fit.epochs=5")
     found = training.run(b, b.model, lambda batch: batch, story={})

@@ -11,7 +11,6 @@ from torch import nn
 from train import optim
 from train.update import Update
 
-pytestmark = pytest.mark.quick
 SGD = optim.Settings(name="sgd", lr=0.1, weight_decay=0.0, warmup=0.0, floor=1.0, momentum=0.0)
 
 

@@ -16,7 +16,6 @@ from train.models.crnn import Settings as Crnn
 from train.tasks.recognise import Settings, Task
 from train.verdicts import Judged, verdicts
 
-pytestmark = pytest.mark.quick
 CONFIG = {"fit": {"epochs": 2}, "data": {"root": ["a"], "digest": "d"}, "seed": 0, "method": {"hard": {}}}
 
 
