@@ -16,7 +16,7 @@ from torch import nn
 from shards.errors import BadSettings, GateFailed, Preempted
 from shards.loader import Batch, Loader
 from shards.progress import Reporter
-from train import optim, state
+from train import optim, state, zero
 from train.clock import Clock
 from train.runfolder import RunFolder
 from train.runtime import StopRequest, agree_on_buffers, gather, on_main
@@ -225,8 +225,9 @@ class Loop:
             + f" (best {at.best:.4f} at step {at.best_step})",
             force=True,
         )
-        for folder in [self.folder.best, self.folder.last] if better else [self.folder.last]:
-            on_main(self.accelerator, lambda folder=folder: self.keep(folder, model, self.metrics))
+        with zero.whole(model):
+            for folder in [self.folder.best, self.folder.last] if better else [self.folder.last]:
+                on_main(self.accelerator, lambda folder=folder: self.keep(folder, model, self.metrics))
         self._save()
 
     def _save(self) -> None:

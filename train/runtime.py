@@ -18,6 +18,7 @@ from accelerate import Accelerator
 from accelerate.utils import set_seed
 
 from shards.errors import BadSettings, Stop
+from train import zero
 
 TWO_ON_CPU = (
     "OMP_NUM_THREADS=1 ACCELERATE_USE_CPU=true accelerate launch --multi_gpu --num_processes 2 "
@@ -27,7 +28,11 @@ TWO_ON_CPU = (
 
 def open_accelerator(precision: str, accumulation: int, processes: int = 0) -> Accelerator:
     """The Accelerator of this process. processes: how many there must be, 0 = as the launcher was told."""
-    accelerator = Accelerator(mixed_precision=precision, gradient_accumulation_steps=accumulation)
+    accelerator = Accelerator(
+        mixed_precision=precision,
+        gradient_accumulation_steps=accumulation,
+        kwargs_handlers=zero.handlers() if zero.asked() else [],
+    )
     found = accelerator.num_processes
     asked = {
         "asked for by processes=": processes,
@@ -115,6 +120,13 @@ def on_main(accelerator: Accelerator, action: Callable[[], object]) -> None:
     error = gather(accelerator, error)[0]
     if error is not None:
         raise error
+
+
+def close(accelerator: Accelerator) -> None:
+    """Ends the process group; DeepSpeed's threads would otherwise bring a process down at its exit."""
+    if accelerator.num_processes > 1:
+        accelerator.wait_for_everyone()
+        torch.distributed.destroy_process_group()
 
 
 def agree_on_buffers(accelerator: Accelerator, model: torch.nn.Module) -> None:

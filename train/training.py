@@ -33,7 +33,13 @@ def run(
         runtime.on_main(b.accelerator, lambda: folder.open(compared))
         b.report.log_to(folder.path / "logs" / f"rank-{b.accelerator.process_index}.log")
         _header(b, folder, digest(plain)[:12], loss)
-        return _train(b, step, teach, story, folder, stop)
+        try:
+            result = _train(b, step, teach, story, folder, stop)
+        except Preempted:  # all ranks leave together
+            runtime.close(b.accelerator)
+            raise
+        runtime.close(b.accelerator)
+        return result
     finally:
         folder.close()
         stop.close()

@@ -11,7 +11,7 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 
 from shards.loader import Batch
-from train import optim
+from train import optim, zero
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +43,15 @@ class Update:
         ema: float = 0.0,
     ) -> None:
         self.accelerator, self.teach, self.optimizing, self.steps = accelerator, teach, optimizing, steps
-        self.clip, self.ema = clip, ema
+        self.ema = ema
         self.model: nn.Module = step.model  # type: ignore[assignment]
         self.average = copy.deepcopy(self.model).requires_grad_(False) if ema else None
         self.step, self.optimizer = accelerator.prepare(step, optim.optimizer(step, optimizing))
+        self.mover = (
+            zero.Sharded(accelerator, self.step)
+            if zero.asked()
+            else Replicated(accelerator, self.step, self.optimizer, clip)
+        )
 
     @property
     def judged(self) -> nn.Module:
@@ -65,7 +70,7 @@ class Update:
             with self.accelerator.accumulate(self.step):
                 losses = self.step(self.teach(batch))
                 # accelerate divides by the accumulation; our losses are shares of the whole batch already
-                self.accelerator.backward(losses["loss"] * len(micro))
+                self.mover.backward(losses["loss"] * len(micro))
                 if self.accelerator.sync_gradients:
                     norm = self._move(at, buffers)
             for name, value in losses.items():
@@ -75,23 +80,19 @@ class Update:
 
     def _move(self, at: int, buffers: list[Tensor]) -> float:
         """Clips and steps, or leaves no trace if the gradient is not finite; its norm, equal on all ranks."""
-        found: Any = self.accelerator.clip_grad_norm_(self.step.parameters(), self.clip or math.inf)
-        norm = float(found)
+        norm = self.mover.move()
         finite = math.isfinite(norm)
-        if finite or self.accelerator.scaler is not None:
-            self.optimizer.step()  # in fp16 the scaler skips the step and lowers its scale
         if finite and self.average is not None:
             self._average(at, self.average)
         if not finite:  # batch statistics have seen what the weights were spared
             for now, before in zip(self.step.buffers(), buffers, strict=True):
                 now.copy_(before)
-        self.optimizer.zero_grad()
         return norm
 
     def _average(self, at: int, average: nn.Module) -> None:
         # A short memory at the start: the first weights are noise.
         decay = min(self.ema, (1 + at) / (10 + at))
-        with torch.no_grad():
+        with torch.no_grad(), zero.whole(self.model):
             for mine, theirs in zip(average.parameters(), self.model.parameters(), strict=True):
                 mine.lerp_(theirs.detach(), 1 - decay)
             for mine, theirs in zip(average.buffers(), self.model.buffers(), strict=True):
@@ -105,3 +106,23 @@ class Update:
         reduced: Any = self.accelerator.reduce(torch.cat([values, extra]), "mean")
         mean = reduced.tolist()
         return dict(zip(names, mean, strict=False)), dict(zip(counts, mean[len(names) :], strict=True))
+
+
+class Replicated:
+    """Backward and step where every process holds all weights: one process, or DDP."""
+
+    def __init__(self, accelerator: Accelerator, step: nn.Module, optimizer: Any, clip: float) -> None:
+        self.accelerator, self.step, self.optimizer, self.clip = accelerator, step, optimizer, clip
+
+    def backward(self, loss: Tensor) -> None:
+        """Adds gradients."""
+        self.accelerator.backward(loss)
+
+    def move(self) -> float:
+        """Clips and steps, unless the gradient is not finite; its norm before that, equal on all ranks."""
+        found: Any = self.accelerator.clip_grad_norm_(self.step.parameters(), self.clip or math.inf)
+        norm = float(found)
+        if math.isfinite(norm) or self.accelerator.scaler is not None:
+            self.optimizer.step()  # in fp16 the scaler skips the step and lowers its scale
+        self.optimizer.zero_grad()
+        return norm

@@ -18,7 +18,7 @@ from shards.mixture import Mixture
 from shards.plan import Plan, held_out
 from shards.progress import Reporter
 from shards.read import Shards, splits_of
-from train import fit, modelfolder, optim, runfolder, runtime
+from train import fit, modelfolder, optim, runfolder, runtime, zero
 from train.clock import seconds_of
 from train.judging import still_loader
 
@@ -62,21 +62,21 @@ class Bench:
 
 def bench(settings: Settings, stage: str) -> Bench:
     """Opens the process group, the data and the model."""
-    accelerator = runtime.open_accelerator(
-        {"fp32": "no"}.get(settings.fit.precision, settings.fit.precision),
-        settings.fit.accumulation,
-        settings.processes,
-    )
+    precision, accumulation = settings.fit.precision, settings.fit.accumulation
+    lower = "no" if precision == "fp32" or zero.asked() else precision  # DeepSpeed lowers it by itself
+    accelerator = runtime.open_accelerator(lower, accumulation, settings.processes)
     share = -(-settings.fit.batch // accelerator.num_processes)
-    if settings.fit.accumulation > share:
-        raise BadSettings(
-            f"fit.accumulation: {settings.fit.accumulation}, a process has {share} samples a step"
-        )
+    if accumulation > share:
+        raise BadSettings(f"fit.accumulation: {accumulation}, a process has {share} samples a step")
+    if zero.asked():
+        zero.complete(accelerator, -(-share // accumulation), accumulation, settings.fit.clip, precision)
     report = Reporter(stage, settings.json, silent=not accelerator.is_main_process)
     train = Shards(settings.data.root, settings.data.split)
     runtime.seed_everything(settings.seed)
     task, model = build(settings)
-    model = model.to(device=accelerator.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    model = model.to(device=accelerator.device)
+    if not zero.asked():  # DeepSpeed sends weights as flat bytes
+        model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     train_positions, val, val_positions = _sides(settings, train)
     ranks = {
         "device": accelerator.device,

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from torch import Tensor
 
 
-@dataclass(slots=True)
+@dataclass  # no slots: the hooks of DeepSpeed ZeRO-3 look into vars(output)
 class Output:
     """What every model answers, in one layout for loop, cache and evaluation.
 
