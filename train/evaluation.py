@@ -8,8 +8,6 @@ Each sample is read once; a damaged one counts as missed. A student is judged ag
 stands beside it and differs in nothing but method and teacher.
 """
 
-import base64
-import io
 import os
 import statistics
 import sys
@@ -19,21 +17,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from PIL import Image
 
 from shards import config, loader
 from shards.errors import BadData, BadSettings
 from shards.manifest import write_json
 from shards.progress import Reporter, run
 from shards.read import Shards
-from train import judging, metrics, modelfolder
+from train import judging, metrics, mistakes, modelfolder
 from train.judging import judge, still_loader
 from train.verdicts import Judged, control_of, verdicts, words_of
 
 LATENCY_WORDS = 100
-EXAMPLES = 24
 
 
 @dataclass
@@ -83,8 +78,8 @@ def evaluate(path: str, shards: Shards, settings: Settings) -> Judged:
     }
     if settings.latency:
         figures["ms_per_word"] = latency(loaded, shards, damage)
-    examples = _examples([row for row in rows if row[0] not in damage], correct, loaded.task, shards)
-    return Judged(path, loaded.config, correct, figures, examples, damage)
+    found = mistakes.of(meter, damage, loaded.task, shards)
+    return Judged(path, loaded.config, correct, figures, found, damage)
 
 
 def latency(loaded: modelfolder.Loaded, shards: Shards, damage: Container[int] = ()) -> float:
@@ -111,25 +106,6 @@ def latency(loaded: modelfolder.Loaded, shards: Shards, damage: Container[int] =
         return statistics.median(times[10:])
     finally:
         torch.set_num_threads(threads)
-
-
-def _examples(rows: list, correct: dict[int, bool], task: Any, shards: Shards) -> list[dict[str, Any]]:
-    """The most confident mistakes, with their canvases as PNG."""
-    from shards.engines.plain import Engine
-
-    wrong = sorted((row for row in rows if not correct[row[0]]), key=lambda row: -row[3])[:EXAMPLES]
-    places = {int(uid): place for place, uid in enumerate(shards.uids)}
-    pixels = Engine(shards, task.image).read([places[row[0]] for row in wrong]).pixels
-    return [
-        {"uid": f"{uid:016x}", "truth": truth, "prediction": text, "score": score, "png": _png(canvas)}
-        for (uid, truth, text, score), canvas in zip(wrong, pixels, strict=True)
-    ]
-
-
-def _png(canvas: np.ndarray) -> str:
-    file = io.BytesIO()
-    Image.fromarray(canvas[0] if len(canvas) == 1 else canvas.transpose(1, 2, 0)).save(file, "PNG")
-    return base64.b64encode(file.getvalue()).decode()
 
 
 def _gather(settings: Settings) -> list[str]:
@@ -182,7 +158,7 @@ def _keep(judged: list[Judged], result: dict[str, dict[str, Any]]) -> list[str]:
             continue
         (path.parent / "eval").mkdir(exist_ok=True)
         found = result[one.path]
-        content = {"format": 1, **found, "checkpoint": one.path, "model": path.name, "examples": one.examples}
+        content = {"format": 1, **found, "checkpoint": one.path, "model": path.name, **one.mistakes}
         write_json(path.parent / "eval" / f"{found['set']}-{path.name}.json", content)
         runs.append(str(Path(one.path).parent))
     return list(dict.fromkeys(runs))

@@ -55,7 +55,10 @@ class Settings:
 
 
 class Loop:
-    """One run. judge(model) -> metrics; keep(folder, model, metrics) writes a model; stop: who asked."""
+    """One run. judge(model, global step) -> metrics; keep(folder, model, metrics) writes a model.
+
+    stop: who asked for it to stop.
+    """
 
     def __init__(
         self,
@@ -63,7 +66,7 @@ class Loop:
         step: nn.Module,
         loader: Loader,
         teach: Callable[[Batch], Any],
-        judge: Callable[[nn.Module], dict[str, float]],
+        judge: Callable[[nn.Module, int], dict[str, float]],
         keep: Callable[[Path, nn.Module, dict[str, float]], None],
         folder: RunFolder,
         report: Reporter,
@@ -204,7 +207,7 @@ class Loop:
     def _evaluate(self) -> None:
         model, at = self.update.judged, self.at
         agree_on_buffers(self.accelerator, model)
-        self.metrics = self.judge(model)
+        self.metrics = self.judge(model, at.global_step)
         if self.settings.select not in self.metrics:
             raise BadSettings(
                 f"fit.select: no {self.settings.select!r} (there are: {', '.join(self.metrics)})"

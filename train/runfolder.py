@@ -16,7 +16,7 @@ from omegaconf import OmegaConf
 
 from shards import progress
 from shards.errors import BadSettings
-from shards.manifest import canonical, read_json, sync, write_bytes
+from shards.manifest import canonical, read_json, sync, write_bytes, write_json
 
 # Settings that may differ when a run goes on: they change when it ends or how it is watched, not what it
 # computes. Data, cache and teacher may have moved: data.digest and identity say whether they are the same.
@@ -33,6 +33,8 @@ FREE = (
     "processes",
     "fit.log_every",
 )
+FREE_GROUPS = ("tracking",)
+MISTAKES = "mistakes.json"  # what the newest evaluation got wrong
 POSITION = "position.json"  # the last file of a state: where there is one, the state is whole
 LOGS = ("metrics.jsonl", "damaged.jsonl", "nonfinite.jsonl")
 
@@ -56,6 +58,7 @@ class RunFolder:
         self.path, self.main = Path(settings.root) / settings.name, main
         self.best, self.last, self.states = self.path / "best", self.path / "last", self.path / "state"
         self._lock: Any = None
+        self.mirror: Any = None  # a train.tracking.Mirror once there is one
 
     def open(self, config: dict[str, Any]) -> None:
         """Takes the lock and writes config.yaml; other settings than the run's are refused, with both."""
@@ -84,7 +87,7 @@ class RunFolder:
             return
         begun, now = read_config(self.path), _flat(config)
         for key in sorted(begun.keys() | now.keys()):
-            if key not in FREE and begun.get(key) != now.get(key):
+            if not free(key) and begun.get(key) != now.get(key):
                 # Even more epochs are another run: the learning rate is a function of all steps.
                 raise BadSettings(
                     f"{self.path} was begun with {key}={begun.get(key)}, now it is {now.get(key)}; "
@@ -94,6 +97,9 @@ class RunFolder:
 
     def close(self) -> None:
         """Gives the lock back."""
+        if self.mirror:
+            self.mirror.close()
+            self.mirror = None
         if self._lock:
             self._lock.close()
             self._lock = None
@@ -113,6 +119,15 @@ class RunFolder:
         """Appends a line to metrics.jsonl; what is not finite, JSON can only say as null."""
         finite = {k: v if not isinstance(v, float) or math.isfinite(v) else None for k, v in values.items()}
         self.append("metrics.jsonl", step, finite)
+        if self.mirror:
+            self.mirror.log(step, finite)
+
+    def mistakes(self, step: int, found: dict[str, Any]) -> None:
+        """Keeps what the newest evaluation got wrong (see train.mistakes)."""
+        if self.main:
+            write_json(self.path / MISTAKES, {"format": 1, "global_step": step, **found})
+        if self.mirror:
+            self.mirror.mistakes(step, found)
 
     def append(self, name: str, step: int, values: dict[str, Any]) -> None:
         """Appends a line to one of the LOGS."""
@@ -154,6 +169,11 @@ class RunFolder:
         for other in self.states.iterdir():
             if other != final:
                 shutil.rmtree(other)
+
+
+def free(key: str) -> bool:
+    """Whether a setting, by its dotted key, may differ when a run goes on."""
+    return key in FREE or key.split(".")[0] in FREE_GROUPS
 
 
 def read_config(folder: Path) -> dict[str, Any]:

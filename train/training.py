@@ -9,9 +9,10 @@ from torch import nn
 from shards import config, progress
 from shards.errors import Preempted, Stop
 from shards.manifest import digest
-from train import fit, modelfolder, runfolder, runtime
+from train import fit, mistakes, modelfolder, runfolder, runtime
 from train.cost import cost
 from train.judging import judge
+from train.tracking import Mirror
 from train.workbench import Bench
 
 
@@ -30,7 +31,7 @@ def run(
     data = {**plain["data"], "digest": b.train.digest, "val_digest": b.val_loader.shards.digest}
     compared = {**plain, "data": data, "identity": identity or {}}
     try:
-        runtime.on_main(b.accelerator, lambda: folder.open(compared))
+        runtime.on_main(b.accelerator, lambda: _open(b, folder, compared))
         b.report.log_to(folder.path / "logs" / f"rank-{b.accelerator.process_index}.log")
         _header(b, folder, digest(plain)[:12], loss)
         try:
@@ -45,6 +46,11 @@ def run(
         stop.close()
 
 
+def _open(b: Bench, folder: runfolder.RunFolder, compared: dict[str, Any]) -> None:
+    folder.open(compared)
+    folder.mirror = Mirror(b.settings.tracking, folder.path, compared)
+
+
 def _train(
     b: Bench, step: nn.Module, teach: Callable[[Any], Any], story: dict[str, Any],
     folder: runfolder.RunFolder, stop: runtime.StopRequest,
@@ -54,8 +60,8 @@ def _train(
     try:
         census = _census(b)
         loop = fit.Loop(
-            b.accelerator, step, b.train_loader, teach, _judge(b), keeper(b, story), folder, b.report, stop,
-            settings.fit, settings.optim, settings.time_limit,
+            b.accelerator, step, b.train_loader, teach, _judge(b, folder), keeper(b, story), folder, b.report,
+            stop, settings.fit, settings.optim, settings.time_limit,
         )  # fmt: skip
         if not loop.resume():
             folder.log(0, {f"data/{reason}": count for reason, count in census.items()})
@@ -76,10 +82,12 @@ def _train(
     return {"run": str(folder.path), "ending": loop.ending, **result}
 
 
-def _judge(b: Bench) -> Callable[[nn.Module], dict[str, float]]:
-    def judged(model: nn.Module) -> dict[str, float]:
+def _judge(b: Bench, folder: runfolder.RunFolder) -> Callable[[nn.Module, int], dict[str, float]]:
+    def judged(model: nn.Module, step: int) -> dict[str, float]:
         damage: dict[int, str] = {}
         meter = judge(model, b.task, b.val_loader, b.accelerator, damage)
+        if b.accelerator.is_main_process:
+            folder.mistakes(step, mistakes.of(meter, damage, b.task, b.val_loader.shards))
         return {**meter.compute(), "damaged": float(len(damage))}
 
     return judged

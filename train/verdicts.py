@@ -20,7 +20,7 @@ class Judged:
     config: dict[str, Any]
     correct: dict[int, bool]
     figures: dict[str, Any]
-    examples: list[dict[str, Any]]
+    mistakes: dict[str, Any]
     damage: dict[int, str]
 
 
@@ -56,7 +56,8 @@ def _compare(one: Judged, other: Judged, seed: int) -> dict[str, Any]:
 def difference(mine: str, theirs: str) -> dict[str, Any]:
     """The first way in which a control is not the model's run without its teacher; {} if there is none.
 
-    Compared are all settings but OWN and runfolder.FREE, the data digests, and the steps that were made.
+    Compared are all settings but OWN and those that runfolder.free names, the data digests, and the steps
+    that were made.
     Models outside of run folders tell nothing of this.
     """
     one, other = (_facts(Path(path).resolve().parent) for path in (mine, theirs))
@@ -73,7 +74,7 @@ def _facts(run: Path) -> dict[str, Any]:
     if not (run / "config.yaml").exists() or not (run / "status.json").exists():
         return {}
     settings = runfolder.read_config(run)
-    kept = {k: v for k, v in settings.items() if k not in runfolder.FREE and k.split(".")[0] not in OWN}
+    kept = {k: v for k, v in settings.items() if not runfolder.free(k) and k.split(".")[0] not in OWN}
     return {**kept, "global_step": read_json(run / "status.json").get("global_step")}
 
 

@@ -35,6 +35,7 @@ class Settings:
     model: Any = field(default="crnn", metadata={"seam": "train.models"})
     optim: optim.Settings = field(default_factory=optim.Settings)
     fit: fit.Settings = field(default_factory=fit.Settings)
+    tracking: Any = field(default="none", metadata={"seam": "train.trackers"})
     init_from: str = ""  # a model folder whose weights the run begins with
     seed: int = 0  # of weights and order
     time_limit: str = ""  # train at most this long in all, for example 45m or 2h30m

@@ -134,7 +134,7 @@ def test_results_are_kept_in_the_run_folder_one_per_model(words, tmp_path, capsy
     for model in ("best", "last"):
         content = kept[f"{name}-test-{model}.json"]
         assert content["word_acc"] == found[str(run / model)]["word_acc"]
-        assert len(content["examples"]) == 24
+        assert len(content["examples"]) == 32
         assert content["examples"][0]["png"]
     assert kept[f"{name}-test-last.json"]["verdict"] == "NO DIFFERENCE"
     said = " ".join(capsys.readouterr().out.split())

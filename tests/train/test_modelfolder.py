@@ -185,7 +185,7 @@ def test_foreign_weights_are_imported_with_any_wrapper_prefix(tmp_path, prefix):
     loaded = load(tmp_path / "m")
     assert same(loaded.model, model)
     assert loaded.model.settings == TINY
-    assert loaded.config["decoder"] == "greedy"
+    assert loaded.config["decoder"] == {"name": "greedy"}
 
 
 FOREIGN = {

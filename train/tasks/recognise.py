@@ -80,9 +80,14 @@ class Task:
         return counts
 
     def loss(self, output: Output, targets: Targets) -> dict[str, Tensor]:
-        """CTC in nats per sample [N], 0 for what is unusable or longer than L can spell."""
+        """CTC in nats per sample [N], 0 for what is unusable or longer than L can spell; and, to be watched:
+        the share of steps whose best class is the blank, and whether L is too short.
+        """
         loss = ctc_loss(output.logits, targets.symbols, targets.lengths)
-        return {"task": torch.where(targets.usable, loss, 0.0)}
+        blank = output.logits.detach().argmax(-1) == Charset.BLANK
+        short = needed_frames(targets.symbols, targets.lengths) > output.logits.shape[1]
+        watched = {"blank_rate": blank.float().mean(1), "infeasible": short.float()}
+        return {"task": torch.where(targets.usable, loss, 0.0), **watched}
 
     def decode(self, output: Output) -> list[tuple[Word, ...]]:
         """One word per sample, greedy, with its confidence as score."""

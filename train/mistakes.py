@@ -1,0 +1,113 @@
+"""What a recogniser gets wrong: its most confident mistakes with pictures, characters confused, length.
+
+Rows are a meter's: (uid, truth, prediction, score). Files and pages take these as plain lists.
+"""
+
+import base64
+import io
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from itertools import zip_longest
+from typing import Any
+
+import numpy as np
+from PIL import Image
+from rapidfuzz.distance import Levenshtein
+
+from shards.engines.plain import Engine
+from shards.read import Shards
+
+EXAMPLES = 50
+SHOWN = 24  # characters of a heat map, those most often wrong
+NOTHING = ""  # what stands for a character that was left out, or that is not in the truth
+Row = tuple[int, str | None, str, float]
+
+
+def of(meter: Any, damage: Mapping[int, str], task: Any, shards: Shards) -> dict[str, Any]:
+    """All of it, from a meter: examples (see `worst`), confusions, lengths (see `by_length`); damaged samples
+    count as missed and are no examples.
+    """
+    truths, texts = meter.pairs()
+    rows = [row for row in meter.detail() if row[1] is not None]
+    right = {row[0]: t == p and row[0] not in damage for row, t, p in zip(rows, truths, texts, strict=True)}
+    seen = [row for row in rows if row[0] not in damage]
+    return {
+        "examples": worst(seen, right, task, shards),
+        "confusions": confusions(truths, texts),
+        "lengths": by_length(truths, list(right.values())),
+    }
+
+
+def worst(
+    rows: Sequence[Row], correct: Mapping[int, bool], task: Any, shards: Shards
+) -> list[dict[str, Any]]:
+    """The EXAMPLES most confident mistakes: uid, truth, prediction, score, png (the canvas, base64)."""
+    wrong = sorted((row for row in rows if not correct[row[0]]), key=lambda row: -row[3])[:EXAMPLES]
+    places = {int(uid): place for place, uid in enumerate(shards.uids)} if wrong else {}
+    pixels = Engine(shards, task.image).read([places[row[0]] for row in wrong]).pixels
+    return [
+        {"uid": f"{uid:016x}", "truth": truth, "prediction": text, "score": score, "png": _png(canvas)}
+        for (uid, truth, text, score), canvas in zip(wrong, pixels, strict=True)
+    ]
+
+
+def confusions(truths: Sequence[str], predictions: Sequence[str]) -> list[tuple[str, str, int]]:
+    """(true character, read character, how often), most often first; equal ones and NOTHING included.
+
+    Characters are aligned by the fewest edits (Levenshtein).
+    """
+    counts: Counter[tuple[str, str]] = Counter()
+    for truth, text in zip(truths, predictions, strict=True):
+        for piece in Levenshtein.opcodes(truth, text):
+            mine = truth[piece.src_start : piece.src_end]
+            theirs = text[piece.dest_start : piece.dest_end]
+            counts.update(zip_longest(mine, theirs, fillvalue=NOTHING))
+    return [(*pair, count) for pair, count in sorted(counts.items(), key=lambda item: (-item[1], item[0]))]
+
+
+def by_length(truths: Sequence[str], right: Sequence[bool]) -> list[tuple[int, int, int]]:
+    """(length of the truth in characters, words, words read right), ascending."""
+    words, hits = Counter(map(len, truths)), Counter()
+    for truth, hit in zip(truths, right, strict=True):
+        hits[len(truth)] += hit
+    return [(length, count, hits[length]) for length, count in sorted(words.items())]
+
+
+def heat_map(found: Sequence[tuple[str, str, int]]) -> bytes:
+    """A PNG of the confusions among the SHOWN characters that are most often wrong; rows are the truth."""
+    import matplotlib
+
+    matplotlib.use("agg")
+    from matplotlib import pyplot
+
+    wrong: Counter[str] = Counter()
+    for truth, text, count in found:
+        if truth != text:
+            wrong.update({truth: count, text: count})
+    names = sorted(name for name, _ in wrong.most_common(SHOWN))
+    place = {name: i for i, name in enumerate(names)}
+    grid, totals = np.zeros((len(names), len(names))), Counter()
+    for truth, text, count in found:
+        totals[truth] += count
+        if truth in place and text in place and truth != text:
+            grid[place[truth], place[text]] = count
+    shares = grid / np.array([[max(totals[name], 1)] for name in names]) if names else grid
+    figure, axes = pyplot.subplots(figsize=(6, 5.4), dpi=100)
+    drawn = axes.imshow(shares, cmap="magma_r", vmin=0)
+    labels = [name or "∅" for name in names]
+    axes.set_xticks(range(len(names)), labels, fontsize=8)
+    axes.set_yticks(range(len(names)), labels, fontsize=8)
+    axes.set_xlabel("read (∅: left out)")
+    axes.set_ylabel("truth (∅: nothing there)")
+    figure.colorbar(drawn, label="share of the true character", shrink=0.8)
+    figure.tight_layout()
+    file = io.BytesIO()
+    figure.savefig(file, format="png", metadata={"Software": None})
+    pyplot.close(figure)
+    return file.getvalue()
+
+
+def _png(canvas: np.ndarray) -> str:
+    file = io.BytesIO()
+    Image.fromarray(canvas[0] if len(canvas) == 1 else canvas.transpose(1, 2, 0)).save(file, "PNG")
+    return base64.b64encode(file.getvalue()).decode()
