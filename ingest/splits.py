@@ -47,8 +47,8 @@ def describe(settings: Settings, split: str) -> Manifest:
     source = member.Source(settings.source.settings, settings.root, split)
     if len(source) == 0:
         raise BadData(f"{settings.source.name} root={settings.root} split={split}: the listing is empty")
-    name = settings.name or settings.source.name
-    plan = Manifest(name, split, settings.source.name, member.LICENCE, source.options, len(source),
+    kind = member.Source.__module__.rpartition(".")[2]  # a second name of a source makes no second data set
+    plan = Manifest(settings.name or kind, split, kind, member.LICENCE, source.options, len(source),
                     settings.rows_per_shard, ())  # fmt: skip
     if not getattr(source, "per_split", True):
         _refuse_twins(settings, plan, source)
