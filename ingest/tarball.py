@@ -6,13 +6,14 @@ neither the raw data nor the shards are its place; what is read through it is ch
 header. Links, devices and names that climb out of the tar are not in it, so they are never followed.
 """
 
+import fcntl
 import hashlib
 import logging
 import os
 import weakref
 from array import array
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
@@ -69,7 +70,8 @@ class Tar:
             raise FileNotFoundError(f"{path} is not in {self.path}")
         start = int(self.offsets[at])
         header = os.pread(self.file.fileno(), BLOCK, start - BLOCK)
-        if len(name) <= NAME and _plain(_name(header)) != name:
+        short = len(name) <= NAME and name.isascii()  # others stand in a note before the header
+        if short and _plain(_name(header)) != name:
             raise OSError(f"{self.path} has changed since it was indexed")
         return start, _number(header[124:136])
 
@@ -80,19 +82,30 @@ def _index(path: Path) -> tuple[np.ndarray, np.ndarray, list[str]]:
     one = hashlib.sha256(os.fsencode(path.resolve())).hexdigest()[:16]
     version = hashlib.sha256(f"{FORMAT} {state.st_size} {state.st_mtime_ns}".encode()).hexdigest()[:16]
     entries, mark = folder / f"{one}-{version}.npy", folder / f"{one}-{version}.json"
-    with suppress(OSError, ValueError, BadData):  # absent or damaged: it is made (again)
+    with _alone(folder):
+        with suppress(OSError, EOFError, KeyError, ValueError, BadData):  # absent or damaged: made anew
+            return _kept(entries, mark)
+        log.warning("%s: reading its headers, once; the index is kept as %s", path, entries)
+        table, lists = _table(path)
+        for old in folder.glob(f"{one}-*"):  # of this tar before it changed, or of a run that was killed
+            old.unlink()
+        part = entries.with_suffix(".part")
+        with open(part, "wb") as file:
+            np.lib.format.write_array(file, table, version=(1, 0), allow_pickle=False)
+        os.replace(part, entries)
+        write_json(mark, {"format": FORMAT, "tar": str(path), "files": table.shape[1], "lists": lists})
         return _kept(entries, mark)
-    log.warning("%s: reading its headers, once; the index is kept as %s", path, entries)
-    for old in folder.glob(f"{one}-*"):  # of this tar before it changed
-        if not old.name.startswith(f"{one}-{version}"):
-            old.unlink(missing_ok=True)
-    table, lists = _table(path)
-    part = folder / f"{one}-{version}.{os.getpid()}.part"
-    with open(part, "wb") as file:
-        np.lib.format.write_array(file, table, version=(1, 0), allow_pickle=False)
-    os.replace(part, entries)
-    write_json(mark, {"format": FORMAT, "tar": str(path), "files": table.shape[1], "lists": lists})
-    return _kept(entries, mark)
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """One process at a time; the lock is on the folder itself and dies with its holder."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
 
 
 def _kept(entries: Path, mark: Path) -> tuple[np.ndarray, np.ndarray, list[str]]:

@@ -17,6 +17,9 @@ level=crops and level=scenes, the photos of Task 4.1; root: the folder above the
 
     ch4_training_images/img_*.jpg       ch4_training_localization_transcription_gt/gt_img_*.txt
     ch4_test_images/img_*.jpg           Challenge4_Test_Task1_GT/gt_img_*.txt
+
+A word's first corner is taken for its top left. The lists mostly keep to that; where text runs down or up a
+page some start elsewhere, and such words stay on their side, or on their head, with crop=perspective.
 """
 
 from dataclasses import dataclass
