@@ -31,7 +31,7 @@ class Settings:
 
     source: Choice = field(metadata={"seam": "ingest.sources", "flat": True})
     out: Path  # shards go to out/<split>/
-    root: str = ""  # the folder of the raw data
+    root: str = ""  # the folder of the raw data; mjsynth takes an uncompressed tar of it, too
     name: str = ""  # of the data set, part of every uid; default: the source
     split: list[str] = field(default_factory=lambda: ["train"])  # one or several
     workers: int = 0  # processes; 0 = one per core
