@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from ingest import crops
 from ingest.sources import Reject
 
-pytestmark = pytest.mark.quick
 H, W = 90, 120
 
 

@@ -9,7 +9,6 @@ from ingest import lines
 from ingest.lines import Lines
 from shards.errors import BadData
 
-pytestmark = pytest.mark.quick
 PATTERN, EXPECTED = rb"[^\s/]+ \d+", "NAME NUMBER"
 LINE = st.builds(
     "{} {}".format, st.text(st.characters(exclude_categories=("C", "Z"), exclude_characters="/"), min_size=1),

@@ -14,7 +14,6 @@ from ingest.sources.mjsynth import Settings, Source
 from shards import config, manifest
 from shards.errors import BadData, BadSettings
 
-pytestmark = pytest.mark.quick
 ROOT = Path(__file__).resolve().parent.parent / "raw/mjsynth/root"
 RELEASE = "mnt/ramdisk/max/90kDICT32px"
 

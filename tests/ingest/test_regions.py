@@ -12,7 +12,6 @@ from ingest.sources import Reject
 from ingest.sources.icdar2015 import Settings, Source
 from shards.errors import BadData, BadSettings
 
-pytestmark = pytest.mark.quick
 ROOT = Path(__file__).resolve().parent.parent / "raw/icdar2015/root"
 LISTS = "ch4_training_localization_transcription_gt"
 TEXT = st.text(st.characters(exclude_categories=("Cc", "Cs")), min_size=1, max_size=12)

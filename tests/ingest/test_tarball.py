@@ -13,7 +13,6 @@ from ingest import tarball
 from ingest.tarball import Tar
 from shards.errors import BadData, BadSettings
 
-pytestmark = pytest.mark.quick
 NAME = st.text(st.characters(exclude_categories=("C",), exclude_characters="/\\"), min_size=1, max_size=60)
 PATH = st.lists(NAME.filter(lambda part: part.strip(".")), min_size=1, max_size=4).map("/".join)
 FORMATS = (tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT)

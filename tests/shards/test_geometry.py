@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from shards import geometry
 from shards.errors import BadData
 
-pytestmark = pytest.mark.quick
 POINT = st.tuples(st.integers(-2000, 2000), st.integers(-2000, 2000))
 QUAD = st.tuples(POINT, POINT, POINT, POINT)
 SIZE = st.tuples(st.integers(1, 1500), st.integers(1, 1500))
