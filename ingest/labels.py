@@ -36,14 +36,14 @@ def read(path: Path, format: str, columns: tuple[str, ...] = ()) -> list[Label]:
         raise BadSettings(unknown("format", format, list(FORMATS)))
     if columns and (format != "csv" or len(columns) != 2):
         raise BadSettings(f"columns={','.join(columns)}: two names, path and text, and only with format=csv")
-    lines = list(_lines(path))
+    lines = list(decoded_lines(path))
     labels = list(_csv(path, lines, columns) if format == "csv" else _split(path, lines, PARSERS[format]))
     _refuse_twins(path, labels)
     return labels
 
 
-def _lines(path: Path) -> Iterator[str]:
-    """Decoded lines, each still with its line end."""
+def decoded_lines(path: Path) -> Iterator[str]:
+    """Decoded lines of a list, each still with its line end; unreadable, or not UTF-8, is a BadData."""
     try:
         data = path.read_bytes().removeprefix(BOM)
     except OSError as error:

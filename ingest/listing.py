@@ -1,12 +1,14 @@
 """What sources with files share: a root that must exist, paths that stay below it, a digest."""
 
 from pathlib import Path
+from typing import Protocol
 
 from ingest.images import published
 from ingest.labels import Label
 from ingest.sources import Reject
 from shards.errors import BadData
 from shards.manifest import digest
+from shards.pictures import Published
 from shards.sample import Record, Sample, Word
 
 
@@ -48,14 +50,28 @@ def listing_digest(labels: list[Label]) -> str:
     return digest([[label.path, label.text] for label in labels])
 
 
-def word_sample(folder: Path, label: Label) -> Sample:
-    """The sample of one word image below `folder`; Reject when it is missing or cannot be stored."""
+class Tree(Protocol):
+    """Where files stand; `ingest.trees` has the kinds."""
+
+    def read(self, path: str) -> bytes:
+        """The bytes of a file, or an OSError."""
+        ...
+
+
+def image_at(tree: Tree, path: str, origin: str, listed: str) -> Published:
+    """An image of a tree as it will be stored; Reject, with where it is `listed`, when it cannot be."""
     try:
-        data = (folder / label.path).read_bytes()
+        data = tree.read(path)
     except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
-        raise Reject("missing_image", label.path, f"line {label.line}" if label.line else "") from None
+        raise Reject("missing_image", origin, listed) from None
     except OSError as error:
-        raise Reject("unreadable", label.path, error.strerror or type(error).__name__) from None
-    image = published(data, label.path)
-    record = Record((Word(label.text),), image.size, label.path, transcoded=image.transcoded)
+        raise Reject("unreadable", origin, error.strerror or type(error).__name__) from None
+    return published(data, origin)
+
+
+def word_sample(tree: Tree, label: Label, origin: str = "") -> Sample:
+    """The sample of one word image of a tree, by its path or another origin; see `image_at`."""
+    origin = origin or label.path
+    image = image_at(tree, label.path, origin, f"line {label.line}" if label.line else "")
+    record = Record((Word(label.text),), image.size, origin, transcoded=image.transcoded)
     return Sample(image.image, image.suffix, record)

@@ -31,7 +31,7 @@ class Settings:
 
     source: Choice = field(metadata={"seam": "ingest.sources", "flat": True})
     out: Path  # shards go to out/<split>/
-    root: str = ""  # the folder of the raw data
+    root: str = ""  # the folder of the raw data; mjsynth takes an uncompressed tar of it, too
     name: str = ""  # of the data set, part of every uid; default: the source
     split: list[str] = field(default_factory=lambda: ["train"])  # one or several
     workers: int = 0  # processes; 0 = one per core
@@ -47,8 +47,8 @@ def describe(settings: Settings, split: str) -> Manifest:
     source = member.Source(settings.source.settings, settings.root, split)
     if len(source) == 0:
         raise BadData(f"{settings.source.name} root={settings.root} split={split}: the listing is empty")
-    name = settings.name or settings.source.name
-    plan = Manifest(name, split, settings.source.name, member.LICENCE, source.options, len(source),
+    kind = member.Source.__module__.rpartition(".")[2]  # a second name of a source makes no second data set
+    plan = Manifest(settings.name or kind, split, kind, member.LICENCE, source.options, len(source),
                     settings.rows_per_shard, ())  # fmt: skip
     if not getattr(source, "per_split", True):
         _refuse_twins(settings, plan, source)

@@ -1,5 +1,6 @@
 """Seam: one file per data source. A member offers `LICENCE`, `Settings` (a dataclass whose keys stand flat
-beside `ingest.shard`'s own) and `Source(settings, root, split)`:
+beside `ingest.shard`'s own) and `Source(settings, root, split)`; one that takes all three from another member
+is a second name of the same data set:
 
 - `len(source)`: rows of the listing, rejects included; a row is a position in it, for ever;
 - `source.read(row)` -> Sample, or raises Reject: pure in (settings, root, split, row), in any order;

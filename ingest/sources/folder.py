@@ -11,6 +11,7 @@ from pathlib import Path
 from ingest.labels import Label, read
 from ingest.listing import existing, listing_digest, relative, resolved, word_sample
 from ingest.sources import Reject
+from ingest.trees import Folder
 from shards.errors import BadData
 from shards.pictures import SUFFIXES
 from shards.sample import Sample
@@ -57,7 +58,7 @@ class Source:
         """The image as published with its raw label; Reject also where the file's name is not UTF-8."""
         if row in self._misnamed:
             raise Reject("misnamed", self.labels[row].path, "the file name is not UTF-8")
-        return word_sample(self.folder, self.labels[row])
+        return word_sample(Folder(self.folder), self.labels[row])
 
 
 def _images(folder: Path) -> list[str]:

@@ -1,25 +1,21 @@
 """Real sets, beside the checkout or where OCR_REAL_DATA says: every word becomes a sample."""
 
-import os
-from pathlib import Path
+import io
 
+import numpy as np
 import pytest
+from PIL import Image
 
-from shards import manifest
+from ingest.sources.icdar2015 import Settings, Source
+from shards import columns, manifest
 
-DATA = Path(os.environ.get("OCR_REAL_DATA", Path(__file__).resolve().parents[2] / "../shared/data"))
-
-pytestmark = [
-    pytest.mark.real,
-    pytest.mark.slow,
-    pytest.mark.skipif(not DATA.is_dir(), reason="no real data; set OCR_REAL_DATA"),
-]
+pytestmark = [pytest.mark.real, pytest.mark.slow]
 
 
-def test_icdar2015_words(tmp_path, shard):
+def test_icdar2015_words(tmp_path, shard, real):
     code, said = shard(
         "source=icdar2015",
-        f"root={DATA / 'icdar2015_words'}",
+        f"root={real / 'icdar2015_words'}",
         f"out={tmp_path}",
         "split=train,test",
         "max_reject_frac=0",
@@ -38,10 +34,57 @@ def test_icdar2015_words(tmp_path, shard):
         ("svt", "test_gt.txt", "test_words", 90),
     ],
 )
-def test_folders_with_lists(tmp_path, shard, root, labels, images, count):
+def test_folders_with_lists(tmp_path, shard, real, root, labels, images, count):
     code, said = shard(
-        "source=folder", f"root={DATA / root}", f"labels={labels}", "format=icdar", f"images={images}",
+        "source=folder", f"root={real / root}", f"labels={labels}", "format=icdar", f"images={images}",
         f"out={tmp_path}", "max_reject_frac=0", "name=x", "split=test",
     )  # fmt: skip
     assert code == 0, said
     assert manifest.load(tmp_path / "test").written == count
+
+
+def test_icdar2015_crops_cut_here_are_the_published_ones_pixel_for_pixel(real):
+    words = Source(Settings("words"), str(real / "icdar2015_words"), "train")
+    crops = Source(Settings("crops", "box"), str(real / "icdar2015_loc"), "train")
+    for row in range(200):
+        theirs, ours = words.read(row), crops.read(row)
+        assert theirs.record.origin == f"word_{row + 1}.png"
+        assert ours.record.words == theirs.record.words
+        pixels = [np.asarray(Image.open(io.BytesIO(s.image)).convert("RGB")) for s in (ours, theirs)]
+        np.testing.assert_array_equal(*pixels, err_msg=ours.record.origin)
+
+
+@pytest.mark.parametrize(
+    ("level", "written", "words", "photos"),
+    [
+        ("level=scenes", [500, 30], [6632, 462], [500, 30]),
+        ("level=crops", [2443, 144], [2443, 144], [487, 29]),
+    ],
+)
+def test_icdar2015_photos(tmp_path, shard, real, level, written, words, photos):
+    where = (f"root={real / 'icdar2015_loc'}", f"out={tmp_path}")
+    code, said = shard("source=icdar2015", level, *where, "split=train,test", "max_reject_frac=0")
+    assert code == 0, said
+    splits = [tmp_path / split for split in ("train", "test")]
+    assert [manifest.load(split).written for split in splits] == written
+    assert [columns_of(split)["words"].sum() for split in splits] == words
+    groups = [set(columns_of(split)["group"].tolist()) for split in splits]
+    assert not groups[0] & groups[1]
+    assert [len(group) for group in groups] == photos
+
+
+def test_no_legible_word_of_icdar2015_resists_perspective(real):
+    for split, count in (("train", 2443), ("test", 144)):
+        crops = Source(Settings("crops", "perspective"), str(real / "icdar2015_loc"), split)
+        assert sum(crops.read(row).record.size[1] > 1 for row in range(len(crops))) == count
+
+
+def columns_of(folder):
+    return columns.load(folder / "000000.columns.npy")
+
+
+def test_mjsynth(tmp_path, shard, real):
+    arguments = ("split=train,val,test", "max_reject_frac=0", f"out={tmp_path}")
+    code, said = shard("source=synth90k", f"root={real / 'mjsynth_mini'}", *arguments)
+    assert code == 0, said
+    assert [manifest.load(tmp_path / split).written for split in ("train", "val", "test")] == [9, 3, 3]

@@ -1,0 +1,77 @@
+"""Words cut from photos, by one of two rules; both first move corners outside the photo to its border.
+
+box          the upright box around the quad, all its corners included: the rule of ICDAR 2015's own crops
+perspective  the quad made upright, so that rotated words read from left to right
+"""
+
+import io
+
+import numpy as np
+from PIL import Image
+
+from ingest.sources import Reject
+from shards import geometry
+from shards.geometry import Polygon
+
+VERSION = 1  # of both rules: part of a data set's identity
+MARGIN = 8  # pixels repeated around a photo for samples taken just outside it
+MOST = 8  # samples per pixel and direction
+
+
+def box(photo: np.ndarray, quad: Polygon, origin: str) -> Image.Image:
+    """The pixels of a photo [H,W,3] in the box around a quad."""
+    left, top, right, bottom = (int(v) for v in geometry.box(_inside(photo, quad, origin)))
+    return Image.fromarray(np.ascontiguousarray(photo[top : bottom + 1, left : right + 1]))
+
+
+def perspective(photo: np.ndarray, quad: Polygon, origin: str) -> Image.Image:
+    """The quad as a rectangle whose sides are the means of opposite sides, so that the scale stays near 1.
+
+    Bicubic; where one side is half again as long as the other, or more, several samples make one pixel, which
+    prevents aliasing at the long side. An upright box gives its pixels unchanged.
+    """
+    corners = geometry.clockwise(_inside(photo, quad, origin))
+    if not geometry.convex(corners):
+        raise Reject("not_convex", origin, f"{corners}")
+    top, right, bottom, left = geometry.sides(corners)
+    width, height = round((top + bottom) / 2) + 1, round((left + right) / 2) + 1
+    longer = max(top / bottom, bottom / top, left / right, right / left)
+    samples = min(MOST, round(longer))
+    x, y, far_x, far_y = (int(v) for v in geometry.box(corners))
+    around = _around(photo, x - MARGIN, y - MARGIN, far_x + MARGIN, far_y + MARGIN)
+    # Pillow counts from the corner of a picture, so the centre of pixel 0 is at a half
+    quad = [(u - x + MARGIN + 0.5, v - y + MARGIN + 0.5) for u, v in corners]
+    centres = (samples / 2, samples / 2, (width - 0.5) * samples, (height - 0.5) * samples)
+    made = Image.fromarray(around).transform(
+        (width * samples, height * samples),
+        Image.Transform.PERSPECTIVE,
+        geometry.homography(centres, quad),
+        Image.Resampling.BICUBIC,
+    )
+    return made.reduce(samples) if samples > 1 else made
+
+
+def decoded(data: bytes) -> np.ndarray:
+    """The pixels of a photo, uint8 [H,W,3]."""
+    return np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
+
+
+def encoded(crop: Image.Image) -> bytes:
+    """A crop as PNG."""
+    file = io.BytesIO()
+    crop.save(file, "PNG")
+    return file.getvalue()
+
+
+def _around(photo: np.ndarray, left: int, top: int, right: int, bottom: int) -> np.ndarray:
+    """The pixels from left to right and top to bottom, ends included; outside the photo, its border's."""
+    height, width = photo.shape[:2]
+    rows = np.clip(np.arange(top, bottom + 1), 0, height - 1)
+    return photo[rows[:, None], np.clip(np.arange(left, right + 1), 0, width - 1)]
+
+
+def _inside(photo: np.ndarray, quad: Polygon, origin: str) -> tuple[geometry.Point, ...]:
+    height, width = photo.shape[:2]
+    if not geometry.overlaps(quad, width, height):
+        raise Reject("outside_photo", origin, f"{quad} in {width}x{height} pixels")
+    return geometry.clipped(quad, width, height)
