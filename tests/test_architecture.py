@@ -11,7 +11,14 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = {"ingest": {"shards"}, "train": {"shards"}, "distill": {"train", "shards"}, "shards": set()}
-SEAMS = {"ingest/sources", "shards/engines", "train/models", "train/tasks", "distill/methods"}
+SEAMS = {
+    "ingest/sources",
+    "shards/engines",
+    "train/models",
+    "train/tasks",
+    "train/trackers",
+    "distill/methods",
+}
 TOP = {
     *PACKAGES, "configs", "infra", "tests", ".ci", "README.md", "LICENSE", "CHANGELOG.md",
     "Makefile", "pyproject.toml", ".gitignore",
@@ -154,6 +161,7 @@ def test_seams_have_members_and_members_keep_the_contract():
         "shards.engines": "Engine",
         "train.models": "Model",
         "train.tasks": "Task",
+        "train.trackers": "Tracker",
     }
     for package, agreed in {**wanted, "distill.methods": "Method"}.items():
         for member in lookup.members(package):

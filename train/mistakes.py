@@ -84,16 +84,16 @@ def heat_map(found: Sequence[tuple[str, str, int]]) -> bytes:
     for truth, text, count in found:
         if truth != text:
             wrong.update({truth: count, text: count})
-    names = sorted(name for name, _ in wrong.most_common(SHOWN))
+    names = sorted(name for name, _ in wrong.most_common(SHOWN)) or [NOTHING]
     place = {name: i for i, name in enumerate(names)}
     grid, totals = np.zeros((len(names), len(names))), Counter()
     for truth, text, count in found:
         totals[truth] += count
         if truth in place and text in place and truth != text:
             grid[place[truth], place[text]] = count
-    shares = grid / np.array([[max(totals[name], 1)] for name in names]) if names else grid
+    shares = grid / np.array([[max(totals[name], 1)] for name in names])
     figure, axes = pyplot.subplots(figsize=(6, 5.4), dpi=100)
-    drawn = axes.imshow(shares, cmap="magma_r", vmin=0)
+    drawn = axes.imshow(shares, cmap="magma_r", vmin=0, vmax=max(shares.max(), 1e-3))
     labels = [name or "∅" for name in names]
     axes.set_xticks(range(len(names)), labels, fontsize=8)
     axes.set_yticks(range(len(names)), labels, fontsize=8)

@@ -43,7 +43,7 @@ def lesson():
 def test_the_total_is_the_weighted_sum_and_every_raw_term_is_named():
     methods = {"logits": logits.Settings(weight=0.6), "hard": hard.Settings(weight=0.3)}
     out = Objective(Flat(), TASK, methods)(lesson())
-    assert set(out) == {"loss", "task", "logits", "hard"}
+    assert set(out) == {"loss", "task", "logits", "hard", "blank_rate", "infeasible"}
     expected = 0.1 * out["task"] + 0.6 * out["logits"] + 0.3 * out["hard"]
     assert out["loss"].item() == pytest.approx(expected.item(), rel=1e-6)
 

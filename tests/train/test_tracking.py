@@ -1,0 +1,216 @@
+"""Trackers: mirrors of metrics.jsonl, one run for all restarts, rebuilt from the run folder."""
+
+import importlib.util
+import json
+import re
+import runpy
+import struct
+import sys
+import zlib
+from pathlib import Path
+
+import pytest
+
+from shards.errors import BadData, BadSettings
+from train import tracking
+from train.runfolder import read_metrics
+from train.trackers import wandb as member
+
+DASHBOARD = Path(__file__).resolve().parents[2] / "infra" / "dashboards" / "workspace.py"
+needs_wandb = pytest.mark.skipif(not importlib.util.find_spec("wandb"), reason="wandb is not installed")
+needs_tensorboard = pytest.mark.skipif(
+    not importlib.util.find_spec("tensorboard"), reason="tensorboard is not installed"
+)
+
+
+@pytest.fixture(autouse=True)
+def _no_key(monkeypatch, tmp_path):
+    for name in ("WANDB_API_KEY", "WANDB_MODE", "WANDB_DIR", "WANDB_RUN_ID", "NETRC"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("WANDB_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setenv("WANDB_CONFIG_DIR", str(tmp_path / "config"))
+    monkeypatch.setenv("WANDB_DATA_DIR", str(tmp_path / "staging"))
+
+
+def offline(run) -> list:
+    """The records of all offline sessions of a run folder, as wandb's own file format holds them."""
+    from wandb.proto import wandb_internal_pb2 as pb
+
+    found = []
+    for path in sorted(run.glob("wandb/offline-run-*/run-*.wandb")):
+        data, place, whole = path.read_bytes(), 7, b""
+        assert data[:4] == b":W&B"
+        while place + 7 <= len(data):
+            left = 32768 - place % 32768
+            crc, size, kind = struct.unpack("<IHB", data[place : place + 7])
+            if left < 7 or size == kind == 0:
+                place += left
+                continue
+            piece = data[place + 7 : place + 7 + size]
+            place += 7 + size
+            assert crc == zlib.crc32(bytes([kind]) + piece)
+            whole = piece if kind in (1, 2) else whole + piece
+            if kind in (1, 4):
+                found.append(pb.Record.FromString(whole))
+    return found
+
+
+def history(run) -> list[dict]:
+    return [
+        {i.key or ".".join(i.nested_key): json.loads(i.value_json) for i in record.history.item}
+        for record in offline(run)
+        if record.WhichOneof("record_type") == "history"
+    ]
+
+
+def files(run) -> Path:
+    (found,) = run.glob("wandb/offline-run-*/files")
+    return found
+
+
+def mirrored(run, prefix: str) -> list[tuple]:
+    keys = {k for line in read_metrics(run) for k in line if k.startswith(prefix)}
+    return [
+        (row["global_step"], {k: row[k] for k in keys if k in row})
+        for row in history(run)
+        if any(k in row for k in keys)
+    ]
+
+
+def logged(run, prefix: str) -> list[tuple]:
+    lines = [(line["global_step"], line) for line in read_metrics(run)]
+    kept = [(step, {k: v for k, v in line.items() if k.startswith(prefix)}) for step, line in lines]
+    return [(step, line) for step, line in kept if line]
+
+
+@needs_wandb
+def test_wandb_mirrors_metrics_offline_without_a_key_and_pushes_them_anew(train, tmp_path):
+    train("one", "tracking=wandb", "tracking.project=words", "tracking.tags=[a,b]", "fit.epochs=1")
+    run = tmp_path / "one"
+    for prefix in ("train/", "val/", "perf/"):
+        assert mirrored(run, prefix) == logged(run, prefix)
+    tables = [row for row in history(run) if row.get("mistakes._type") == "table-file"]
+    assert [(table["global_step"], table["mistakes.nrows"]) for table in tables] == [(0, 32), (6, 32)]
+    assert all((files(run) / table["mistakes.path"]).exists() for table in tables)
+    assert all(table["confusion._type"] == "image-file" for table in tables)
+    begun = [record.run for record in offline(run) if record.WhichOneof("record_type") == "run"]
+    assert {(r.project, r.run_id, tuple(r.tags)) for r in begun} == {
+        ("words", json.loads((run / "tracking.json").read_text())["id"], ("a", "b"))
+    }
+    shown = runpy.run_path(str(DASHBOARD))["keys"]()
+    there = {key.removesuffix("._type") for row in history(run) for key in row}
+    assert set(shown) <= there, "the dashboard shows what no run logs"
+    known = len(history(run))
+    tracking.main(["push", str(run), "tracking.project=again"])
+    pushed = history(run)[known:]
+    assert [row["global_step"] for row in pushed if "train/loss" in row] == [1, 2, 3, 4, 5, 6]
+    assert [row["val/cer"] for row in pushed if "val/cer" in row] == [
+        v["val/cer"] for _, v in logged(run, "val/")
+    ]
+
+
+@needs_wandb
+def test_restarts_go_on_with_one_run_and_tell_nothing_twice(train, tmp_path, monkeypatch):
+    more = ["tracking=wandb", "fit.epochs=2", "fit.save_every=2"]
+    real = tracking.Mirror.log
+    count = [0]
+
+    class Killed(BaseException):
+        pass
+
+    def dying(self, step, values):
+        real(self, step, values)
+        count[0] += 1
+        if count[0] == 6:  # after step 3 was mirrored; the saved state is that of step 2
+            raise Killed
+
+    monkeypatch.setattr(tracking.Mirror, "log", dying)
+    with pytest.raises(Killed):
+        train("one", *more)
+    monkeypatch.setattr(tracking.Mirror, "log", real)
+    train("one", *more)
+    run = tmp_path / "one"
+    ids = {r.run.run_id for r in offline(run) if r.WhichOneof("record_type") == "run"}
+    assert len(ids) == 1
+    for prefix in ("train/", "val/"):
+        assert mirrored(run, prefix) == logged(run, prefix)
+
+
+@needs_wandb
+@pytest.mark.skipif(
+    not importlib.util.find_spec("wandb_workspaces"), reason="wandb-workspaces is not installed"
+)
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # that library's own
+def test_the_dashboard_is_made_in_code_and_its_terms_are_the_losses():
+    made = runpy.run_path(str(DASHBOARD))
+    space = made["workspace"]("words", "team", "all")
+    assert [section.name for section in space.sections] == list(made["SECTIONS"])
+    terms = [
+        "train/task",
+        "train/hard",
+        "train/lr",
+        "train/grad_norm",
+        "train/blank_rate",
+        "train/infeasible",
+    ]
+    assert [key for key in terms if re.fullmatch(made["TERMS"], key)] == ["train/task", "train/hard"]
+    assert space._to_model().spec.section.panel_bank_config.sections
+
+
+@pytest.mark.parametrize(
+    ("given", "code", "said"),
+    [
+        (["keys=true"], 0, "val/word_acc"),
+        (["colour=red"], 2, "no 'colour' (there are: project, entity, name, keys)"),
+        (["project=p"], 2, "entity= and WANDB_API_KEY are needed"),
+    ],
+)
+def test_the_dashboards_command_says_what_it_needs(given, code, said, capsys):
+    assert runpy.run_path(str(DASHBOARD))["main"](given) == code
+    assert said in "".join(capsys.readouterr())
+
+
+@needs_tensorboard
+def test_tensorboard_mirrors_metrics_and_shows_mistakes(train, tmp_path):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    train("one", "tracking=tensorboard", "tracking.pictures=3", "fit.epochs=1")
+    events = EventAccumulator(str(tmp_path / "one" / "logs" / "tensorboard"))
+    events.Reload()
+    losses = [(e.step, e.value) for e in events.Scalars("train/loss")]
+    expected = {step: line["train/loss"] for step, line in logged(tmp_path / "one", "train/")}
+    assert dict(losses) == pytest.approx(expected)
+    assert {"mistakes/0", "mistakes/2", "confusion"} <= set(events.Tags()["images"])
+
+
+def test_what_cannot_be_tracked_is_said(train, tmp_path, monkeypatch):
+    with pytest.raises(BadSettings, match="there are: none, tensorboard, wandb"):
+        train("one", "tracking=mlflow")
+    with pytest.raises(BadSettings, match="needs a key: set WANDB_API_KEY"):
+        train("two", "tracking=wandb", "tracking.mode=online")
+    with pytest.raises(BadSettings, match="there are: online, offline, disabled"):
+        train("three", "tracking=wandb", "tracking.mode=dryrun")
+    monkeypatch.setitem(sys.modules, "wandb", None)
+    with pytest.raises(BadSettings, match=r"ocr-distillery\[wandb\]"):
+        train("four", "tracking=wandb")
+    with pytest.raises(BadData, match=r"no metrics\.jsonl"):
+        tracking.main(["push", str(tmp_path)])
+    with pytest.raises(BadSettings, match="there are: push"):
+        tracking.main(["pull", str(tmp_path)])
+
+
+def test_a_key_is_looked_for_and_never_asked_for(monkeypatch, tmp_path):
+    assert not member.key_known()
+    monkeypatch.setenv("WANDB_API_KEY", "k" * 40)
+    assert member.key_known()
+    monkeypatch.delenv("WANDB_API_KEY")
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / ".netrc").write_text("machine api.wandb.ai login user password key\n")
+    (tmp_path / "home" / ".netrc").chmod(0o600)
+    assert member.key_known()
+
+
+def test_tracking_may_change_when_a_run_goes_on(train, tmp_path):
+    train("one", "fit.epochs=1")
+    assert train("one", "fit.epochs=1", "tracking.name=none")["ending"] == "all epochs done"
