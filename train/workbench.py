@@ -75,6 +75,7 @@ def bench(settings: Settings, stage: str) -> Bench:
     train = Shards(settings.data.root, settings.data.split)
     runtime.seed_everything(settings.seed)
     task, model = build(settings)
+    task.check(train)
     model = model.to(device=accelerator.device)
     if not zero.asked():  # DeepSpeed sends weights as flat bytes
         model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]

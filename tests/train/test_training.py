@@ -3,9 +3,11 @@
 import json
 import shutil
 import sys
+from pathlib import Path
 
 import pytest
 
+from ingest import shard
 from shards import config, progress
 from shards.errors import BadData, BadSettings
 from train import modelfolder, teacher, training, workbench
@@ -56,8 +58,6 @@ def test_weights_of_another_kind_are_refused_with_both_values(bench, words, tmp_
 
 
 def test_a_mixture_draws_from_its_roots_by_weight(bench, words, tmp_path):
-    from ingest import shard
-
     other = tmp_path / "other"
     shard.main(["source=rendered", "name=other", "count=10", f"out={other}", "workers=1"])
     roots, few = f"data.root=[{words},{other}]", "data.draws=40"
@@ -73,11 +73,19 @@ def test_a_mixture_draws_from_its_roots_by_weight(bench, words, tmp_path):
 
 @pytest.mark.parametrize(("weights", "named"), [("[1]", "1 weights for 2 roots"), ("[0,0]", "not all 0")])
 def test_weights_that_cannot_be_are_refused(bench, words, tmp_path, weights, named):
-    from ingest import shard
-
     shard.main(["source=rendered", "name=other", "count=10", f"out={tmp_path / 'o'}", "workers=1"])
     with pytest.raises(BadSettings, match=named):
         bench(f"data.root=[{words},{tmp_path / 'o'}]", f"data.weights={weights}")
+
+
+def test_photos_of_several_words_are_refused_by_a_task_that_reads_one(bench, tmp_path):
+    raw = Path(__file__).resolve().parents[1] / "raw" / "icdar2015" / "root"
+    settings = ["source=icdar2015", "level=scenes", f"root={raw}", "max_reject_frac=1", "workers=1"]
+    shard.main([*settings, f"out={tmp_path / 'photos'}"])
+    with pytest.raises(
+        BadData, match=r"of \d+ samples hold several words; recognise reads crops of one word"
+    ):
+        bench(f"data.root={tmp_path / 'photos'}", "data.val_share=.5")
 
 
 def test_split_val_is_watched_where_there_is_one(bench, words):

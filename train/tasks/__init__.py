@@ -2,8 +2,9 @@
 
 A task is an object with these members, and nobody else asks which task it is:
 - `image` (ImageSpec) and `channels` (how many values a model answers per step or cell);
+- `check(shards)`: BadData if these samples are not of its kind;
 - `encode(records)` -> targets, an object with `.to(device)` and tensors addressed by sample;
-- `loss(output, targets)` -> {name: Tensor [N]}: per-sample terms in fp32, the name "task" is their sum;
+- `loss(output, targets)` -> {name: Tensor [N]}: "task" is what is minimised, in fp32; the others are watched;
 - `census(texts, frames)` -> {reason: count} of labels that cannot teach, known from the columns beforehand;
 - `decode(output)` -> one tuple of `Word` per sample;
 - `meter()` -> a fresh Meter: `update(uids, predictions, records)`, `entries()` (picklable),

@@ -11,7 +11,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from shards.errors import BadData
 from shards.image import ImageSpec
+from shards.read import Shards
 from shards.sample import Record, Word
 from train import metrics
 from train.charset import Charset
@@ -65,6 +67,15 @@ class Task:
         pairs = zip(labels, usable, strict=True)
         spelled = [self.charset.encode(label) if label and ok else [] for label, ok in pairs]
         return Targets(*_flat(spelled), torch.tensor(usable, dtype=torch.bool))
+
+    def check(self, shards: Shards) -> None:
+        """Refuses samples of several words: this task reads one word per picture."""
+        several = int((shards.column("words") > 1).sum())
+        if several:
+            raise BadData(
+                f"{', '.join(map(str, shards.folders))}: {several} of {len(shards)} samples hold several words; "
+                "recognise reads crops of one word (icdar2015 level=crops cuts them out of photos)"
+            )
 
     def census(self, texts: Iterable[str | None], frames: int) -> dict[str, int]:
         """How many labels cannot teach: unlabelled, unencodable, infeasible in L = `frames` steps."""
