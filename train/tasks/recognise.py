@@ -73,8 +73,8 @@ class Task:
         several = int((shards.column("words") > 1).sum())
         if several:
             raise BadData(
-                f"{', '.join(map(str, shards.folders))}: {several} of {len(shards)} samples hold several words; "
-                "recognise reads crops of one word (icdar2015 level=crops cuts them out of photos)"
+                f"{', '.join(map(str, shards.folders))}: {several} of {len(shards)} samples hold several "
+                "words; recognise reads crops of one word (icdar2015 level=crops cuts them out of photos)"
             )
 
     def census(self, texts: Iterable[str | None], frames: int) -> dict[str, int]:
