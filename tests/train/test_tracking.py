@@ -6,6 +6,7 @@ import re
 import runpy
 import struct
 import sys
+import time
 import zlib
 from pathlib import Path
 
@@ -34,25 +35,35 @@ def _no_key(monkeypatch, tmp_path):
 
 
 def offline(run) -> list:
-    """The records of all offline sessions of a run folder, as wandb's own file format holds them."""
+    """The records of all offline sessions of a run folder; wandb's own process may still be writing them."""
+    until, found = time.monotonic() + 60, []
+    for path in sorted(run.glob("wandb/offline-run-*/run-*.wandb")):
+        while "exit" not in {record.WhichOneof("record_type") for record in records(path)}:
+            assert time.monotonic() < until, f"{path} was never ended"
+            time.sleep(0.1)
+        found += records(path)
+    return found
+
+
+def records(path: Path) -> list:
+    """The whole records of one session, as wandb's own file format holds them."""
     from wandb.proto import wandb_internal_pb2 as pb
 
-    found = []
-    for path in sorted(run.glob("wandb/offline-run-*/run-*.wandb")):
-        data, place, whole = path.read_bytes(), 7, b""
-        assert data[:4] == b":W&B"
-        while place + 7 <= len(data):
-            left = 32768 - place % 32768
-            crc, size, kind = struct.unpack("<IHB", data[place : place + 7])
-            if left < 7 or size == kind == 0:
-                place += left
-                continue
-            piece = data[place + 7 : place + 7 + size]
-            place += 7 + size
-            assert crc == zlib.crc32(bytes([kind]) + piece)
-            whole = piece if kind in (1, 2) else whole + piece
-            if kind in (1, 4):
-                found.append(pb.Record.FromString(whole))
+    data, place, whole, found = path.read_bytes(), 7, b"", []
+    while place + 7 <= len(data):
+        left = 32768 - place % 32768
+        crc, size, kind = struct.unpack("<IHB", data[place : place + 7])
+        if left < 7 or size == kind == 0:
+            place += left
+            continue
+        piece = data[place + 7 : place + 7 + size]
+        place += 7 + size
+        if len(piece) < size:
+            break  # still being written
+        assert crc == zlib.crc32(bytes([kind]) + piece)
+        whole = piece if kind in (1, 2) else whole + piece
+        if kind in (1, 4):
+            found.append(pb.Record.FromString(whole))
     return found
 
 
