@@ -1,7 +1,8 @@
 """What becomes of an image that somebody published: kept byte for byte, transcoded to PNG, or refused.
 
 Kept: ordinary 8-bit JPEG and PNG. Transcoded, because decoders disagree about them: an EXIF turn, CMYK,
-16 bit, transparency, and every format that is neither JPEG nor PNG. Each image is decoded once, in full.
+16 bit, transparency, and every format that is neither JPEG nor PNG. Each image is decoded once, in full: a
+JPEG by the strict decoder that will read it, since Pillow passes grey rubble where libjpeg has only warned.
 """
 
 import io
@@ -9,6 +10,7 @@ import re
 import warnings
 from dataclasses import dataclass
 
+import simplejpeg
 from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
 from shards.errors import BadData
@@ -57,8 +59,8 @@ def published(data: bytes) -> Published:
     """The image as it will be stored; Refused: empty, too_large, animated, truncated or undecodable."""
     if not data:
         raise Refused("empty", "0 bytes")
-    image = _opened(data)
-    if image.format in KEPT and _agreed(image, data):
+    image, kept = _opened(data)
+    if kept and image.format:
         return Published(data, KEPT[image.format], image.size, False)
     try:
         plain = _plain(image)
@@ -69,14 +71,18 @@ def published(data: bytes) -> Published:
     return Published(file.getvalue(), "png", plain.size, True)
 
 
-def _opened(data: bytes) -> ImageFile.ImageFile:
-    """The decoded image. Decoders of broken files raise all sorts of exceptions: each is a Refused."""
+def _opened(data: bytes) -> tuple[ImageFile.ImageFile, bool]:
+    """The decoded image, and whether its bytes are kept. Whatever a decoder raises is a Refused."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow warns of what is judged here: size, metadata, truncation
             image = Image.open(io.BytesIO(data), formats=FORMATS)
             _check(image)
+            if image.format in ("JPEG", "MPO") and _agreed(image, data):
+                simplejpeg.decode_jpeg(data, "GRAY" if image.mode == "L" else "RGB")
+                return image, True
             image.load()
+            return image, image.format in KEPT and _agreed(image, data)
     except Refused:
         raise
     except Image.DecompressionBombError:
@@ -85,8 +91,8 @@ def _opened(data: bytes) -> ImageFile.ImageFile:
         raise Refused("undecodable", f"{len(data)} bytes of no known image format") from None
     except Exception as error:
         said = _said(error)
-        raise Refused("truncated" if "truncated" in said.lower() else "undecodable", said) from None
-    return image
+        cut = any(words in said.lower() for words in ("truncated", "premature end"))
+        raise Refused("truncated" if cut else "undecodable", said) from None
 
 
 def _check(image: ImageFile.ImageFile) -> None:

@@ -11,6 +11,8 @@ from PIL import Image
 
 from ingest.images import published
 from ingest.sources import Reject
+from shards.engines.plain import decode
+from shards.image import ImageSpec
 
 
 def exif(orientation):
@@ -136,3 +138,18 @@ def test_damaged_bytes_never_raise_anything_but_reject(encoded, format):
             broken[place] = int(rng.integers(256))
         with suppress(Reject):
             assert min(published(bytes(broken), "x").size) >= 1
+
+
+@pytest.mark.parametrize("format", ["JPEG", "PNG"])
+def test_what_is_kept_is_what_the_reference_decodes(encoded, format):
+    data, rng, refused = encoded(format, "RGB", size=(60, 24)), np.random.default_rng(0), 0
+    for _ in range(300):
+        broken = bytearray(data)
+        broken[int(rng.integers(len(data)))] ^= 1 << int(rng.integers(8))
+        try:
+            kept = published(bytes(broken), "x")
+        except Reject:
+            refused += 1
+        else:
+            assert decode(kept.image, ImageSpec(channels="rgb")).size == kept.size
+    assert refused > 30
