@@ -23,6 +23,11 @@ class Keeping:
         """The engine's own: what is kept is what it gave."""
         return self.engine.triple
 
+    @property
+    def why(self) -> str:
+        """The engine's own."""
+        return self.engine.why
+
     def read(self, positions: np.ndarray) -> Canvases:
         """Canvases of the positions, in their order."""
         positions = np.asarray(positions)

@@ -7,7 +7,7 @@ import queue
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeVar
+from typing import Any, Literal, Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -34,7 +34,7 @@ class Where:
     root: list[str] = field(default_factory=list)  # out= folders of ingest.shard
     split: str = "train"  # the split that is read
     threads: int = 0  # decoding threads, 0 = one for every two cores
-    engine: str = "plain"  # engine that decodes
+    engine: str = "auto"  # that decodes: plain, dali, or auto, which picks one and says why
 
 
 @dataclass
@@ -47,6 +47,7 @@ class Settings(Where):
     views: int | None = None  # cycled over the passes: 0 = fresh ones, 1 = untouched; null = 0 if augmented
     weights: list[float] = field(default_factory=list)  # of the roots in an epoch; empty = all samples once
     draws: int = 0  # samples an epoch where weights are given, 0 = as many as there are
+    on_damage: Literal["skip", "fail"] = "skip"  # a damaged sample is left out and named, or ends the run
 
     def __post_init__(self) -> None:
         if self.views is not None and self.views < 0:
@@ -128,11 +129,13 @@ class Loader:
         positions: np.ndarray | None = None,
         accumulation: int = 1,
         memory: int = 0,
+        on_damage: str = "skip",
     ) -> None:
         self.shards, self.plan, self.image, self.encode = shards, plan, image, encode
         self.augment, self.views, self.device = augment, views, torch.device(device)
         self.rank, self.world, self.accumulation = rank, world, accumulation
-        self.engine = lookup.find("shards.engines", engine).Engine(shards, image, threads)
+        self.on_damage = on_damage  # for `fit`, which hears of the damage on all ranks
+        self.engine = lookup.find("shards.engines", engine).Engine(shards, image, threads, self.device)
         if memory:
             self.engine = Keeping(self.engine, len(shards), memory)
         # The plan speaks of positions in its own subset (a held-out share); this maps them to the shards'.
@@ -156,7 +159,7 @@ class Loader:
         """
         chosen = self.positions[part.positions]
         canvases = self.engine.read(chosen)
-        damage = dict(canvases.damage)
+        damage = {i: self._named(int(chosen[i]), reason) for i, reason in canvases.damage.items()}
         records = [self._record(i, int(p), damage) for i, p in enumerate(chosen)]
         return _Read(part, self.shards.uids[chosen].astype(np.int64), canvases, records, damage)
 
@@ -180,11 +183,17 @@ class Loader:
             damage={i: reason for i, reason in read.damage.items() if part.valid[i]},
         )
 
+    def _named(self, position: int, reason: str) -> str:
+        name = f"{int(self.shards.uids[position]):016x}"
+        return reason if name in reason else f"sample {name}: {reason}"
+
     def _record(self, i: int, position: int, damage: dict[int, str]) -> Record:
         try:
             return self.shards.record(position)
         except BadData as error:
-            damage[i] = str(error)  # the label still stands in the columns: evaluation counts it as missed
+            damage[i] = self._named(
+                position, str(error)
+            )  # the label still stands in the columns: evaluation counts it as missed
             return Record(words=(Word(self.shards.text(position)),), size=(1, 1), origin="")
 
 

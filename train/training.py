@@ -123,11 +123,11 @@ def _header(b: Bench, folder: runfolder.RunFolder, config: str, loss: str) -> No
         device=str(b.accelerator.device), processes=b.accelerator.num_processes, data=b.train.digest[:12],
         config=config, folder=str(folder.path), loss=f"= {loss}",
     )  # fmt: skip
-    parameters = sum(p.numel() for p in b.model.parameters())
+    parameters, engine = sum(p.numel() for p in b.model.parameters()), b.train_loader.engine
     b.report.say(
         f"{len(b.train_loader.positions)} training and {len(b.val_loader.positions)} validation samples, "
         f"{b.settings.model.name} with {parameters:,} parameters, L = {b.model.frames}, "
-        f"{b.train_loader.plan.steps} steps an epoch, engine {b.train_loader.engine.triple}"
+        f"{b.train_loader.plan.steps} steps an epoch, engine {engine.triple} ({engine.why})"
     )
 
 

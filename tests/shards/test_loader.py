@@ -1,19 +1,12 @@
-"""Engines and loader: the right pixels for the right uid, damage masked and named."""
+"""The loader: the right pixels for the right uid, damage masked and named."""
 
-import io
-import struct
 import threading
-import zlib
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 
-from shards import lookup
 from shards.augment import Augment, Settings
-from shards.engines import plain
 from shards.errors import BadSettings
 from shards.image import ImageSpec
 from shards.loader import Loader, ahead, view_of
@@ -107,26 +100,6 @@ def test_a_damaged_sample_is_masked_and_named_and_its_label_is_kept(words, tmp_p
     assert kept[0].words[0].text == shards.text(5)
 
 
-@pytest.mark.parametrize("name", lookup.members("shards.engines"))
-@pytest.mark.parametrize(
-    "spec",
-    [ImageSpec(), ImageSpec(channels="rgb"), ImageSpec(fit="keep"), ImageSpec(48, 64, "bgr", "letterbox")],
-)
-def test_every_engine_gives_the_reference_canvas(words, name, spec):
-    import io
-
-    shards = Shards([words], "val")
-    engine = lookup.find("shards.engines", name).Engine(shards, spec, 2)
-    read = engine.read(np.array([4, 0, 4]))
-    assert engine.triple.startswith(name)
-    assert np.array_equal(read.pixels[0], read.pixels[2])
-    for i, position in enumerate((4, 0)):
-        wanted = spec.canvas(Image.open(io.BytesIO(shards.image(position))))
-        gap = np.abs(read.pixels[i].astype(int) - wanted)
-        assert gap.mean() < 1  # Pillow's grey of a colour JPEG is not libjpeg's own Y, by up to 3 levels
-        assert gap.max() <= 4
-
-
 def test_the_affine_takes_source_points_to_the_canvas():
     for spec in (ImageSpec(), ImageSpec(fit="keep"), ImageSpec(64, 64, fit="letterbox")):
         left, top, width, height = spec.placement(80, 20)
@@ -169,27 +142,3 @@ def test_a_window_that_is_no_number_is_refused():
 def test_an_impossible_image_spec_is_refused(bad):
     with pytest.raises(BadSettings, match="image"):
         ImageSpec(**bad)
-
-
-def huge_png() -> bytes:
-    def chunk(kind, data):
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-    header = struct.pack(">2I5B", 60000, 60000, 8, 0, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", b"") + chunk(b"IEND", b"")
-
-
-@pytest.mark.parametrize("bad", ["bomb", "large jpeg", "cut jpeg", "gif", "nothing", "chunk"])
-def test_whatever_a_decoder_raises_is_that_samples_damage(bad, monkeypatch):
-    jpeg = io.BytesIO()
-    Image.new("L", (64, 64)).save(jpeg, "JPEG")
-    gif = io.BytesIO()
-    Image.new("L", (9, 9)).save(gif, "GIF")
-    if bad == "large jpeg":
-        monkeypatch.setattr(plain, "PIXEL_LIMIT", 64 * 64 - 1)
-    data = {"bomb": huge_png(), "large jpeg": jpeg.getvalue(), "cut jpeg": jpeg.getvalue()[:100]}
-    data |= {"gif": gif.getvalue(), "nothing": b"", "chunk": b"\x89PNG\r\n\x1a\n\0\0\0\0IDAT"}
-    stub = SimpleNamespace(image=lambda position: data[bad])
-    canvases = plain.Engine(stub, ImageSpec(), threads=1).read([0])  # pyright: ignore[reportArgumentType]
-    assert list(canvases.damage) == [0]
-    assert canvases.damage[0]
