@@ -13,7 +13,7 @@ from typing import Any, Literal
 from accelerate import Accelerator
 from torch import nn
 
-from shards.errors import BadSettings, GateFailed, Preempted
+from shards.errors import BadData, BadSettings, GateFailed, Preempted
 from shards.loader import Batch, Loader
 from shards.progress import Reporter
 from train import optim, state, zero
@@ -164,7 +164,10 @@ class Loop:
             found = {f"{int(b.uids[i]):016x}": reason for b in micro for i, reason in b.damage.items()}
             samples = {uid: why for part in gather(self.accelerator, found) for uid, why in part.items()}
             self.folder.append("damaged.jsonl", self.at.global_step, {"samples": samples})
-            self.report.say(f"step {self.at.global_step}: left out {'; '.join(sorted(samples.values()))}")
+            said = f"step {self.at.global_step}: left out {'; '.join(sorted(samples.values()))}"
+            if self.loader.on_damage == "fail":
+                raise BadData(f"{said}; data.on_damage=skip goes on without them")
+            self.report.say(said)
         self.at.in_a_row = 0 if moved.finite else self.at.in_a_row + 1
         if moved.finite:
             return

@@ -30,6 +30,7 @@ FREE = (
     "data.root",
     "data.threads",
     "data.memory",
+    "data.on_damage",
     "processes",
     "fit.log_every",
 )

@@ -90,7 +90,8 @@ def bench(settings: Settings, stage: str) -> Bench:
     views = (0 if settings.augment.active else 1) if data.views is None else data.views
     training = loader.Loader(
         train, plan, spec, task.encode, Augment(settings.augment), views, data.engine, data.threads,
-        positions=train_positions, accumulation=settings.fit.accumulation, memory=data.memory, **ranks,
+        positions=train_positions, accumulation=settings.fit.accumulation, memory=data.memory,
+        on_damage=data.on_damage, **ranks,
     )  # fmt: skip
     watching = still_loader(val, task, settings.fit.batch, val_positions, data.engine, data.threads, **ranks)
     return Bench(settings, accelerator, report, train, model, task, training, watching)

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from shards.errors import BadSettings, GateFailed
+from shards.errors import BadData, BadSettings, GateFailed
 from train import clock, fit, modelfolder
 from train.runfolder import read_metrics
 from train.steps import TaskStep
@@ -183,17 +183,22 @@ def test_a_metric_that_is_not_there_is_refused_and_the_corrected_command_runs(tr
     train("one", "fit.epochs=1")
 
 
-def test_damaged_samples_are_left_out_named_and_counted(train, words, tmp_path):
-    shutil.copytree(words, tmp_path / "w")
+def damage(words, tmp_path) -> str:
+    """Breaks a training and a validation sample of a copy; returns the uid of the first."""
     from shards.read import Shards
 
+    shutil.copytree(words, tmp_path / "w")
     for split, position in (("train", 5), ("val", 3)):
         row = Shards([words], split)._open[0].columns[position]
         tar = tmp_path / "w" / split / "000000.tar"
         data = bytearray(tar.read_bytes())
         data[int(row["image_offset"]) + 30] ^= 255
         tar.write_bytes(data)
-    uid = f"{int(Shards([words], 'train').uids[5]):016x}"
+    return f"{int(Shards([words], 'train').uids[5]):016x}"
+
+
+def test_damaged_samples_are_left_out_named_and_counted(train, words, tmp_path):
+    uid = damage(words, tmp_path)
     result = train("one", data=tmp_path / "w")
     named = [json.loads(line) for line in (tmp_path / "one" / "damaged.jsonl").read_text().splitlines()]
     assert [list(line["samples"]) for line in named] == [[uid], [uid]]  # once an epoch
@@ -201,3 +206,14 @@ def test_damaged_samples_are_left_out_named_and_counted(train, words, tmp_path):
     assert result["damaged"] == 2
     assert lines(tmp_path / "one", "val/damaged")[-1][1] == 1
     assert lines(tmp_path / "one", "val/n")[-1][1] == 32
+
+
+def test_a_damaged_sample_ends_the_run_where_that_is_asked_and_skipping_goes_on(train, words, tmp_path):
+    uid = damage(words, tmp_path)
+    with pytest.raises(BadData, match=rf"step \d: .*{uid} is damaged; data\.on_damage=skip"):
+        train("one", "data.on_damage=fail", data=tmp_path / "w")
+    found = status(tmp_path / "one")
+    assert (found["state"], found["code"]) == ("failed", 3)
+    assert uid in found["reason"]
+    assert lines(tmp_path / "one", "val/damaged")[0][1] == 1  # evaluation counts whatever the setting
+    assert train("one", "data.on_damage=skip", data=tmp_path / "w")["damaged"] == 2
