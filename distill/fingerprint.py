@@ -191,6 +191,11 @@ def engine_of(loader: Loader) -> str:
     return f"{loader.engine.triple}, augmented on {loader.device.type}"
 
 
+def member_of(engine: str) -> str:
+    """The member of shards.engines that such an `engine_of` names: what data.engine has to be."""
+    return engine.partition("/")[0]
+
+
 def charset_of(task: Any) -> dict[str, Any]:
     """Which class means what."""
     return {**task.charset.to_dict(), "blank": task.charset.BLANK}

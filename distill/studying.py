@@ -41,6 +41,8 @@ def settle(settings: Settings, argv: Sequence[str]) -> Settings:
         image, augmentation, task = card.image, card.augment, card.task
         if settings.data.views is None:
             settings.data.views = card.views
+        if settings.data.engine == "auto" and not any(a.startswith("data.engine=") for a in argv):
+            settings.data.engine = fingerprint.member_of(card.engine)
     elif settings.teacher:
         config = modelfolder.load(settings.teacher).config
         image, augmentation = ImageSpec(**config["image"]), augment.Settings(**config.get("augment", {}))

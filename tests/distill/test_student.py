@@ -1,4 +1,5 @@
 import json
+import re
 import shutil
 
 import pytest
@@ -87,6 +88,22 @@ def test_image_and_charset_come_from_the_teacher(train, make_teacher, tmp_path):
     found = modelfolder.load(tmp_path / "s" / "best")
     assert (found.task.image.width, found.task.image.mean) == (128, 0.4)
     assert found.task.charset.size == 63
+
+
+def test_a_student_sees_the_pixels_of_the_engine_that_its_cache_was_recorded_with(
+    train, words, teacher, cache, recipe, tmp_path, capsys
+):
+    pytest.importorskip("nvidia.dali", reason="the extra `dali` is not installed")
+    other = tmp_path / "dali"
+    record.main(recipe(teacher, words, other, "codec=dense", "data.engine=dali"))
+    for engine, recorded in (("plain", cache), ("dali", other)):
+        train(engine, f"cache={recorded}", "fit.epochs=1")
+        said = capsys.readouterr().out
+        assert re.search(rf"engine {engine}/cpu/\S+ \(data\.engine asks for it\)", said)
+    train("picked", f"cache={cache}", "data.engine=auto", "fit.epochs=1")  # it picks what it picked before
+    assert "(auto: " in capsys.readouterr().out
+    with pytest.raises(BadData, match=r"engine is 'dali/cpu.*' in the cache, 'plain/cpu.*' here"):
+        train("refused", f"cache={other}", "data.engine=plain")
 
 
 def test_a_student_without_a_teacher_is_refused(train):
