@@ -62,10 +62,10 @@ class Engine:
         self.gpu = gpu_of(device, image)
         self._lock = threading.Lock()  # a pipeline answers one caller at a time
         versions = f"{_versions()}+pillow-{PIL.__version__}"  # Pillow settles what DALI refuses
-        where = "cpu" if self.gpu is None else f"mixed on {torch.cuda.get_device_name(self.gpu)}"
-        self.triple = f"dali/{where}/{versions}"
         self._pipeline = self._build()
         self._prove()
+        where = "cpu" if self.gpu is None else f"mixed on {torch.cuda.get_device_name(self.gpu)}"
+        self.triple = f"dali/{where}/{versions}"
 
     def read(self, positions: Sequence[int] | np.ndarray) -> Canvases:
         """Canvases of the positions, in their order."""
@@ -156,14 +156,11 @@ class Engine:
             adjust_orientation=False,
             jpeg_fancy_upsampling=True,
         )
-        resized = (
-            fn.resize(  # these two flags are Pillow's antialiased filters; the defaults are far from them
-                decoded,
-                size=fn.external_source(name="size", dtype=types.FLOAT, ndim=1),
-                interp_type={"bilinear": types.INTERP_LINEAR, "bicubic": types.INTERP_CUBIC}[spec.resample],
-                antialias=True,
-                subpixel_scale=False,
-            )
+        resized = fn.resize(
+            decoded,
+            size=fn.external_source(name="size", dtype=types.FLOAT, ndim=1),
+            interp_type={"bilinear": types.INTERP_LINEAR, "bicubic": types.INTERP_CUBIC}[spec.resample],
+            antialias=True,  # as Pillow does
         )
         corner = fn.external_source(name="corner", dtype=types.INT32, ndim=1)
         size = (spec.height, spec.width)

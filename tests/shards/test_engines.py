@@ -312,6 +312,15 @@ def test_stderr_is_given_back(capfd):
     assert capfd.readouterr().err == "heard"
 
 
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU here")
+def test_auto_falls_back_where_dali_has_no_gpu():
+    pytest.importorskip("nvidia.dali", reason="the extra `dali` is not installed")
+    source, scenes = given(encoded("RGB jpeg", 90, 70)), ImageSpec(320, 320)
+    engine = auto.Engine(source, scenes, 1, "cuda:0")
+    assert engine.why.startswith("auto: data.engine=dali: DALI does not start (")
+    assert np.array_equal(engine.read([0]).pixels, plain.Engine(source, scenes, 1).read([0]).pixels)
+
+
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
 def test_scenes_decoded_on_a_gpu_agree_with_the_reference():
     source, spec = given(encoded("RGB jpeg", 900, 700)), ImageSpec(640, 640, "rgb", "letterbox")
