@@ -1,11 +1,9 @@
 """A split of a source becomes a folder of shards, its manifest written last; run again, it resumes."""
 
-import fcntl
 import hashlib
 import os
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,6 +13,7 @@ from ingest.executors import local
 from shards import columns, manifest
 from shards.config import Choice
 from shards.errors import BadData, BadSettings
+from shards.lock import locked
 from shards.lookup import find
 from shards.manifest import Manifest, ShardInfo, canonical, split_uid
 from shards.pack import FILES, SUFFIX_COLUMNS, finished
@@ -88,7 +87,7 @@ def write(settings: Settings, plan: Manifest, reporter: Reporter) -> Manifest:
     """Writes what is missing of a split, its manifest last, and returns it."""
     folder = settings.out / plan.split
     folder.mkdir(parents=True, exist_ok=True)
-    with _locked(folder):
+    with locked(folder):
         old = _claim(folder, plan)
         pieces = jobs.cut(plan.rows, plan.rows_per_shard)
         done = {stem: info for stem, first, stop in pieces if (info := finished(folder, stem, first, stop))}
@@ -98,22 +97,6 @@ def write(settings: Settings, plan: Manifest, reporter: Reporter) -> Manifest:
         missing = [piece for piece in pieces if piece[0] not in done]
         done |= _run(settings, plan, folder, missing, done, reporter)
         return _finish(folder, plan, [done[stem] for stem, *_ in pieces])
-
-
-@contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """One run per folder. The lock is on the folder itself: it leaves no file and dies with its holder."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise BadSettings(
-                f"{folder}: another run writes here; wait for it or choose another out="
-            ) from None
-        yield
-    finally:
-        os.close(handle)
 
 
 def _claim(folder: Path, plan: Manifest) -> Manifest | None:
