@@ -9,8 +9,6 @@ import pytest
 from shards import duplicates, manifest, progress, verify
 from shards.read import Shards
 
-pytestmark = pytest.mark.quick
-
 
 @pytest.fixture
 def raw(tmp_path, encoded):

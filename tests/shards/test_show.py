@@ -12,8 +12,6 @@ from shards import census, charts, page, sheet, show
 from shards.errors import BadData, BadSettings
 from shards.read import Shards, located
 
-pytestmark = pytest.mark.quick
-
 
 def shown(*arguments):
     show.main([str(argument) for argument in arguments])
