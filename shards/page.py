@@ -7,9 +7,13 @@ what stands around them. The colours are the browser's own, light or dark.
 import base64
 import unicodedata
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 from markupsafe import Markup, escape
+
+from shards.errors import BadSettings
+from shards.manifest import write_bytes
 
 LARGEST = 5_000_000  # bytes of a page
 # Controls, formats, unassigned, private use, surrogates, and separators: no glyph, or a blank one.
@@ -69,6 +73,15 @@ def fitted(draw: Callable[[int], str], most: int) -> str:
         if len(text.encode()) <= LARGEST or not most:
             return text
         most //= 2
+
+
+def save(path: Path, text: str) -> None:
+    """Writes a page; BadSettings where that cannot be, since data may lie where nobody may write."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_bytes(path, text.encode())
+    except OSError as error:
+        raise BadSettings(f"{path}: {error.strerror}; out= puts the page elsewhere") from None
 
 
 def data_uri(data: bytes, kind: str) -> Markup:

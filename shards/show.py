@@ -21,7 +21,6 @@ from shards.augment import Settings as Augmentation
 from shards.census import Census
 from shards.errors import BadSettings
 from shards.image import ImageSpec
-from shards.manifest import write_bytes
 from shards.progress import Reporter, run
 from shards.read import Shards, located
 from shards.typed import check_ranges
@@ -175,7 +174,7 @@ def main(argv: list[str]) -> None:
     if not settings.dirs:
         raise BadSettings("a folder of shards is needed: python -m shards.show DIR, for example data/own")
     check_ranges(settings, "", n=(0, math.inf), views=(0, math.inf), rare=(0, math.inf))
-    places = [place for folder in settings.dirs for place in located(folder)]
+    places = list(dict.fromkeys(place for folder in settings.dirs for place in located(folder)))
     found = [census.count(*place, name) for place, name in zip(places, named(places), strict=True)]
     report = Reporter("shards.show", settings.json)
     report.header(dirs=", ".join(settings.dirs))
@@ -183,8 +182,7 @@ def main(argv: list[str]) -> None:
     title = f"Data: {', '.join(Path(folder).resolve().name for folder in settings.dirs)}"
     text = page.fitted(lambda shown: page.render(BODY, title, STYLE, shown=shown, **values), settings.n)
     out = Path(settings.out) if settings.out else Path(settings.dirs[0]) / "show.html"
-    out.parent.mkdir(parents=True, exist_ok=True)
-    write_bytes(out, text.encode())
+    page.save(out, text)
     names = ("rows", "written", "rejected", "words", "without text", "illegible", "distinct texts")
     splits = {one.name: one.facts() for one in found}
     report.table(

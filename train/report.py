@@ -17,8 +17,8 @@ from markupsafe import Markup
 from shards import config
 from shards.charts import Curve, lines
 from shards.errors import BadData, BadSettings
-from shards.manifest import read_json, write_bytes
-from shards.page import fitted, render
+from shards.manifest import read_json
+from shards.page import fitted, render, save
 from shards.progress import Reporter, run
 from train.runfolder import read_metrics
 
@@ -129,9 +129,8 @@ def main(argv: list[str]) -> None:
         if not (folder / "status.json").exists():
             raise BadData(f"{folder}: no status.json, so not a run folder")
     out = Path(settings.out) if settings.out else folders[0] / "report.html"
-    out.parent.mkdir(parents=True, exist_ok=True)
     text = page(folders, settings.title)
-    write_bytes(out, text.encode())
+    save(out, text)
     report = Reporter("train.report", settings.json)
     report.say(f"{out} ({len(text) / 1e6:.2f} MB)")
     report.done(report=str(out), runs=[str(f) for f in folders])

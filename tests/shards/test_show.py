@@ -69,6 +69,9 @@ def test_characters_that_train_lacks_or_hardly_has_are_marked(hand, crops):
     assert (
         next(letter for letter in letters if letter.text == "Ω").name == "U+03A9 GREEK CAPITAL LETTER OMEGA"
     )
+    times = next(letter.count for letter in letters if letter.text == "a")
+    for rare, mark in ((times, ""), (times + 1, "rare")):
+        assert {letter.text: letter.mark for letter in census.letters(found, rare)[0]}["a"] == mark
     counts = [letter.count for letter in letters]
     assert counts == sorted(counts, reverse=True)
     assert sum(counts) == sum(map(len, hand.hard))
@@ -182,6 +185,11 @@ def test_the_page_stands_in_the_folder_unless_told_otherwise(words, tmp_path):
         (["{crops}", "n=-1"], BadSettings, "n: -1"),
         (["{crops}", "augment=loud"], BadSettings, "light, none, shift, strong"),
         (["{crops}/absent"], BadData, "no manifest.json"),
+        (
+            ["{crops}", "out={crops}/train/manifest.json/page.html"],
+            BadSettings,
+            "out= puts the page elsewhere",
+        ),
     ],
 )
 def test_bad_input_is_named(crops, arguments, error, says):

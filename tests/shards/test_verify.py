@@ -94,6 +94,20 @@ def test_each_kind_of_duplicate_is_found_and_nothing_else(twins, tmp_path, monke
     assert found[0].drop.sha256 == first.sha256(6)
 
 
+def test_near_means_a_correlation_above_the_bound(hand, tmp_path):
+    levels = np.linspace(0.2, 0.5, 40)
+    pictures = [smooth(0, level) for level in levels]
+    wanted = [float(np.corrcoef(smooth(0).ravel(), picture.ravel())[0, 1]) for picture in pictures]
+    assert sum(value > 0.88 for value in wanted) in range(5, 36)  # the bound lies among them
+    hand.written(tmp_path, "train", [sample(picture, "a") for picture in pictures])
+    hand.written(tmp_path, "test", [sample(smooth(77), "a"), sample(smooth(0), "a")])
+    result = compare(*(Side(Shards([tmp_path], split)) for split in ("train", "test")))
+    assert [d.drop.row for d in result.duplicates] == [r for r, value in enumerate(wanted) if value > 0.88]
+    for duplicate in result.duplicates:
+        assert duplicate.keep.row == 1
+        assert duplicate.correlation == pytest.approx(wanted[duplicate.drop.row], abs=1e-4)
+
+
 def test_strict_makes_duplicates_a_gate(twins, words, monkeypatch, capsys):
     code, said = call(monkeypatch, capsys, twins, "strict=true")
     assert (code, "6 samples stand in two places" in said) == (4, True), said
