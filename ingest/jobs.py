@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ingest.exclusions import Excluded, left_out
 from ingest.sources import Reject
 from shards.errors import Stop
 from shards.lookup import find
@@ -27,6 +28,7 @@ class Job:
     stem: str
     first: int
     stop: int
+    excluded: tuple[Excluded, ...] = ()  # among these rows
 
 
 def cut(rows: int, rows_per_shard: int) -> list[tuple[str, int, int]]:
@@ -41,7 +43,11 @@ def run(job: Job) -> ShardInfo:
     if done:
         return done
     source = _source(job)
-    rows = ((row, outcome(source, row, job.root)) for row in range(job.first, job.stop))
+    excluded = {one.row: one for one in job.excluded}
+    rows = (
+        (row, left_out(outcome(source, row, job.root), excluded.get(row)))
+        for row in range(job.first, job.stop)
+    )
     return write_shard(job.folder, job.stem, job.first, job.stop, rows, job.dataset)
 
 
@@ -77,6 +83,10 @@ def _source(job: Job) -> Any:
     return _built[key]
 
 
-def iterate(jobs: list[tuple[str, int, int]], **common: Any) -> Iterator[Job]:
-    """Jobs for the shards that `cut` named."""
-    return (Job(stem=stem, first=first, stop=stop, **common) for stem, first, stop in jobs)
+def iterate(
+    jobs: list[tuple[str, int, int]], excluded: tuple[Excluded, ...] = (), **common: Any
+) -> Iterator[Job]:
+    """Jobs for the shards that `cut` named, each with the excluded rows that are its own."""
+    for stem, first, stop in jobs:
+        mine = tuple(one for one in excluded if first <= one.row < stop)
+        yield Job(stem=stem, first=first, stop=stop, excluded=mine, **common)

@@ -1,20 +1,19 @@
 """A split of a source becomes a folder of shards, its manifest written last; run again, it resumes."""
 
-import fcntl
 import hashlib
 import os
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ingest import jobs
+from ingest import exclusions, jobs
 from ingest.executors import local
 from shards import columns, manifest
 from shards.config import Choice
 from shards.errors import BadData, BadSettings
+from shards.lock import locked
 from shards.lookup import find
 from shards.manifest import Manifest, ShardInfo, canonical, split_uid
 from shards.pack import FILES, SUFFIX_COLUMNS, finished
@@ -35,7 +34,8 @@ class Settings:
     name: str = ""  # of the data set, part of every uid; default: the source
     split: list[str] = field(default_factory=lambda: ["train"])  # one or several
     workers: int = 0  # processes; 0 = one per core
-    max_reject_frac: float = 0.01  # more rejects than this share of the rows stop the run
+    exclude: list[str] = field(default_factory=list)  # lists of shards.verify out=: rows to leave out
+    max_reject_frac: float = 0.01  # more rejects than this share of the rows stop the run; not the excluded
     rows_per_shard: int = manifest.ROWS_PER_SHARD  # rows of the listing in each shard
     dry_run: bool = False  # say what would be done, write nothing
     json: bool = False  # the result as JSON on the last line
@@ -48,11 +48,17 @@ def describe(settings: Settings, split: str) -> Manifest:
     if len(source) == 0:
         raise BadData(f"{settings.source.name} root={settings.root} split={split}: the listing is empty")
     kind = member.Source.__module__.rpartition(".")[2]  # a second name of a source makes no second data set
-    plan = Manifest(settings.name or kind, split, kind, member.LICENCE, source.options, len(source),
+    name = settings.name or kind
+    options = {**source.options, **exclusions.options(_excluded(settings, name, split, len(source)))}
+    plan = Manifest(name, split, kind, member.LICENCE, options, len(source),
                     settings.rows_per_shard, ())  # fmt: skip
     if not getattr(source, "per_split", True):
         _refuse_twins(settings, plan, source)
     return plan
+
+
+def _excluded(settings: Settings, name: str, split: str, rows: int) -> tuple[exclusions.Excluded, ...]:
+    return exclusions.of(settings.exclude, name, split, rows)
 
 
 def _refuse_twins(settings: Settings, plan: Manifest, source: Any) -> None:
@@ -73,7 +79,8 @@ def _refuse_twins(settings: Settings, plan: Manifest, source: Any) -> None:
 def _same_images(folder: Path, plan: Manifest, source: Any) -> bool:
     """Whether a finished split was made of the plan's listing, and of the same first image."""
     old = manifest.load(folder)
-    if (old.source, canonical(old.options)) != (plan.source, canonical(plan.options)):
+    theirs, mine = ({**one.options, exclusions.OPTION: None} for one in (old, plan))
+    if (old.source, canonical(theirs)) != (plan.source, canonical(mine)):
         return False
     files = [folder / f"{shard.stem}.{SUFFIX_COLUMNS}" for shard in old.shards if shard.written]
     if not files or not files[0].exists():
@@ -88,7 +95,7 @@ def write(settings: Settings, plan: Manifest, reporter: Reporter) -> Manifest:
     """Writes what is missing of a split, its manifest last, and returns it."""
     folder = settings.out / plan.split
     folder.mkdir(parents=True, exist_ok=True)
-    with _locked(folder):
+    with locked(folder):
         old = _claim(folder, plan)
         pieces = jobs.cut(plan.rows, plan.rows_per_shard)
         done = {stem: info for stem, first, stop in pieces if (info := finished(folder, stem, first, stop))}
@@ -98,22 +105,6 @@ def write(settings: Settings, plan: Manifest, reporter: Reporter) -> Manifest:
         missing = [piece for piece in pieces if piece[0] not in done]
         done |= _run(settings, plan, folder, missing, done, reporter)
         return _finish(folder, plan, [done[stem] for stem, *_ in pieces])
-
-
-@contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """One run per folder. The lock is on the folder itself: it leaves no file and dies with its holder."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise BadSettings(
-                f"{folder}: another run writes here; wait for it or choose another out="
-            ) from None
-        yield
-    finally:
-        os.close(handle)
 
 
 def _claim(folder: Path, plan: Manifest) -> Manifest | None:
@@ -143,8 +134,9 @@ def _dataset(index: Path) -> int | None:
 
 
 def _compare(folder: Path, theirs: dict[str, Any], mine: dict[str, Any]) -> None:
-    for key, value in _flat(mine).items():
-        other = _flat(theirs).get(key)
+    ours, others = _flat(mine), _flat(theirs)
+    for key in ours | others:
+        value, other = ours.get(key), others.get(key)
         if canonical(other) != canonical(value):
             raise BadSettings(
                 f"{folder} holds another data set: {key} is {other!r} there and {value!r} here; {WAY_OUT}"
@@ -180,6 +172,7 @@ def _run(
     todo = jobs.iterate(
         missing, source=plan.source, settings=settings.source.settings, root=settings.root, split=plan.split,
         folder=folder, dataset=plan.dataset_id,
+        excluded=_excluded(settings, plan.name, plan.split, plan.rows),
     )  # fmt: skip
     workers = min(settings.workers or os.cpu_count() or 1, max(1, len(missing)))
     written: dict[str, ShardInfo] = {}
@@ -202,7 +195,8 @@ def _run(
 
 def _judge(settings: Settings, plan: Manifest, folder: Path, shards: dict[str, ShardInfo]) -> None:
     """Stops the run when too many rows are rejected; all are named in the ledger."""
-    rejects = [reject for info in shards.values() for reject in info.rejects]
+    every = (reject for info in shards.values() for reject in info.rejects)
+    rejects = [reject for reject in every if reject[1] != exclusions.REASON]
     if len(rejects) <= settings.max_reject_frac * plan.rows:
         return
     ledger = folder / "rejects.jsonl"

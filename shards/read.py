@@ -7,7 +7,7 @@ Open it in the process that reads (the memory maps do not travel).
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +18,8 @@ from shards.errors import BadData
 from shards.manifest import Manifest
 from shards.pack import FILES, SUFFIX_COLUMNS, SUFFIX_LABELS, sha256_of
 from shards.sample import Record, record_from_json
+
+ORDER = ("train", "val", "test")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +85,20 @@ class Shards:
         opened, row = self._row(position)
         return columns.label(opened.labels, row)
 
+    def texts(self) -> Iterator[str | None]:
+        """All labels in the order of the positions; those of a scene's words are joined by newlines."""
+        for opened in self._open:
+            starts, sizes = (opened.columns[name].tolist() for name in ("label_offset", "label_size"))
+            for start, size in zip(starts, sizes, strict=True):
+                yield opened.labels[start : start + size].decode() if size >= 0 else None
+
     def image(self, position: int) -> bytes:
         """The encoded image."""
         return self._checked(position, "image")
+
+    def sha256(self, position: int) -> str:
+        """sha256 of the encoded image, in hex, as the columns have it."""
+        return self._row(position)[1]["image_sha256"].tobytes().hex()
 
     def record(self, position: int) -> Record:
         """The record."""
@@ -119,6 +132,21 @@ def _split_folder(root: Path, split: str) -> Path:
 def splits_of(root: str | Path) -> list[str]:
     """The finished splits of a data set folder."""
     return sorted(path.parent.name for path in Path(root).glob("*/manifest.json"))
+
+
+def located(folder: str | Path) -> list[tuple[Path, str]]:
+    """(root, split) of a split folder, or of every finished split in a data set folder, train first."""
+    path = Path(folder).resolve()
+    if (path / "manifest.json").exists():
+        return [(Path(folder).parent if Path(folder).name == path.name else path.parent, path.name)]
+    found = [(Path(folder), split) for split in sorted(splits_of(folder), key=_place)]
+    if not found:
+        raise BadData(f"{folder}: no manifest.json here or one folder below")
+    return found
+
+
+def _place(split: str) -> tuple[int, str]:
+    return (ORDER.index(split) if split in ORDER else len(ORDER)), split
 
 
 def _distinct(folders: list[Path], manifests: list[Manifest]) -> None:

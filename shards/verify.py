@@ -2,22 +2,31 @@
 written and rejected rows add up to it, and that every file of every shard has its sha256. Of a tar that is
 all there is to check: its members are what was hashed.
 
+Then the splits of each folder are compared with each other, and with those of against=: what stands in both
+is named, with the sample that had better be left out: the one in train before the one in val before the one
+in test, and never one of against=. `ingest.shard exclude=` leaves them out.
+
 python -m shards.verify data/own
 python -m shards.verify data/own/train json=true
-python -m shards.verify data/mj data/ic15
+python -m shards.verify data/mine against=data/ic13,data/ic15 out=duplicates.jsonl strict=true
 """
 
 import sys
 from dataclasses import dataclass, field
+from itertools import combinations
 from pathlib import Path
 
-from shards import config, manifest
-from shards.errors import BadData, BadSettings
+from shards import config, duplicates, manifest
+from shards.duplicates import Comparison, Side
+from shards.errors import BadData, BadSettings, GateFailed
 from shards.pack import FILES, sha256_of
 from shards.progress import Reporter, run
-from shards.read import splits_of
+from shards.read import Shards, located
 
 REPAIR = "run ingest.shard again with the same settings"
+SHOWN = 10  # duplicates named on the console
+LAST = ("val", "test")  # these keep their samples where another split has them too
+Place = tuple[Path, str]  # the root and the split of a folder of shards
 
 
 @dataclass
@@ -25,6 +34,10 @@ class Settings:
     """What to verify."""
 
     dirs: list[str] = field(default_factory=list, metadata={"positional": True})  # data set or split folders
+    against: list[str] = field(default_factory=list)  # folders whose samples must not stand in dirs
+    near: bool = True  # also pictures that are only alike; decodes all whose label stands in both splits
+    out: str = ""  # where the duplicates are listed, for ingest.shard exclude=
+    strict: bool = False  # exit code 4 where there are duplicates
     json: bool = False  # print the result as JSON on the last line
 
 
@@ -45,13 +58,49 @@ def faults(folder: Path) -> list[str]:
     return found
 
 
-def main(argv: list[str]) -> None:
-    """Entry."""
-    settings = config.read(Settings, "verify", argv)
-    if not settings.dirs:
-        raise BadSettings("a folder of shards is needed: python -m shards.verify DIR, for example data/own")
-    folders = [split for d in settings.dirs for split in _splits(Path(d))]
-    report = Reporter("shards.verify", settings.json)
+def pairs(dirs: list[str], against: list[str]) -> list[tuple[Place, Place]]:
+    """(what may lose samples, what keeps them): splits of a folder with each other, then with against=."""
+    own = {folder: sorted(filter(_written, located(folder)), key=_worth) for folder in dirs}
+    others = [place for folder in against for place in filter(_written, located(folder))]
+    within = [pair for places in own.values() for pair in combinations(places, 2)]
+    outside = [(place, other) for places in own.values() for place in places for other in others]
+    chosen: dict[frozenset[Path], tuple[Place, Place]] = {}
+    for one, other in [*within, *outside]:
+        if _path(one) != _path(other):
+            chosen.setdefault(frozenset((_path(one), _path(other))), (one, other))
+    return list(chosen.values())
+
+
+def _worth(place: Place) -> int:
+    return LAST.index(place[1]) if place[1] in LAST else -1
+
+
+def _path(place: Place) -> Path:
+    return (place[0] / place[1]).resolve()
+
+
+def _written(place: Place) -> int:
+    return manifest.load(_path(place)).written
+
+
+def compared(
+    chosen: list[tuple[Place, Place]], near: bool, report: Reporter
+) -> dict[tuple[Place, Place], Comparison]:
+    """Every pair's comparison; each split is opened once."""
+    sides: dict[Place, Side] = {}
+    for place in (place for pair in chosen for place in pair):
+        if place not in sides:
+            sides[place] = Side(Shards([place[0]], place[1]))
+    return {
+        (one, other): duplicates.compare(
+            sides[one], sides[other], near, lambda text: report.line(f"comparing: {text}")
+        )
+        for one, other in chosen
+    }
+
+
+def _whole(folders: list[Path], report: Reporter) -> None:
+    """Prints the table of faults; any of them ends the stage."""
     rows, found = [], []
     for folder in folders:
         wrong = faults(folder)
@@ -59,18 +108,60 @@ def main(argv: list[str]) -> None:
         found += wrong
         rows.append((str(folder), content.rows, content.written, content.rows - content.written, len(wrong)))
     report.table("shards", ["folder", "rows", "written", "rejected", "faults"], rows)
-    report.done(faults=found, samples=sum(row[2] for row in rows))
+    report.result.update(faults=found, samples=sum(row[2] for row in rows))
     if found:
+        report.done()
         raise BadData("; ".join(found))
 
 
-def _splits(path: Path) -> list[Path]:
-    if (path / "manifest.json").exists():
-        return [path]
-    splits = splits_of(path)
-    if not splits:
-        raise BadData(f"{path}: no manifest.json here or one folder below")
-    return [path / split for split in splits]
+def _duplicates(settings: Settings, report: Reporter) -> int:
+    """Prints and writes what stands in two places; how many samples are to be left out."""
+    found = compared(pairs(settings.dirs, settings.against), settings.near, report)
+    rows = [
+        (f"{_path(one)}", f"{_path(other)}", result.pairs, *result.counts())
+        for (one, other), result in found.items()
+    ]
+    if rows:
+        report.table("samples that also stand in another split",
+                     ["in", "and in", "pairs compared", *duplicates.KINDS], rows)  # fmt: skip
+    every = [one for result in found.values() for one in result.duplicates]
+    for one in every[:SHOWN]:
+        report.say(
+            f"  {one.kind} {one.correlation:.2f} {one.drop.text!r}: {_told(one.drop)} = {_told(one.keep)}"
+        )
+    if settings.out:
+        duplicates.save(Path(settings.out), every)
+        report.say(f"{settings.out}: {len(every)} lines")
+    leave_out = len({one.drop.uid for one in every})
+    report.result.update(duplicates=leave_out, pairs=sum(result.pairs for result in found.values()))
+    return leave_out
+
+
+def _told(one: duplicates.Named) -> str:
+    return f"{one.name} {one.split} {one.origin}"
+
+
+def main(argv: list[str]) -> None:
+    """Entry."""
+    settings = config.read(Settings, "verify", argv)
+    if not settings.dirs:
+        raise BadSettings("a folder of shards is needed: python -m shards.verify DIR, for example data/own")
+    report = Reporter("shards.verify", settings.json)
+    report.header(dirs=", ".join(settings.dirs))
+    places = [place for folder in [*settings.dirs, *settings.against] for place in located(folder)]
+    _whole(list(dict.fromkeys(root / split for root, split in places)), report)
+    count = _duplicates(settings, report)
+    report.done(_next(settings, count))
+    if count and settings.strict:
+        raise GateFailed(f"{count} samples stand in two places; {_next(settings, count)}")
+
+
+def _next(settings: Settings, count: int) -> str:
+    if not count:
+        return f"python -m shards.show {' '.join(settings.dirs)}"
+    if not settings.out:
+        return f"python -m shards.verify {' '.join(settings.dirs)} ... out={duplicates.FILE}"
+    return f"python -m ingest.shard ... exclude={settings.out} out=ANOTHER"
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ PACKAGES = {"ingest": {"shards"}, "train": {"shards"}, "distill": {"train", "sha
 SEAMS = {
     "ingest/sources",
     "shards/engines",
+    "shards/unpackers",
     "train/models",
     "train/tasks",
     "train/trackers",
@@ -159,6 +160,7 @@ def test_seams_have_members_and_members_keep_the_contract():
     wanted = {
         "ingest.sources": "Source",
         "shards.engines": "Engine",
+        "shards.unpackers": "Unpacker",
         "train.models": "Model",
         "train.tasks": "Task",
         "train.trackers": "Tracker",

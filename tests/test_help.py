@@ -8,7 +8,8 @@ import pytest
 from shards import config, typed
 
 ENTRIES = {
-    "shards.verify": "shards.verify", "ingest.shard": "ingest.splits", "train.teacher": "train.workbench",
+    "shards.verify": "shards.verify", "shards.show": "shards.show", "shards.unpack": "shards.unpack",
+    "ingest.shard": "ingest.splits", "train.teacher": "train.workbench",
     "train.predict": "train.predict", "train.report": "train.report",
 }  # fmt: skip
 

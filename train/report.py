@@ -7,46 +7,34 @@
 Nothing is loaded from elsewhere; the page opens without a network.
 """
 
-import base64
-import io
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from markupsafe import Markup
+
 from shards import config
+from shards.charts import Curve, lines
 from shards.errors import BadData, BadSettings
-from shards.manifest import read_json, write_bytes
+from shards.manifest import read_json
+from shards.page import fitted, render, save
 from shards.progress import Reporter, run
 from train.runfolder import read_metrics
 
 EXAMPLES_SHOWN = 12
-LARGEST = 5_000_000  # bytes of a page; it then shows fewer examples
-CURVES = (
-    ("loss over the steps", ("train/loss",), "log"),
-    ("validation word accuracy", ("val/word_acc",), "linear"),
-    ("validation CER", ("val/cer",), "linear"),
-    ("images per second", ("perf/images_per_s",), "linear"),
+CURVES = (  # title, key of metrics.jsonl, whether its axis is logarithmic
+    ("loss over the steps", "train/loss", True),
+    ("validation word accuracy", "val/word_acc", False),
+    ("validation CER", "val/cer", False),
+    ("images per second", "perf/images_per_s", False),
 )
 RESULT = ("set", "model", "params", "mb", "word_acc", "one_minus_ned", "cer", "n", "verdict", "examples")
-PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>{{ title }}</title>
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<style>
-body { font: 15px/1.5 system-ui, sans-serif; max-width: 68rem; margin: 2rem auto; padding: 0 1rem }
-body { color: #1c1c1e; background: #fff }
-h1 { font-size: 1.5rem } h2 { font-size: 1.15rem; margin-top: 2.2rem }
-.wide { overflow-x: auto } table { border-collapse: collapse; font-variant-numeric: tabular-nums }
-th, td { padding: .35rem .8rem .35rem 0; text-align: right; white-space: nowrap }
-th, td { border-bottom: 1px solid #e3e3e8 }
-th:first-child, td:first-child { text-align: left } th { font-weight: 600; color: #555 }
-small { color: #666 }
-.curves { display: grid; grid-template-columns: repeat(auto-fit, minmax(24rem, 1fr)); gap: 1rem }
-.curves img { width: 100% } .cards { display: flex; flex-wrap: wrap; gap: .9rem }
-figure { margin: 0; width: 9.5rem } figure img { width: 100%; image-rendering: pixelated; border-radius: 3px }
-figcaption { font-size: .85rem; line-height: 1.35 }
-ins { text-decoration: none; color: #0a6b2d } del { color: #b3261e; text-decoration: none }
-</style>
-<h1>{{ title }}</h1>
+STYLE = """
+figure.mistake { width: 9.5rem } .mistake img { width: 100%; image-rendering: pixelated }
+ins { text-decoration: none; color: #1d9a4b } del { color: #d1495b; text-decoration: none }
+"""
+BODY = """
 <h2>Results</h2>
 {% if results %}<div class="wide"><table>
 <tr><th>run<th>set<th>parameters<th>MB<th>word accuracy, % [95 %]<th>1-NED
@@ -65,21 +53,20 @@ paired bootstrap against the control on the same words.</small></p>
 {% else %}
 <p>No evaluation yet: run <code>python -m train.evaluation</code> on a checkpoint of these runs.</p>
 {% endif %}
-<h2>Curves</h2><div class="curves">{% for c in curves %}
-<img alt="{{ c.title }}" src="data:image/png;base64,{{ c.png }}">{% endfor %}</div>
+<h2>Curves</h2><div class="charts">{% for curve in curves %}{{ curve }}{% endfor %}</div>
 {% for r in results if r.examples %}
 <h2>{{ r.run }}/{{ r.model }} on {{ r.set }}: confident mistakes</h2>
 <p><small>What the model saw; <ins>truth</ins>, <del>reading</del>, confidence.</small></p>
 <div class="cards">{% for e in r.examples[:shown] %}
-<figure><img alt="{{ e.truth }}"
+<figure class="mistake"><img alt="{{ e.truth }}"
 src="data:image/png;base64,{{ e.png }}">
-<figcaption><ins>{{ e.truth }}</ins> 
-<del>{{ e.prediction or "(nothing)" }}</del> {{ "%.2f"|format(e.score) }}</figcaption></figure>
+<figcaption><ins>{{ visible(e.truth) }}</ins>
+<del>{% if e.prediction %}{{ visible(e.prediction) }}{% else %}(nothing){% endif %}</del>
+{{ "%.2f"|format(e.score) }}</figcaption></figure>
 {% endfor %}</div>
 {% endfor %}
 <h2>Runs</h2>{% for r in runs %}<p><b>{{ r.name }}</b>: {{ r.state }} {{ r.reason }}</p>
 <details><summary>settings</summary><pre>{{ r.config }}</pre></details>{% endfor %}
-</html>
 """
 
 
@@ -94,9 +81,7 @@ class Settings:
 
 
 def page(folders: list[Path], title: str) -> str:
-    """The page as HTML, at most LARGEST bytes if fewer examples can do it; text from files is escaped."""
-    from jinja2 import Environment
-
+    """The page as HTML, with as many examples as it has room for."""
     runs, results = [], []
     for folder in folders:
         status = read_json(folder / "status.json")
@@ -104,13 +89,8 @@ def page(folders: list[Path], title: str) -> str:
         runs.append({"name": folder.name, "config": text, "state": "unknown", "reason": "", **status})
         for path in sorted((folder / "eval").glob("*.json")):
             results.append({**_result(path), "run": folder.name})
-    curves = [c for title_, keys, scale in CURVES if (c := _curve(folders, title_, keys, scale))]
-    template, shown = Environment(autoescape=True).from_string(PAGE), EXAMPLES_SHOWN
-    while True:
-        text = template.render(title=title, runs=runs, results=results, curves=curves, shown=shown)
-        if len(text.encode()) <= LARGEST or not shown:
-            return text
-        shown //= 2
+    told = {"runs": runs, "results": results, "curves": _curves(folders)}
+    return fitted(lambda shown: render(BODY, title, STYLE, shown=shown, **told), EXAMPLES_SHOWN)
 
 
 def _result(path: Path) -> dict[str, Any]:
@@ -122,36 +102,21 @@ def _result(path: Path) -> dict[str, Any]:
     return found
 
 
-def _curve(folders: list[Path], title: str, keys: tuple[str, ...], scale: str) -> dict[str, Any] | None:
-    """One figure with a line per run; None where no run has logged any of the keys."""
-    import matplotlib
+def _curves(folders: list[Path]) -> list[Markup]:
+    """A chart for every key that a run has logged, with a line per run."""
+    alike = len({folder.name for folder in folders}) < len(folders)
+    logged = {str(folder) if alike else folder.name: read_metrics(folder) for folder in folders}
+    charts = []
+    for title, key, log in CURVES:
+        drawn = {name: _points(found, key) for name, found in logged.items()}
+        if any(xs for xs, _ in drawn.values()):
+            charts.append(lines(title, drawn, "optimiser step", log))
+    return charts
 
-    matplotlib.use("agg")
-    from matplotlib import pyplot
 
-    figure, axes = pyplot.subplots(figsize=(5.6, 3.2), dpi=110)
-    drawn = False
-    for folder in folders:
-        lines = read_metrics(folder)
-        for key in keys:
-            points = [
-                (line["global_step"], line[key]) for line in lines if isinstance(line.get(key), int | float)
-            ]
-            if points:
-                axes.plot(*zip(*points, strict=True), label=folder.name, linewidth=1.4)
-                drawn = True
-    axes.set_title(title, fontsize=10)
-    axes.set_xlabel("optimiser step", fontsize=9)
-    axes.set_yscale(scale)
-    axes.grid(alpha=0.25)
-    axes.spines[["top", "right"]].set_visible(False)
-    if drawn:
-        axes.legend(fontsize=8, frameon=False)
-    file = io.BytesIO()
-    figure.tight_layout()
-    figure.savefig(file, format="png")
-    pyplot.close(figure)
-    return {"title": title, "png": base64.b64encode(file.getvalue()).decode()} if drawn else None
+def _points(logged: list[dict[str, Any]], key: str) -> Curve:
+    found = [(line["global_step"], line[key]) for line in logged if isinstance(line.get(key), int | float)]
+    return [step for step, _ in found], [value for _, value in found]
 
 
 def main(argv: list[str]) -> None:
@@ -164,9 +129,8 @@ def main(argv: list[str]) -> None:
         if not (folder / "status.json").exists():
             raise BadData(f"{folder}: no status.json, so not a run folder")
     out = Path(settings.out) if settings.out else folders[0] / "report.html"
-    out.parent.mkdir(parents=True, exist_ok=True)
     text = page(folders, settings.title)
-    write_bytes(out, text.encode())
+    save(out, text)
     report = Reporter("train.report", settings.json)
     report.say(f"{out} ({len(text) / 1e6:.2f} MB)")
     report.done(report=str(out), runs=[str(f) for f in folders])

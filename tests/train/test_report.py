@@ -7,6 +7,7 @@ import re
 import pytest
 
 from shards.errors import BadData, BadSettings
+from shards.page import LARGEST
 from train import report
 
 EVIL = "<script>alert('x')</script>"
@@ -39,7 +40,7 @@ def test_the_page_needs_nothing_else_and_escapes_all_text(tmp_path):
     assert re.findall(r'\bsrc="(?!data:image/png;base64,)|\bhref=|@import|url\(', page) == []
     assert "<script" not in page
     assert "&lt;script&gt;" in page
-    assert len(page.encode()) < report.LARGEST
+    assert len(page.encode()) < LARGEST
     text = re.sub(r"\s+", " ", page)
     for told in (
         "1,234,567",
@@ -49,15 +50,17 @@ def test_the_page_needs_nothing_else_and_escapes_all_text(tmp_path):
         "not measured",
     ):
         assert told in text, told
-    assert text.count("data:image/png") >= 3 + 6  # curves, and three mistakes a run
+    assert text.count("data:image/png") == 6  # three mistakes a run
+    assert text.count("<svg") == 3  # a curve of each key that was logged as a number
+    assert text.count('class="line"') == 6  # with a line a run
 
 
 def test_a_page_that_would_be_too_large_shows_fewer_mistakes(tmp_path):
     a = run_folder(tmp_path / "a", examples=24, png=400_000)
     report.main([str(a)])
     page = (a / "report.html").read_text()
-    assert len(page.encode()) <= report.LARGEST == 5_000_000
-    assert 1 <= page.count("<figure>") < report.EXAMPLES_SHOWN
+    assert len(page.encode()) <= LARGEST == 5_000_000
+    assert 1 <= page.count('<figure class="mistake">') < report.EXAMPLES_SHOWN
 
 
 def test_a_run_without_evaluation_or_metrics_has_a_page_too(tmp_path):
