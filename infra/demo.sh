@@ -8,7 +8,7 @@ OUT=${OUT:-runs/demo}
 OUT=${OUT%/}
 case ${SIZE:-full} in
     full) words=20480 val=1024 test=2048 rows=2560 epochs=() ;;
-    small) words=512 val=64 test=64 rows=256 epochs=(fit.epochs=2) ;;
+    small) words=512 val=64 test=64 rows=256 epochs=(fit.epochs=1) ;;
     *) echo "SIZE=$SIZE: there are full and small" >&2; exit 2 ;;
 esac
 data=$OUT/data cache=$OUT/cache
@@ -34,8 +34,10 @@ stage shard_val shard split=val count=$val
 stage shard_test shard split=test count=$test
 stage teacher train train/teacher.py teacher experiment=demo_teacher
 stage record "$PYTHON" distill/record.py checkpoint="$OUT/teacher/best" data.root="$data" out="$cache" views=4
-stage student train distill/student.py student experiment=demo_student cache="$cache"
-stage control train distill/student.py student-control experiment=demo_student method=none cache="$cache"
+# Student and control begin with the same weights, so that the verdict is about the teacher, not about a lucky start.
+stage start train train/teacher.py start experiment=demo_start
+stage student train distill/student.py student experiment=demo_student cache="$cache" init_from="$OUT/start/last"
+stage control train distill/student.py student-control experiment=demo_student method=none cache="$cache" init_from="$OUT/start/last"
 stage predict "$PYTHON" -m train.predict "$OUT/student/best" "$data/test" limit=8
 fresh() { # fresh FILE: made after all three models
     [ "$1" -nt "$OUT/teacher/best" ] && [ "$1" -nt "$OUT/student/best" ] && [ "$1" -nt "$OUT/student-control/best" ]
