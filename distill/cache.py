@@ -31,6 +31,7 @@ from shards.pack import sha256_of, stem_of
 from shards.progress import Reporter, run
 
 TAP = "feature."  # prefix of the arrays that hold features
+MARK = 2  # format of done marks
 MAPS = 4096  # chunks mapped at a time; a system allows some 65,000 maps to a process
 
 
@@ -104,6 +105,8 @@ def read_mark(root: Path, card: Card, digest: str, job: Job) -> dict[str, Any]:
         raise BadData(f"{path}: missing, so the cache is not whole; run distill/record.py again")
     mark = read_json(path)
     files = {name for name, _ in files_of(card, job)}
+    if mark.get("format") != MARK:
+        raise BadData(f"{path}: format {mark.get('format')!r}, this version reads {MARK}; record anew")
     if mark.get("card") != digest or set(mark.get("sha256", ())) != files:
         raise BadData(f"{path}: belongs to another card; run distill/record.py again")
     return mark
@@ -229,9 +232,9 @@ def main(argv: list[str]) -> None:
         found += wrong
     columns = ["cache", "rows", "views", "bytes per view", "KL nats/step", "digest"]
     report.table("caches", columns, [(name, *facts.values()) for name, facts in results.items()])
-    report.done(faults=found, caches=results)
     if found:
-        raise BadData("; ".join(found))
+        raise report.failed(BadData("; ".join(found)), faults=found, caches=results)
+    report.done(faults=found, caches=results)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ Letters: N samples, L time steps, C classes.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
@@ -44,12 +44,16 @@ class Cached:
 
     def __init__(self, cache: Cache, taps: Sequence[str] = ()) -> None:
         self.cache, self.taps = cache, tuple(taps)
+        self.absent = torch.tensor([int(uid, 16) for uid in cache.damaged]) if cache.damaged else None
 
     def __call__(self, batch: Batch) -> Lesson:
         valid = batch.valid.cpu()
+        if self.absent is not None:  # what the teacher could not read teaches nothing
+            valid = valid & ~torch.isin(batch.uids, self.absent)
+            batch = replace(batch, valid=valid.to(batch.valid.device))
         uids, views = batch.uids[valid].numpy(), batch.view[valid.numpy()]
 
-        def whole(answers: Tensor) -> Tensor:  # a damaged sample has no answer, and its row counts nowhere
+        def whole(answers: Tensor) -> Tensor:  # a row that is not valid has no answer, and counts nowhere
             out = answers.new_zeros(len(valid), *answers.shape[1:])
             out[valid] = answers
             return out.to(batch.images.device)

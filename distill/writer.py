@@ -98,9 +98,11 @@ class Writer:
         return [job for job in cache.jobs(self.card)[rank::world] if not self._finished(job)]
 
     def _finished(self, job: Job) -> bool:
+        """Whether the job is whole; what could not be read once is tried again."""
         try:
             mark = cache.read_mark(self.root, self.card, self.digest, job)
-            return all(sha256_of(self.root / name) == known for name, known in mark["sha256"].items())
+            whole = all(sha256_of(self.root / name) == known for name, known in mark["sha256"].items())
+            return whole and not mark["damaged"]
         except (BadData, OSError):
             return False
 
@@ -122,7 +124,7 @@ class Writer:
             total.add(tally)
         kl = total.lost / max(total.samples, 1)
         mark = {
-            "format": 1, "card": self.digest, "rows": total.samples, "kl": kl, "damaged": total.damaged,
+            "format": cache.MARK, "card": self.digest, "rows": total.samples, "kl": kl, "damaged": total.damaged,
             "sha256": sums,
         }  # fmt: skip
         (self.root / job.mark).parent.mkdir(parents=True, exist_ok=True)

@@ -1,10 +1,19 @@
 """How a stage can end before it is done: one exception per exit code (0 done, 2, 3, 4, 85)."""
 
+from typing import Any
+
 
 class Stop(Exception):
-    """Ends a stage; `code` is the exit code of the process and stands in status.json."""
+    """Ends a stage; `code` is the exit code of the process and stands in status.json.
+
+    result: what the stage had found before, for its JSON line.
+    """
 
     code = 1
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(message)
+        self.result: dict[str, Any] = {}
 
 
 class BadSettings(Stop):

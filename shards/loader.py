@@ -52,6 +52,8 @@ class Settings(Where):
     def __post_init__(self) -> None:
         if self.views is not None and self.views < 0:
             raise BadSettings(f"data.views: {self.views}, must be at least 0")
+        if self.draws and not self.weights:
+            raise BadSettings(f"data.draws={self.draws} is of mixtures: give data.weights too, one per root")
 
     def shards_mixed(self) -> int | None:
         """`window` as a number of shards, None for all."""

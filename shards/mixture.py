@@ -5,6 +5,7 @@ it stopped. Its draws lie evenly over the epoch, so every batch holds the source
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 
@@ -30,6 +31,7 @@ class Mixture(Plan):
         draws: int = 0,
     ) -> None:
         super().__init__(uids, global_batch, seed, True, window, shard)
+        self.drawn = lru_cache(maxsize=2)(self._drawn)
         self._places = [np.flatnonzero(source == k) for k in range(len(weights))]
         self.quotas = quotas(weights, draws or len(self.uids))
         for k, (places, quota) in enumerate(zip(self._places, self.quotas, strict=True)):
@@ -45,10 +47,10 @@ class Mixture(Plan):
         return int(self.quotas.sum())
 
     def _order(self, epoch: int) -> np.ndarray:
-        return self._drawn(epoch)[0]
+        return self.drawn(epoch)[0]
 
     def _passes(self, epoch: int) -> np.ndarray:
-        return self._drawn(epoch)[1]
+        return self.drawn(epoch)[1]
 
     def _drawn(self, epoch: int) -> tuple[np.ndarray, np.ndarray]:
         """(positions, passes) of all draws of an epoch, in order."""

@@ -35,7 +35,8 @@ def run(main: Callable[[list[str]], Any], doc: str | None = None, schema: type |
     except Stop as stop:
         print(f"error: {stop}", file=sys.stderr)
         if "json=true" in argv:
-            print(json.dumps({"error": str(stop), "code": stop.code}), flush=True)
+            told = {**stop.result, "error": str(stop), "code": stop.code}
+            print(json.dumps(told, default=str), flush=True)
         return stop.code
     return 0
 
@@ -115,6 +116,14 @@ class Reporter:
             table.add_row(*(f"{cell:.4g}" if isinstance(cell, float) else str(cell) for cell in row))
         console = Console()
         Console(width=None if console.is_terminal else 140).print(table)
+
+    def failed(self, stop: Stop, next_command: str = "", **result: Any) -> Stop:
+        """The end of a stage that found something wrong: the Stop to raise; its JSON line has the result."""
+        self.result.update(result)
+        if next_command:
+            self.say(f"next: {next_command}")
+        stop.result = {"stage": self.stage, **self.result, "next": next_command}
+        return stop
 
     def done(self, next_command: str = "", **result: Any) -> None:
         """The end: the next command to type and, with json=true, everything as one JSON line."""

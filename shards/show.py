@@ -142,7 +142,8 @@ def pictured(places: list[tuple[Path, str]], found: list[Census], settings: Sett
             continue
         shards = Shards([root], split)
         scenes = bool((shards.column("words") != 1).any())
-        sheets.append((one.name, sheet.cards(shards, settings.n // (SCENES if scenes else 1), settings.seed)))
+        most = -(-settings.n // SCENES) if scenes else settings.n
+        sheets.append((one.name, sheet.cards(shards, most, settings.seed)))
         if settings.views and root not in seen:
             viewed.append(
                 (one.name, sheet.views(shards, VIEWED, settings.seed, settings.views, image, change))
@@ -175,9 +176,12 @@ def main(argv: list[str]) -> None:
         raise BadSettings("a folder of shards is needed: python -m shards.show DIR, for example data/own")
     check_ranges(settings, "", n=(0, math.inf), views=(0, math.inf), rare=(0, math.inf))
     places = list(dict.fromkeys(place for folder in settings.dirs for place in located(folder)))
-    found = [census.count(*place, name) for place, name in zip(places, named(places), strict=True)]
     report = Reporter("shards.show", settings.json)
     report.header(dirs=", ".join(settings.dirs))
+    found = []
+    for place, name in zip(places, named(places), strict=True):
+        report.line(f"counting {name}")
+        found.append(census.count(*place, name))
     values = {**counted(found, settings), **pictured(places, found, settings)}
     title = f"Data: {', '.join(Path(folder).resolve().name for folder in settings.dirs)}"
     text = page.fitted(lambda shown: page.render(BODY, title, STYLE, shown=shown, **values), settings.n)

@@ -155,9 +155,10 @@ def main(argv: list[str]) -> None:
     report.table(str(settings.out), ["split", "samples", "written", "left out", "words left out"], rows)
     damaged = sum(d["left_out"]["sample"].get("damaged", 0) for d in done.values())
     next_ = find("shards.unpackers", settings.to.name).again(settings.out, chosen)
-    report.done(next_, splits=done)
     if damaged:
-        raise BadData(f"{damaged} samples are damaged and were left out; mend the shards and run it again")
+        error = BadData(f"{damaged} samples are damaged and were left out; mend the shards and run it again")
+        raise report.failed(error, next_, splits=done)
+    report.done(next_, splits=done)
 
 
 if __name__ == "__main__":

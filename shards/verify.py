@@ -2,9 +2,9 @@
 written and rejected rows add up to it, and that every file of every shard has its sha256. Of a tar that is
 all there is to check: its members are what was hashed.
 
-Then the splits of each folder are compared with each other, and with those of against=: what stands in both
-is named, with the sample that had better be left out: the one in train before the one in val before the one
-in test, and never one of against=. `ingest.shard exclude=` leaves them out.
+Then all splits are compared with each other (but not train with another data set's train), and with those of
+against=: what stands in both is named, with the sample that had better be left out: the one in train before
+the one in val before the one in test, and never one of against=. `ingest.shard exclude=` leaves them out.
 
 python -m shards.verify data/own
 python -m shards.verify data/own/train json=true
@@ -59,11 +59,11 @@ def faults(folder: Path) -> list[str]:
 
 
 def pairs(dirs: list[str], against: list[str]) -> list[tuple[Place, Place]]:
-    """(what may lose samples, what keeps them): splits of a folder with each other, then with against=."""
-    own = {folder: sorted(filter(_written, located(folder)), key=_worth) for folder in dirs}
-    others = [place for folder in against for place in filter(_written, located(folder))]
-    within = [pair for places in own.values() for pair in combinations(places, 2)]
-    outside = [(place, other) for places in own.values() for place in places for other in others]
+    """(what may lose samples, what keeps them): splits of the dirs with each other, then with against=."""
+    own = sorted((place for folder in dirs for place in located(folder) if _written(place)), key=_worth)
+    others = [place for folder in against for place in located(folder) if _written(place)]
+    within = [(one, other) for one, other in combinations(own, 2) if _worth(other) >= 0 or one[0] == other[0]]
+    outside = [(place, other) for place in own for other in others]
     chosen: dict[frozenset[Path], tuple[Place, Place]] = {}
     for one, other in [*within, *outside]:
         if _path(one) != _path(other):
@@ -103,6 +103,7 @@ def _whole(folders: list[Path], report: Reporter) -> None:
     """Prints the table of faults; any of them ends the stage."""
     rows, found = [], []
     for folder in folders:
+        report.line(f"hashing {folder}")
         wrong = faults(folder)
         content = manifest.load(folder)
         found += wrong
@@ -110,8 +111,7 @@ def _whole(folders: list[Path], report: Reporter) -> None:
     report.table("shards", ["folder", "rows", "written", "rejected", "faults"], rows)
     report.result.update(faults=found, samples=sum(row[2] for row in rows))
     if found:
-        report.done()
-        raise BadData("; ".join(found))
+        raise report.failed(BadData("; ".join(found)))
 
 
 def _duplicates(settings: Settings, report: Reporter) -> int:
@@ -151,17 +151,18 @@ def main(argv: list[str]) -> None:
     places = [place for folder in [*settings.dirs, *settings.against] for place in located(folder)]
     _whole(list(dict.fromkeys(root / split for root, split in places)), report)
     count = _duplicates(settings, report)
-    report.done(_next(settings, count))
     if count and settings.strict:
-        raise GateFailed(f"{count} samples stand in two places; {_next(settings, count)}")
+        raise report.failed(GateFailed(f"{count} samples stand in two places"), _next(settings, count))
+    report.done(_next(settings, count))
 
 
 def _next(settings: Settings, count: int) -> str:
     if not count:
         return f"python -m shards.show {' '.join(settings.dirs)}"
     if not settings.out:
-        return f"python -m shards.verify {' '.join(settings.dirs)} ... out={duplicates.FILE}"
-    return f"python -m ingest.shard ... exclude={settings.out} out=ANOTHER"
+        against = f" against={','.join(settings.against)}" if settings.against else ""
+        return f"python -m shards.verify {' '.join(settings.dirs)}{against} out={duplicates.FILE}"
+    return f"the ingest.shard command of the data set with another out= and exclude={settings.out}"
 
 
 if __name__ == "__main__":

@@ -36,6 +36,7 @@ FREE = (
 )
 FREE_GROUPS = ("tracking",)
 MISTAKES = "mistakes.json"  # what the newest evaluation got wrong
+LOCK = ".lock"
 POSITION = "position.json"  # the last file of a state: where there is one, the state is whole
 LOGS = ("metrics.jsonl", "damaged.jsonl", "nonfinite.jsonl")
 
@@ -66,7 +67,7 @@ class RunFolder:
         if not self.main:
             return
         self.path.mkdir(parents=True, exist_ok=True)
-        self._lock = open(self.path / ".lock", "w")  # noqa: SIM115 (held until close)
+        self._lock = open(self.path / LOCK, "w")  # noqa: SIM115 (held until close)
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -98,12 +99,12 @@ class RunFolder:
 
     def close(self) -> None:
         """Gives the lock back."""
-        if self.mirror:
-            self.mirror.close()
-            self.mirror = None
         if self._lock:
             self._lock.close()
             self._lock = None
+        if self.mirror:
+            self.mirror.close()
+            self.mirror = None
 
     def status(self, state: str, code: int | None = None, reason: str = "", **more: Any) -> None:
         """Writes status.json."""

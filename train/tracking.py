@@ -10,6 +10,7 @@ tracking.json in the run folder holds the id that all restarts share and how far
 
 import secrets
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,48 +18,71 @@ from typing import Any
 from shards import config
 from shards.config import Choice
 from shards.errors import BadData, BadSettings
+from shards.lock import locked
 from shards.lookup import find
 from shards.manifest import read_json, write_json
 from shards.progress import Reporter, run
-from train.runfolder import MISTAKES, read_config, read_metrics
-from train.trackers import About
+from train.runfolder import LOCK, MISTAKES, read_config, read_metrics
+from train.trackers import About, none
 
 STATE = "tracking.json"
 
 
 class Mirror:
-    """Feeds one tracker; what it was told before a restart it is not told again: a run repeats itself."""
+    """Feeds one tracker with a run's lines, those first that it was not told; each line is told once.
 
-    def __init__(self, choice: Choice, folder: Path, config: dict[str, Any], anew: bool = False) -> None:
-        self.path = folder / STATE
-        known = read_json(self.path) if self.path.exists() and not anew else {}
+    A restarted run repeats itself, so what came before a restart is skipped. A tracker that fails is let go,
+    and the run goes on: metrics.jsonl has everything. anew: as if nothing had been told.
+    """
+
+    def __init__(
+        self,
+        choice: Choice,
+        folder: Path,
+        config: dict[str, Any],
+        say: Callable[[str], None],
+        anew: bool = False,
+    ) -> None:
+        self.folder, self.say = folder, say
+        known = read_json(folder / STATE) if (folder / STATE).exists() and not anew else {}
         if known.get("tracker") != choice.name:
             known = {"format": 1, "tracker": choice.name, "id": secrets.token_hex(4), "steps": {}}
         self.state = known
-        member = find("train.trackers", choice.name)
-        self.tracker = member.Tracker(choice.settings, About(folder, known["id"], config))
+        about = About(folder, known["id"], config, anew=not known["steps"])
+        self.tracker: Any = find("train.trackers", choice.name).Tracker(choice.settings, about)
+        for line in read_metrics(folder):
+            self.log(line["global_step"], {key: line[key] for key in line if key != "global_step"})
+        if (folder / MISTAKES).exists():
+            found = read_json(folder / MISTAKES)
+            self.mistakes(found["global_step"], found)
 
     def log(self, step: int, values: dict[str, float | None]) -> None:
         """A line of metrics.jsonl."""
-        if self._new("val" if any(key.startswith("val/") for key in values) else "train", step):
-            self.tracker.log(step, values)
+        kind = "val" if any(key.startswith("val/") for key in values) else "train"
+        self._tell(kind, step, lambda: self.tracker.log(step, values))
 
     def mistakes(self, step: int, found: dict[str, Any]) -> None:
         """What the newest evaluation got wrong."""
-        if self._new("mistakes", step):
-            self.tracker.mistakes(step, found)
+        self._tell("mistakes", step, lambda: self.tracker.mistakes(step, found))
 
     def close(self) -> None:
         """Ends the tracker's session."""
-        self.tracker.close()
+        self._safely(self.tracker.close)
 
-    def _new(self, kind: str, step: int) -> bool:
-        """Whether lines of this kind have not come so far yet; notes that they have now."""
-        if step <= self.state["steps"].get(kind, -1):
+    def _tell(self, kind: str, step: int, tell: Callable[[], None]) -> None:
+        if step > self.state["steps"].get(kind, -1) and self._safely(tell):
+            self.state["steps"][kind] = step
+            write_json(self.folder / STATE, self.state)
+
+    def _safely(self, action: Callable[[], None]) -> bool:
+        try:
+            action()
+            return True
+        except Exception as error:  # a mirror may break; the run may not
+            again = f"python -m train.tracking push {self.folder}"
+            self.say(f"tracking has failed and stops here ({error!r}); metrics.jsonl goes on: {again}")
+            self.tracker = none.Tracker(none.Settings(), About(self.folder, "", {}))
             return False
-        self.state["steps"][kind] = step
-        write_json(self.path, self.state)
-        return True
 
 
 @dataclass
@@ -70,19 +94,18 @@ class Settings:
     json: bool = False  # print the result as JSON on the last line
 
 
-def push(folder: Path, choice: Choice) -> int:
+def push(folder: Path, choice: Choice, say: Callable[[str], None]) -> int:
     """Makes a new tracker's run out of a run folder; returns how many lines it was told."""
-    lines = read_metrics(folder)
-    if not lines:
-        raise BadData(f"{folder}: no metrics.jsonl, so nothing to push; runs/NAME is a run folder")
-    mirror = Mirror(choice, folder, read_config(folder), anew=True)
-    for line in lines:
-        mirror.log(line["global_step"], {key: line[key] for key in line if key != "global_step"})
-    if (folder / MISTAKES).exists():
-        found = read_json(folder / MISTAKES)
-        mirror.mistakes(found["global_step"], found)
-    mirror.close()
-    return len(lines)
+    lines = len(read_metrics(folder))
+    if not lines or not (folder / "config.yaml").exists():
+        raise BadData(f"{folder}: no metrics.jsonl and config.yaml, so not a run folder; runs/NAME is one")
+    with locked(folder / LOCK):
+        mirror = Mirror(choice, folder, read_config(folder), say, anew=True)
+        mirror.close()
+    told = max(mirror.state["steps"].values(), default=-1)
+    if told < 0:
+        raise BadData(f"{folder}: the tracker took nothing")
+    return lines
 
 
 def main(argv: list[str]) -> None:
@@ -94,7 +117,7 @@ def main(argv: list[str]) -> None:
         raise BadSettings("a run folder is needed: python -m train.tracking push runs/first")
     report = Reporter("train.tracking", settings.json)
     report.header(tracker=settings.tracking.name)
-    pushed = {path: push(Path(path), settings.tracking) for path in settings.runs}
+    pushed = {path: push(Path(path), settings.tracking, report.say) for path in settings.runs}
     report.table("pushed", ["run", "lines"], list(pushed.items()))
     report.done(pushed=pushed)
 

@@ -31,7 +31,7 @@ def run(
     data = {**plain["data"], "digest": b.train.digest, "val_digest": b.val_loader.shards.digest}
     compared = {**plain, "data": data, "identity": identity or {}}
     try:
-        runtime.on_main(b.accelerator, lambda: _open(b, folder, compared))
+        runtime.on_main(b.accelerator, lambda: folder.open(compared))
         b.report.log_to(folder.path / "logs" / f"rank-{b.accelerator.process_index}.log")
         _header(b, folder, digest(plain)[:12], loss)
         try:
@@ -46,11 +46,6 @@ def run(
         stop.close()
 
 
-def _open(b: Bench, folder: runfolder.RunFolder, compared: dict[str, Any]) -> None:
-    folder.open(compared)
-    folder.mirror = Mirror(b.settings.tracking, folder.path, compared)
-
-
 def _train(
     b: Bench, step: nn.Module, teach: Callable[[Any], Any], story: dict[str, Any],
     folder: runfolder.RunFolder, stop: runtime.StopRequest,
@@ -63,7 +58,9 @@ def _train(
             b.accelerator, step, b.train_loader, teach, _judge(b, folder), keeper(b, story), folder, b.report,
             stop, settings.fit, settings.optim, settings.time_limit,
         )  # fmt: skip
-        if not loop.resume():
+        resumed = loop.resume()
+        runtime.on_main(b.accelerator, lambda: _mirror(b, folder, anew=not resumed))
+        if not resumed:
             folder.log(0, {f"data/{reason}": count for reason, count in census.items()})
         at = loop.run()
     except Stop as error:
@@ -80,6 +77,12 @@ def _train(
         folder.status("done", 0, loop.ending, **result)
     b.report.say(f"ended: {loop.ending}")
     return {"run": str(folder.path), "ending": loop.ending, **result}
+
+
+def _mirror(b: Bench, folder: runfolder.RunFolder, anew: bool) -> None:
+    """From here on the tracker follows the run."""
+    plain = config.plain(b.settings)
+    folder.mirror = Mirror(b.settings.tracking, folder.path, plain, b.report.say, anew)
 
 
 def _judge(b: Bench, folder: runfolder.RunFolder) -> Callable[[nn.Module, int], dict[str, float]]:

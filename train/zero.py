@@ -52,8 +52,8 @@ def complete(
     """
     if accelerator.distributed_type.value != "DEEPSPEED":
         raise BadSettings(f"DeepSpeed was asked for, accelerate opened {accelerator.distributed_type.value}")
-    if precision == "fp16" and not torch.cuda.is_available():
-        raise BadSettings("fit.precision=fp16: DeepSpeed has no fp16 on a CPU; take fp32 or bf16")
+    if precision == "fp16":
+        raise BadSettings("fit.precision=fp16 with DeepSpeed was never run; take fp32 or bf16")
     plugin: Any = accelerator.state.deepspeed_plugin
     chosen: dict[str, Any] = plugin.deepspeed_config
     ours = {
@@ -69,8 +69,7 @@ def complete(
     for name in ("bf16", "fp16"):
         if chosen.get(name, {}).get("enabled") is True:
             raise BadSettings(f"the launch file enables {name}; take it out and set fit.precision={name}")
-    dtype = {"bf16": "bfloat16", "fp16": "float16"}.get(precision)
-    chosen["torch_autocast"] = {"enabled": dtype is not None, "dtype": dtype or "float32"}
+    chosen["torch_autocast"] = {"enabled": precision == "bf16", "dtype": "bfloat16"}
     chosen["zero_allow_untested_optimizer"] = True
 
 
@@ -96,12 +95,17 @@ class Sharded:
         self.engine.backward(loss)
 
     def move(self) -> float:
-        """Clips and steps; the gradient norm. One that is not finite ends the run: the engine has used it."""
+        """Clips and steps; the gradient norm, infinite where DeepSpeed has left the step out.
+
+        Where it has used a gradient that is not finite, the run ends.
+        """
         self.engine.step()
+        if self.engine.optimizer.overflow:
+            return math.inf
         norm = float(self.engine.get_global_grad_norm())
-        if not math.isfinite(norm):
+        if not math.isfinite(norm) or norm < 0:  # it writes -1 for what is not finite
             raise GateFailed(
-                "a gradient was not finite, and DeepSpeed cannot leave a step out; the last saved state is "
-                "sound: go on from it with a lower optim.lr in a new run, or without DeepSpeed"
+                "DeepSpeed has used a gradient that was not finite; the last saved state is sound: begin "
+                "another run from its weights (init_from=) with a lower optim.lr, or without DeepSpeed"
             )
         return norm

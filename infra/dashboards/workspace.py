@@ -34,7 +34,6 @@ SECTIONS = {
     "Mistakes": {"worst readings": ["mistakes"], "confusion": ["confusion"]},
 }
 TERMS = "train/(?!lr|grad_norm|blank_rate|infeasible).*"  # losses by term, a student's methods too
-MEDIA = ("mistakes", "confusion")
 AXIS = "global_step"
 
 
@@ -66,6 +65,9 @@ def workspace(project: str, entity: str, name: str):
 
 def main(argv: list[str]) -> int:
     """Makes the workspace online and prints where it stands."""
+    if {"-h", "--help"} & set(argv):
+        print(__doc__)
+        return 0
     given = dict(argument.partition("=")[::2] for argument in argv)
     known = {"project": "ocr-distillery", "entity": "", "name": "OCR Distillery", "keys": "false"}
     if strange := sorted(set(given) - set(known)):

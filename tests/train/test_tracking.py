@@ -4,6 +4,7 @@ import importlib.util
 import json
 import re
 import runpy
+import shutil
 import struct
 import sys
 import time
@@ -13,8 +14,9 @@ from pathlib import Path
 import pytest
 
 from shards.errors import BadData, BadSettings
-from train import tracking
+from train import runfolder, tracking
 from train.runfolder import read_metrics
+from train.trackers import none
 from train.trackers import wandb as member
 
 DASHBOARD = Path(__file__).resolve().parents[2] / "infra" / "dashboards" / "workspace.py"
@@ -75,6 +77,10 @@ def history(run) -> list[dict]:
     ]
 
 
+class Killed(BaseException):
+    pass
+
+
 def files(run) -> Path:
     (found,) = run.glob("wandb/offline-run-*/files")
     return found
@@ -126,9 +132,6 @@ def test_restarts_go_on_with_one_run_and_tell_nothing_twice(train, tmp_path, mon
     more = ["tracking=wandb", "fit.epochs=2", "fit.save_every=2"]
     real = tracking.Mirror.log
     count = [0]
-
-    class Killed(BaseException):
-        pass
 
     def dying(self, step, values):
         real(self, step, values)
@@ -182,6 +185,16 @@ def test_the_dashboards_command_says_what_it_needs(given, code, said, capsys):
     assert said in "".join(capsys.readouterr())
 
 
+def scalars(run) -> dict[int, float]:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    events = EventAccumulator(str(run / "logs" / "tensorboard"))
+    events.Reload()
+    points = [(event.step, event.value) for event in events.Scalars("train/loss")]
+    assert len(points) == len(dict(points)), "a point was drawn twice"
+    return dict(points)
+
+
 @needs_tensorboard
 def test_tensorboard_mirrors_metrics_and_shows_mistakes(train, tmp_path):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
@@ -189,9 +202,8 @@ def test_tensorboard_mirrors_metrics_and_shows_mistakes(train, tmp_path):
     train("one", "tracking=tensorboard", "tracking.pictures=3", "fit.epochs=1")
     events = EventAccumulator(str(tmp_path / "one" / "logs" / "tensorboard"))
     events.Reload()
-    losses = [(e.step, e.value) for e in events.Scalars("train/loss")]
     expected = {step: line["train/loss"] for step, line in logged(tmp_path / "one", "train/")}
-    assert dict(losses) == pytest.approx(expected)
+    assert scalars(tmp_path / "one") == pytest.approx(expected)
     assert {"mistakes/0", "mistakes/2", "confusion"} <= set(events.Tags()["images"])
 
 
@@ -222,6 +234,53 @@ def test_a_key_is_looked_for_and_never_asked_for(monkeypatch, tmp_path):
     assert member.key_known()
 
 
-def test_tracking_may_change_when_a_run_goes_on(train, tmp_path):
-    train("one", "fit.epochs=1")
-    assert train("one", "fit.epochs=1", "tracking.name=none")["ending"] == "all epochs done"
+def stopping(monkeypatch, step: int):
+    """Ends a run, as if it were killed, once a step is logged."""
+    real = runfolder.RunFolder.log
+
+    def dying(self, at, values):
+        real(self, at, values)
+        if at == step:
+            raise Killed
+
+    monkeypatch.setattr(runfolder.RunFolder, "log", dying)
+    return lambda: monkeypatch.setattr(runfolder.RunFolder, "log", real)
+
+
+@needs_tensorboard
+def test_a_tracker_that_comes_late_is_told_all_that_was_before(train, tmp_path, monkeypatch):
+    more = ["fit.epochs=2", "fit.save_every=2"]
+    go_on = stopping(monkeypatch, 5)
+    with pytest.raises(Killed):
+        train("one", *more)
+    go_on()
+    train("one", *more, "tracking=tensorboard")
+    assert sorted(scalars(tmp_path / "one")) == list(range(1, 13))
+
+
+@needs_tensorboard
+def test_a_run_begun_anew_is_mirrored_anew_and_a_push_draws_nothing_twice(train, tmp_path):
+    more = ["fit.epochs=1", "tracking=tensorboard"]
+    train("one", *more)
+    begun = (tmp_path / "one" / "tracking.json").read_text()
+    shutil.rmtree(tmp_path / "one" / "state")
+    train("one", *more, "seed=5")
+    assert (tmp_path / "one" / "tracking.json").read_text() != begun
+    expected = {step: line["train/loss"] for step, line in logged(tmp_path / "one", "train/")}
+    for _ in range(2):
+        tracking.main(["push", str(tmp_path / "one"), "tracking=tensorboard"])
+        assert scalars(tmp_path / "one") == pytest.approx(expected)
+
+
+def test_a_tracker_that_fails_is_let_go_and_the_run_goes_on(train, tmp_path, monkeypatch, capsys):
+    class Broken(none.Tracker):
+        def log(self, step, values):
+            if step == 3:
+                raise OSError("disk full")
+
+    monkeypatch.setattr(none, "Tracker", Broken)
+    monkeypatch.setattr(tracking.none, "Tracker", Broken)
+    assert train("one", "fit.epochs=1")["ending"] == "all epochs done"
+    said = capsys.readouterr().out
+    assert "tracking has failed and stops here (OSError('disk full'))" in said
+    assert len([line for line in read_metrics(tmp_path / "one") if "train/loss" in line]) == 6

@@ -12,6 +12,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from safetensors.numpy import load_file
 
 from shards.errors import BadSettings
 from shards.image import ImageSpec
@@ -23,7 +24,26 @@ from train.runfolder import read_metrics
 from train.tasks import recognise
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-MORE = ["fit.accumulation=2", "fit.ema=0.5", "seed=3"]
+# SGD: AdamW makes steps out of rounding where a gradient is 0, as those of biases before a batch norm are.
+MORE = ["fit.accumulation=2", "seed=3", "optim.name=sgd", "optim.lr=.0003"]
+BROKEN = """
+import sys
+from shards import config
+from shards.progress import run
+from train import training, workbench
+from train.steps import TaskStep
+
+class Broken(TaskStep):
+    def forward(self, batch):
+        losses = super().forward(batch)
+        return {**losses, "loss": losses["loss"] * float("nan")} if batch.step == 2 else losses
+
+def main(argv):
+    bench = workbench.bench(config.read(workbench.Settings, "teacher", argv), "test")
+    training.run(bench, Broken(bench.model, bench.task), lambda batch: batch, {})
+
+sys.exit(run(main))
+"""
 there = pytest.mark.skipif(not importlib.util.find_spec("deepspeed"), reason="DeepSpeed is not installed")
 
 
@@ -36,12 +56,12 @@ def losses(run) -> np.ndarray:
     return np.array([line["train/loss"] for line in read_metrics(run) if "train/loss" in line])
 
 
-def answers(folder: Path, words: Path) -> tuple[torch.Tensor, list[str]]:
+def answers(folder: Path, words: Path) -> list[str]:
     loaded = modelfolder.load(folder)
     (batch,) = still_loader(Shards([words], "val"), loaded.task, 32).batches(0)
     with torch.no_grad():
         output = loaded.model(batch.images)
-    return output.logits, [words[0].text for words in loaded.task.decode(output)]
+    return [found[0].text for found in loaded.task.decode(output)]
 
 
 @pytest.fixture
@@ -75,7 +95,7 @@ def stop_after(process, run: Path, steps: int) -> dict:
 def test_every_stage_trains_as_ddp_does_also_when_it_was_stopped(command, begin, words):
     code, output = command.run("ddp", begin, *MORE, processes=2)
     assert code == 0, output
-    theirs, (logits, strings) = losses(command.runs / "ddp"), answers(command.runs / "ddp" / "last", words)
+    theirs, strings = losses(command.runs / "ddp"), answers(command.runs / "ddp" / "last", words)
     assert len(theirs) == 12
     assert any(strings)
     for stage in (1, 2, 3):
@@ -88,9 +108,31 @@ def test_every_stage_trains_as_ddp_does_also_when_it_was_stopped(command, begin,
         assert code == 0, output
         assert ("resumed at epoch" in output) == (stage == 3)
         assert np.allclose(losses(command.runs / name), theirs, rtol=1e-5, atol=0)
-        ours, readings = answers(command.runs / name / "last", words)
-        assert readings == strings
-        assert (ours - logits).abs().max() < 0.05  # AdamW turns rounding into steps where a gradient is 0
+        mine, ddp = (load_file(command.runs / n / "last" / "model.safetensors") for n in (name, "ddp"))
+        assert mine.keys() == ddp.keys()
+        assert all(np.allclose(mine[key], ddp[key], rtol=1e-4, atol=1e-4) for key in ddp)
+        assert answers(command.runs / name / "last", words) == strings
+
+
+@there
+@pytest.mark.slow
+def test_adamw_divided_among_processes_gives_ddps_losses(command, begin):
+    assert command.run("ddp", begin, processes=2)[0] == 0
+    code, output = command.run("zero", begin, launcher=launcher(2))
+    assert code == 0, output
+    assert np.allclose(losses(command.runs / "zero"), losses(command.runs / "ddp"), rtol=1e-5, atol=0)
+
+
+@there
+@pytest.mark.slow
+@pytest.mark.parametrize(("stage", "more"), [(2, []), (3, ["fit.ema=0.5"])])
+def test_a_gradient_that_is_not_finite_is_left_out_and_noted(command, stage, more):
+    code, output = command.run("one", "fit.epochs=1", *more, launcher=launcher(stage), script=BROKEN)
+    assert code == 0, output
+    status = json.loads((command.runs / "one" / "status.json").read_text())
+    assert (status["state"], status["nonfinite"]) == ("done", 1)
+    weights = load_file(command.runs / "one" / "last" / "model.safetensors")
+    assert all(np.isfinite(value).all() for value in weights.values())
 
 
 @there
@@ -127,9 +169,8 @@ def test_what_accelerate_or_deepspeed_would_ignore_is_refused(accelerator, preci
         zero.complete(accelerator, 4, 2, 5, precision)
 
 
-def test_fp16_on_a_cpu_is_refused(monkeypatch):
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    with pytest.raises(BadSettings, match="no fp16 on a CPU"):
+def test_fp16_is_refused():
+    with pytest.raises(BadSettings, match="fp16 with DeepSpeed was never run"):
         zero.complete(opened(), 4, 2, 5, "fp16")
 
 

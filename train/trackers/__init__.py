@@ -13,8 +13,11 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """What a tracker is told of a run: its folder, an id that all its restarts share, and its settings."""
+    """What a tracker is told of a run: its folder, an id that all its restarts share, its settings, and
+    whether nothing of what an earlier tracker of this kind left there counts any more.
+    """
 
     folder: Path
     id: str
     config: dict[str, Any]
+    anew: bool = True

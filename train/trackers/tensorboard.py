@@ -5,6 +5,7 @@ tensorboard --logdir runs
 
 import base64
 import io
+import shutil
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,13 +35,17 @@ class Tracker:
                 "tracking=tensorboard needs tensorboard: pip install 'ocr-distillery[tensorboard]'"
             ) from None
         self.settings = settings
-        self.writer = SummaryWriter(str(about.folder / "logs" / "tensorboard"))
+        folder = about.folder / "logs" / "tensorboard"
+        if about.anew:
+            shutil.rmtree(folder, ignore_errors=True)
+        self.writer = SummaryWriter(str(folder))
 
     def log(self, step: int, values: dict[str, float | None]) -> None:
         """Scalars under their own keys."""
         for key, value in values.items():
             if value is not None:
                 self.writer.add_scalar(key, value, step)
+        self.writer.flush()
 
     def mistakes(self, step: int, found: dict[str, Any]) -> None:
         """The worst readings as pictures with their texts, and the confusion heat map."""

@@ -10,14 +10,13 @@ import netrc
 import os
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlsplit
 
 from PIL import Image
 
 from shards.errors import BadSettings
 from train.mistakes import heat_map
 from train.trackers import About
-
-HOST = "api.wandb.ai"
 
 
 @dataclass
@@ -44,13 +43,11 @@ class Tracker:
         except ImportError:
             raise BadSettings("tracking=wandb needs wandb: pip install 'ocr-distillery[wandb]'") from None
         self._wandb = wandb
-        chosen: Any = (
-            settings.mode or os.environ.get("WANDB_MODE") or ("online" if key_known() else "offline")
-        )
+        asked = settings.mode or os.environ.get("WANDB_MODE", "")
+        chosen: Any = asked or ("online" if key_known() else "offline")
         if chosen == "online" and not key_known():
-            raise BadSettings(
-                "tracking.mode=online needs a key: set WANDB_API_KEY, or take tracking.mode=offline"
-            )
+            source = "tracking.mode" if settings.mode else "WANDB_MODE"
+            raise BadSettings(f"{source}=online needs a key: set WANDB_API_KEY or tracking.mode=offline")
         self.run = wandb.init(
             project=settings.project,
             entity=settings.entity or None,
@@ -97,6 +94,7 @@ def key_known() -> bool:
     if os.environ.get("WANDB_API_KEY"):
         return True
     try:
-        return netrc.netrc().authenticators(HOST) is not None
+        host = urlsplit(os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai")).hostname
+        return netrc.netrc(os.environ.get("NETRC")).authenticators(host or "") is not None
     except (OSError, netrc.NetrcParseError):
         return False
