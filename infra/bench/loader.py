@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from peers import Lmdb, bare, batches, tar_batches, tar_canvases, tar_files
-from rounds import Contenders, machine, table, take_turns
+from rounds import Contenders, at_least, machine, table, take_turns
 from samples import sets
 
 from shards import augment, config, lookup, progress
@@ -45,6 +45,9 @@ class Settings:
     rounds: int = 7  # turns of every contender
     threads: int = 1  # that decode, in our engines
     batch: int = 256  # samples
+
+    def __post_init__(self) -> None:
+        at_least(self, count=1, rounds=1, threads=1, batch=1)
 
 
 def engines(shards: Shards, threads: int) -> list[str]:

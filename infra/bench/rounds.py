@@ -18,6 +18,8 @@ from pathlib import Path
 import PIL
 import torch
 
+from shards.errors import BadSettings
+
 Contenders = dict[str, Callable[[], int]]
 
 
@@ -78,6 +80,13 @@ def _timed(contender: Callable[[], int]) -> Pass:
 def _processor_seconds() -> float:
     ended = resource.getrusage(resource.RUSAGE_CHILDREN)
     return time.process_time() + ended.ru_utime + ended.ru_stime
+
+
+def at_least(settings: object, **least: int) -> None:
+    """Refuses settings that are smaller than they can be."""
+    for name, value in least.items():
+        if getattr(settings, name) < value:
+            raise BadSettings(f"{name}={getattr(settings, name)}: must be at least {value}")
 
 
 def machine(threads: int) -> str:

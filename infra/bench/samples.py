@@ -62,14 +62,14 @@ def real(folder: Path) -> list[str]:
 def sets(names: list[str], count: int, folder: Path) -> Iterator[tuple[str, Shards]]:
     """(title, samples) of what is measured: rendered, real, or a folder of shards."""
     for name in names:
+        if name not in ("rendered", "real") and not Path(name).is_dir():
+            raise BadSettings(unknown("data", name, ["rendered", "real", "a folder of ingest.shard"]))
+    for name in names:
         if name == "rendered":
             yield f"{count:,} rendered words, JPEG", Shards([rendered(folder / name, count)], "train")
-        elif name == "real":
-            if roots := real(folder / name):
-                samples = Shards(roots, "train")
-                yield f"{len(samples):,} real words, PNG ({', '.join(LISTED)})", samples
-        elif Path(name).is_dir():
+        elif name != "real":
             samples = Shards([name], "train")
             yield f"{len(samples):,} samples of {name}", samples
-        else:
-            raise BadSettings(unknown("data", name, ["rendered", "real", "a folder of ingest.shard"]))
+        elif roots := real(folder / name):
+            samples = Shards(roots, "train")
+            yield f"{len(samples):,} real words, PNG ({', '.join(LISTED)})", samples

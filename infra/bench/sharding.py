@@ -26,7 +26,7 @@ from pathlib import Path
 import webdataset
 from peers import unpack
 from PIL import Image
-from rounds import machine, table, take_turns
+from rounds import at_least, machine, table, take_turns
 from samples import LISTED, REAL, listed, rendered
 
 from ingest import jobs
@@ -48,6 +48,12 @@ class Settings:
     count: int = 10000  # words rendered
     rounds: int = 7  # turns of each
     profile: int = 0  # lines of a profile of ours, 0 = none
+
+    def __post_init__(self) -> None:
+        at_least(self, count=1, rounds=1, profile=0)
+        for name in self.data:
+            if name not in ("rendered", *LISTED):
+                raise BadSettings(unknown("data", name, ["rendered", *LISTED]))
 
 
 def ours(source: files.Settings, root: str, rows: int, out: Path) -> int:
@@ -76,8 +82,6 @@ def plainest(listing: files.Source, out: Path, settings: dict[str, int]) -> int:
 
 def sets(names: list[str], count: int, folder: Path) -> Iterator[tuple[str, files.Settings, str]]:
     """(title, settings of source=folder, root) of what is measured."""
-    if strange := [name for name in names if name not in ("rendered", *LISTED)]:
-        raise BadSettings(unknown("data", strange[0], ["rendered", *LISTED]))
     if "rendered" in names:
         shards = Shards([rendered(folder / "rendered", count)], "train")
         found = unpack(shards, folder / "files" / "images")

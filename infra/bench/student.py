@@ -17,7 +17,7 @@ from pathlib import Path
 
 import torch
 from epochs import Ours
-from rounds import Found, machine, table, take_turns
+from rounds import Found, at_least, machine, table, take_turns
 from samples import quietly, rendered
 
 from distill import record
@@ -26,9 +26,8 @@ from distill.objective import Objective
 from distill.studying import Settings as Study
 from distill.studying import make_teacher, settle
 from distill.teachers import Cached
-from shards import config, progress
+from shards import config, lookup, progress
 from shards.config import plain
-from shards.errors import BadSettings
 from train import modelfolder, workbench
 from train.cost import cost
 
@@ -49,8 +48,9 @@ class Settings:
     threads: int = 0  # of torch, 0 = one for every core
 
     def __post_init__(self) -> None:
-        if min(self.views, self.batch, self.steps, self.rounds) < 1 or self.threads < 0:
-            raise BadSettings(f"views, batch, steps and rounds are at least 1, threads at least 0: {self}")
+        at_least(self, views=1, batch=1, steps=1, rounds=1, threads=0)
+        for name in self.method:
+            lookup.find("distill.methods", name)
 
 
 def random_teacher(folder: Path) -> str:

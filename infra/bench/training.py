@@ -20,11 +20,10 @@ from typing import Literal
 import torch
 from epochs import Ours, Plainest
 from peers import Files, Lmdb, batches, unpack
-from rounds import Contenders, machine, table, take_turns
+from rounds import Contenders, at_least, machine, table, take_turns
 from samples import quietly, rendered
 
 from shards import config, progress
-from shards.errors import BadSettings
 from train import workbench
 from train.steps import TaskStep
 
@@ -45,8 +44,7 @@ class Settings:
     augment: str = ""  # a preset: one more row of ours
 
     def __post_init__(self) -> None:
-        if min(self.batch, self.steps, self.rounds) < 1 or self.threads < 0:
-            raise BadSettings(f"batch, steps and rounds are at least 1, threads at least 0: {self}")
+        at_least(self, batch=1, steps=1, rounds=1, threads=0)
 
 
 def opened(settings: Settings, model: str, data: Path, *more: str) -> workbench.Bench:
