@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Every benchmark, one after another, into one Markdown file: about 40 minutes on two idle cores.
+# Every benchmark, one after another, into one Markdown file: about 25 minutes on two idle cores.
 #   bash infra/bench/all.sh bench.md          SIZE=small: a few words each, to see that all works
 # What real data there is below OCR_REAL_DATA (default: ../shared/data) is used; a GPU, where there is one.
 set -uo pipefail

@@ -45,7 +45,7 @@ class Settings:
     batch: int = 64  # words a step
     steps: int = 40  # of an epoch, which is a pass
     rounds: int = 7  # turns of every contender
-    threads: int = 0  # of torch, 0 = one for every core
+    threads: int = 0  # of torch, 0 = as it chooses (OMP_NUM_THREADS)
 
     def __post_init__(self) -> None:
         at_least(self, views=1, batch=1, steps=1, rounds=1, threads=0)

@@ -38,7 +38,7 @@ class Settings:
     batch: int = 128  # words a step
     steps: int = 20  # of an epoch, which is a pass
     rounds: int = 5  # turns of every contender
-    threads: int = 0  # of torch, 0 = one for every core; decoding adds one of ours or theirs
+    threads: int = 0  # of torch, 0 = as it chooses (OMP_NUM_THREADS); decoding has one more
     workers: list[int] = field(default_factory=lambda: [0, 1])  # num_workers of the DataLoader
     precision: Literal["fp32", "bf16"] = "fp32"  # of the model
     augment: str = ""  # a preset: one more row of ours
