@@ -5,9 +5,10 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c infra/constraints.txt
 SIZE ?= full
 OUT ?= runs/demo
+BENCH ?= bench.md
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check campaign setup lint size clean
+.PHONY: help demo test check campaign bench setup lint size clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
@@ -25,6 +26,9 @@ check: setup ## lint, types and the quick tests, under 90 s
 
 campaign: setup ## the long counts (kills, faults); appends to infra/bench/RESULTS.md
 	PYTHON=$(BIN)/python bash infra/bench/campaign.sh
+
+bench: setup ## every benchmark into the Markdown file BENCH=bench.md, on an idle machine (SIZE=small: does it work)
+	@PYTHON=$(BIN)/python SIZE=$(SIZE) bash infra/bench/all.sh $(BENCH)
 
 setup: $(VENV)/dev ## .venv with everything the tests use
 

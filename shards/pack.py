@@ -5,11 +5,12 @@ machine.
 """
 
 import hashlib
+import mmap
 import os
-import tarfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -21,6 +22,7 @@ from shards.sample import SUFFIXES, Sample, record_from_json, to_members
 
 SUFFIX_TAR, SUFFIX_COLUMNS, SUFFIX_LABELS, SUFFIX_INDEX = "tar", "columns.npy", "labels", "idx"
 FILES = (SUFFIX_TAR, SUFFIX_COLUMNS, SUFFIX_LABELS, SUFFIX_INDEX)
+BLOCK = 512  # a tar is made of these
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,27 +103,48 @@ def _write_tar(part: Path, first: int, stop: int, rows, dataset: int) -> list[Re
     return rejects
 
 
+class _Member(NamedTuple):
+    """A file in a tar: its name, where its bytes begin, and how many they are."""
+
+    name: str
+    offset: int
+    size: int
+
+
+def _members(tar: mmap.mmap) -> Iterator[_Member]:
+    """The files of a tar that was just written here; other headers than plain ones would be a mistake."""
+    at = 0
+    while tar[at] != 0:  # a closing block begins with a zero, a header with a name
+        header = tar[at : at + BLOCK]
+        if header[156:157] != b"0":
+            raise BadData(f"tar header at byte {at}: not one of an ordinary file")
+        member = _Member(header[:100].rstrip(b"\0").decode(), at + BLOCK, int(header[124:135], 8))
+        yield member
+        at = member.offset + -(-member.size // BLOCK) * BLOCK
+
+
 def _write_derived(parts: dict[str, Path]) -> None:
     """Columns, labels and index, read back from the tar itself: what they say is what stands there."""
     rows, texts, lines = [], bytearray(), []
-    with open(parts[SUFFIX_TAR], "rb") as file, tarfile.open(fileobj=file, mode="r:") as tar:
-        members = tar.getmembers()
-        data = np.memmap(parts[SUFFIX_TAR], mode="r") if members else b""
+    with (
+        open(parts[SUFFIX_TAR], "rb") as file,
+        mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as tar,
+    ):
+        members = list(_members(tar))
         for pair in zip(members[::2], members[1::2], strict=True):
             record, image = sorted(pair, key=lambda member: not member.name.endswith(".json"))
-            rows.append(_column(image, record, data, texts))
+            rows.append(_column(image, record, tar, texts))
             lines.append(_index_line(*pair))
     columns_module.save(parts[SUFFIX_COLUMNS], np.array(rows, dtype=columns_module.DTYPE))
     parts[SUFFIX_LABELS].write_bytes(bytes(texts))
     parts[SUFFIX_INDEX].write_text("".join([f"v1.2 {len(lines)}\n", *lines]))
 
 
-def _column(image: tarfile.TarInfo, record: tarfile.TarInfo, data, texts: bytearray) -> tuple:
+def _column(image: _Member, record: _Member, tar: mmap.mmap, texts: bytearray) -> tuple:
     key, suffix = image.name.split(".")
     if suffix not in SUFFIXES or record.name != f"{key}.json":
         raise BadData(f"tar members {image.name}, {record.name} do not make a sample")
-    pixels = bytes(data[image.offset_data : image.offset_data + image.size])
-    text = bytes(data[record.offset_data : record.offset_data + record.size])
+    pixels, text = (tar[member.offset : member.offset + member.size] for member in (image, record))
     content = record_from_json(text)
     known = [word.text for word in content.words if word.text is not None]
     label = "\n".join(known).encode() if known else None
@@ -130,14 +153,14 @@ def _column(image: tarfile.TarInfo, record: tarfile.TarInfo, data, texts: bytear
     group = hashlib.sha256((content.meta.group or key).encode()).digest()[:8]
     hashes = [np.frombuffer(hashlib.sha256(data).digest(), np.uint8) for data in (pixels, text)]
     return (
-        manifest.split_uid(int(key, 16))[1], image.offset_data, image.size, record.offset_data, record.size,
+        manifest.split_uid(int(key, 16))[1], image.offset, image.size, record.offset, record.size,
         *hashes, *content.size, start, -1 if label is None else len(label), len(content.words),
         int.from_bytes(group, "little"),
     )  # fmt: skip
 
 
-def _index_line(*members: tarfile.TarInfo) -> str:
-    parts = (f"{m.name.split('.', 1)[1]} {m.offset_data} {m.size} {m.name}" for m in members)
+def _index_line(*members: _Member) -> str:
+    parts = (f"{m.name.split('.', 1)[1]} {m.offset} {m.size} {m.name}" for m in members)
     return " ".join(parts) + "\n"
 
 

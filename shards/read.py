@@ -172,10 +172,11 @@ def _open(folder: Path, info: manifest.ShardInfo) -> _Open:
         path = folder / f"{info.stem}.{suffix}"
         if sha256_of(path) != info.sha256[suffix]:
             raise BadData(f"{path}: sha256 differs from the manifest; run ingest.shard again")
-    loaded = columns.load(folder / f"{info.stem}.{SUFFIX_COLUMNS}")
+    loaded = columns.load(folder / f"{info.stem}.{SUFFIX_COLUMNS}").view(np.ndarray)
     labels = (folder / f"{info.stem}.{SUFFIX_LABELS}").read_bytes()
     return _Open(folder / f"{info.stem}.tar", _map(folder / f"{info.stem}.tar"), loaded, labels)
 
 
 def _map(path: Path) -> np.ndarray:
-    return np.memmap(path, np.uint8, "r") if path.stat().st_size else np.zeros(0, np.uint8)
+    # A view of the map: slicing a numpy.memmap itself costs as much as hashing a word.
+    return np.memmap(path, np.uint8, "r").view(np.ndarray) if path.stat().st_size else np.zeros(0, np.uint8)

@@ -104,7 +104,7 @@ class Loop:
                 return self.at
             self._maybe_stop()
             self._running()
-            self._epoch()
+            self.epoch()
 
     def _running(self) -> None:
         self.folder.status("running", global_step=self.at.global_step)
@@ -123,7 +123,7 @@ class Loop:
             return False
         return bool(self.ending) or (self.at.step == 0 and self.at.epoch % self.settings.eval_every == 0)
 
-    def _epoch(self) -> None:
+    def epoch(self) -> None:
         """Trains from the position to the end of its epoch, or to the time limit."""
         micro: list[Batch] = []
         meter = Speed(self.loader.plan.global_batch)

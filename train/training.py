@@ -146,7 +146,7 @@ def _census(b: Bench) -> dict[str, int]:
 
 def describe(b: Bench, plain: dict[str, Any], loss: str) -> dict[str, Any]:
     """What a dry run shows: settings, loss, steps and what the model costs; nothing is written."""
-    found = cost(b.model, b.task.image, b.accelerator.device)
+    found = cost(b.model, b.task.image)
     result = {
         "settings": plain,
         "loss": loss,
