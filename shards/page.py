@@ -66,7 +66,8 @@ def render(body: str, title: str, style: str = "", **values: Any) -> str:
     environment = Environment(autoescape=True, loader=loader, undefined=StrictUndefined, trim_blocks=True)
     environment.globals.update(visible=visible, table=table)
     whole = "{% extends 'skeleton' %}{% block body %}" + body + "{% endblock %}"
-    return environment.from_string(whole).render(title=title, style=Markup(style), **values)
+    text = environment.from_string(whole).render(title=title, style=Markup(style), **values)
+    return text.encode(errors="replace").decode()  # JSON can hold halves of characters, a file cannot
 
 
 def fitted(draw: Callable[[int], str], most: int) -> str:
