@@ -1,10 +1,11 @@
 """Charts as inline SVG: no library, no network, and the colours of the page they stand in, light or dark.
 
-`lines` draws curves, `histogram` compares distributions; both give markup for `shards.page`.
+`lines` draws curves, `histogram` compares distributions; both give markup for `shards.page`. On the same
+ground `shards.marks` draws points, intervals and cells.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,17 +26,20 @@ Curve = tuple[Sequence[float], Sequence[float]]  # x and y of a line
 
 @dataclass(frozen=True, slots=True)
 class Axes:
-    """Where values stand on the chart. log: the upright axis is logarithmic."""
+    """Where values stand on the chart. log, log_across: the upright axis, the other one is logarithmic."""
 
     left: float
     right: float
     low: float
     high: float
     log: bool = False
+    log_across: bool = False
 
     def x(self, value: float) -> float:
         """Pixels from the left edge of the chart."""
-        return LEFT + (value - self.left) / (self.right - self.left or 1) * (WIDTH - LEFT - RIGHT)
+        across = (self.left, self.right, value)
+        left, right, value = (math.log10(v) if self.log_across else v for v in across)
+        return LEFT + (value - left) / (right - left or 1) * (WIDTH - LEFT - RIGHT)
 
     def y(self, value: float) -> float:
         """Pixels from the top edge of the chart."""
@@ -44,47 +48,49 @@ class Axes:
 
 
 def lines(title: str, curves: Mapping[str, Curve], below: str = "", log: bool = False) -> Markup:
-    """One line per name. Values that are not finite, or not above 0 on a logarithmic axis, are left out."""
+    """One line per name, which keeps its colour where others have nothing to draw. Left out are values that
+    are not finite, or not above 0 on a logarithmic axis.
+    """
     drawn = {name: points for name, curve in curves.items() if len(points := _points(curve, log))}
     if not drawn:
-        return _chart(title, Markup('<text x="{}" y="{}">nothing to draw</text>').format(LEFT, 40), [])
+        return frame(title, text(LEFT, 40, "nothing to draw", "start"), {})
     every = np.concatenate(list(drawn.values()))
     (left, low), (right, high) = every.min(0), every.max(0)
-    ticks = _decades(low, high) if log else _ticks(low, high)
-    axes = Axes(left, right, min(low, ticks[0]), max(high, ticks[-1]), log)
+    upright = decades(low, high) if log else ticks(low, high)
+    axes = Axes(left, right, min(low, upright[0]), max(high, upright[-1]), log)
+    legend = {name: colour for name, colour in colours(curves).items() if name in drawn}
     shapes = [
         Markup('<path class="line" stroke="{}" d="M{}h0"/>').format(  # h0: a single point is a dot
-            colour, "L".join(f"{axes.x(x):.1f} {axes.y(y):.1f}" for x, y in points)
+            legend[name], "L".join(f"{axes.x(x):.1f} {axes.y(y):.1f}" for x, y in points)
         )
-        for colour, points in zip(_colours(drawn), drawn.values(), strict=True)
+        for name, points in drawn.items()
     ]
-    grid = _grid(axes, _ticks(left, right), ticks, [_number(tick) for tick in ticks], below)
-    return _chart(title, grid + Markup().join(shapes), list(drawn))
+    ground = grid(axes, ticks(left, right), upright, [number(tick) for tick in upright], below)
+    return frame(title, ground + Markup().join(shapes), legend)
 
 
 def histogram(title: str, series: Mapping[str, np.ndarray], below: str = "") -> Markup:
     """The share of each name's values in equal bins, as one outline per name."""
     kept = {name: np.asarray(values, float) for name, values in series.items() if len(values)}
     if not kept:
-        return _chart(title, Markup('<text x="{}" y="{}">nothing to count</text>').format(LEFT, 40), [])
+        return frame(title, text(LEFT, 40, "nothing to count", "start"), {})
     edges, whole, beyond = _edges(np.concatenate(list(kept.values())))
     shares = {
         name: np.histogram(np.minimum(values, edges[-1] - 1e-9), edges)[0] / len(values)
         for name, values in kept.items()
     }
-    ticks = _ticks(0, max(share.max() for share in shares.values()))
-    axes = Axes(edges[0], edges[-1], 0, ticks[-1])
+    upright = ticks(0, max(share.max() for share in shares.values()))
+    axes = Axes(edges[0], edges[-1], 0, upright[-1])
     filled = len(kept) <= FILLED
-    shapes = [
-        _outline(axes, edges, s, c, filled) for s, c in zip(shares.values(), _colours(kept), strict=True)
-    ]
-    across = _ticks(edges[0], edges[-1], least=1.0 if whole else 0.0)
+    legend = {name: colour for name, colour in colours(series).items() if name in kept}
+    shapes = [_outline(axes, edges, share, legend[name], filled) for name, share in shares.items()]
+    across = ticks(edges[0], edges[-1], least=1.0 if whole else 0.0)
     if beyond:  # the last bin's place is taken by these words
         across = [tick for tick in across if axes.x(tick) < WIDTH - RIGHT - ROOM]
-    grid = _grid(axes, across, ticks, [f"{_number(100 * t)} %" for t in ticks], below)
+    ground = grid(axes, across, upright, [f"{number(100 * tick)} %" for tick in upright], below)
     if beyond:
-        grid += _text(WIDTH - RIGHT, HEIGHT - BOTTOM + 15, "and more", "end")
-    return _chart(title, grid + Markup().join(shapes), list(kept))
+        ground += text(WIDTH - RIGHT, HEIGHT - BOTTOM + 15, "and more", "end")
+    return frame(title, ground + Markup().join(shapes), legend)
 
 
 def _points(curve: Curve, log: bool) -> np.ndarray:
@@ -119,7 +125,7 @@ def _outline(axes: Axes, edges: np.ndarray, shares: np.ndarray, colour: str, fil
     return Markup('<path class="area" stroke="{}" fill="{}" d="{}"/>').format(colour, fill, path)
 
 
-def _ticks(low: float, high: float, about: int = 5, least: float = 0.0) -> list[float]:
+def ticks(low: float, high: float, about: int = 5, least: float = 0.0) -> list[float]:
     """Round values that span low to high, at least `least` apart; the last is at least high."""
     rough = max((high - low) / about or abs(high) or 1.0, least)
     power = 10 ** math.floor(math.log10(rough))
@@ -128,45 +134,53 @@ def _ticks(low: float, high: float, about: int = 5, least: float = 0.0) -> list[
     return [k * step for k in range(first, math.ceil(high / step - 1e-9) + 1)] or [low]
 
 
-def _decades(low: float, high: float) -> list[float]:
-    return [10.0**k for k in range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)]
+def decades(low: float, high: float, factors: Sequence[float] = (1.0,)) -> list[float]:
+    """Powers of ten, times the factors, that span low to high."""
+    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    return [10.0**k * factor for k in powers for factor in factors]
 
 
-def _grid(axes: Axes, across: list[float], upright: list[float], names: list[str], below: str) -> Markup:
-    """Horizontal lines with their values, and the values along the lower edge."""
+def grid(axes: Axes, across: list[float], upright: list[float], names: list[str], below: str) -> Markup:
+    """Horizontal lines with their names, and the values along the lower edge."""
     parts = []
     for tick, name in zip(upright, names, strict=True):
         y = axes.y(tick)
         parts.append(
             Markup('<path class="grid" d="M{} {:.1f}H{}"/>').format(LEFT, y, WIDTH - RIGHT)
-            + _text(LEFT - 6, y + 3.5, name, "end")
+            + text(LEFT - 6, y + 3.5, name, "end")
         )
     inside = [tick for tick in across if axes.left <= tick <= axes.right]
-    parts += [_text(axes.x(tick), HEIGHT - BOTTOM + 15, _number(tick), "middle") for tick in inside]
-    return Markup().join(parts) + _text((WIDTH + LEFT) / 2, HEIGHT - 4, below, "middle")
+    parts += [text(axes.x(tick), HEIGHT - BOTTOM + 15, number(tick), "middle") for tick in inside]
+    return Markup().join(parts) + text((WIDTH + LEFT) / 2, HEIGHT - 4, below, "middle")
 
 
-def _text(x: float, y: float, text: str, anchor: str) -> Markup:
-    return Markup('<text x="{:.1f}" y="{:.1f}" text-anchor="{}">{}</text>').format(x, y, anchor, text)
+def text(x: float, y: float, words: str, anchor: str) -> Markup:
+    """Words on a chart. anchor: start, middle or end."""
+    return Markup('<text x="{:.1f}" y="{:.1f}" text-anchor="{}">{}</text>').format(x, y, anchor, words)
 
 
-def _number(value: float) -> str:
+def number(value: float) -> str:
+    """A value as a tick names it."""
     if value and not 1e-3 <= abs(value) < 1e6:
         return f"{value:.0e}".replace("e-0", "e-").replace("e+0", "e")
     return f"{round(value, 6):,.6g}"
 
 
-def _colours(names: Mapping[str, object]) -> list[str]:
-    return [COLOURS[place % len(COLOURS)] for place in range(len(names))]
+def colours(names: Iterable[str]) -> dict[str, str]:
+    """A colour per name, by its place."""
+    return {name: COLOURS[place % len(COLOURS)] for place, name in enumerate(names)}
 
 
-def _chart(title: str, inside: Markup, names: Sequence[str]) -> Markup:
-    legend = Markup().join(
-        Markup('<span style="--line:{}">{}</span>').format(COLOURS[place % len(COLOURS)], name)
-        for place, name in enumerate(names)
+def frame(
+    title: str, inside: Markup, legend: Mapping[str, str], size: tuple[float, float] = (WIDTH, HEIGHT)
+) -> Markup:
+    """A chart: its title, the drawing, and what each colour stands for (name -> colour)."""
+    names = Markup().join(
+        Markup('<span style="--line:{}"><bdi>{}</bdi></span>').format(colour, name)
+        for name, colour in legend.items()
     )
     return Markup(
         '<figure class="chart"><figcaption>{title}</figcaption>'
-        '<svg viewBox="0 0 {width} {height}" role="img" aria-label="{title}">{inside}</svg>'
-        '<div class="legend">{legend}</div></figure>'
-    ).format(title=title, width=WIDTH, height=HEIGHT, inside=inside, legend=legend)
+        '<svg viewBox="0 0 {width:g} {height:g}" role="img" aria-label="{title}">{inside}</svg>'
+        '<div class="legend">{names}</div></figure>'
+    ).format(title=title, width=size[0], height=size[1], inside=inside, names=names)

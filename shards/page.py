@@ -6,7 +6,8 @@ what stands around them. The colours are the browser's own, light or dark.
 
 import base64
 import unicodedata
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,8 @@ figcaption { font-size: .85rem; line-height: 1.35; overflow-wrap: anywhere }
 .legend { display: flex; flex-wrap: wrap; gap: .1rem 1rem; font-size: .82rem }
 .legend span::before { content: ""; display: inline-block; width: .9em; height: .25em; margin-right: .4em;
   vertical-align: middle; background: var(--line) }
+.chart .count { fill: currentColor; opacity: .1 }
+mark { background: #e0a90066; color: inherit; border-radius: 2px }
 .cards { display: flex; flex-wrap: wrap; gap: .9rem; align-items: flex-end }
 .unseen { font: .85em ui-monospace, monospace; background: #e0a90044; border-radius: 3px; padding: 0 .15em }
 bdi { white-space: pre-wrap }
@@ -63,7 +66,8 @@ def render(body: str, title: str, style: str = "", **values: Any) -> str:
     environment = Environment(autoescape=True, loader=loader, undefined=StrictUndefined, trim_blocks=True)
     environment.globals.update(visible=visible, table=table)
     whole = "{% extends 'skeleton' %}{% block body %}" + body + "{% endblock %}"
-    return environment.from_string(whole).render(title=title, style=Markup(style), **values)
+    text = environment.from_string(whole).render(title=title, style=Markup(style), **values)
+    return text.encode(errors="replace").decode()  # JSON can hold halves of characters, a file cannot
 
 
 def fitted(draw: Callable[[int], str], most: int) -> str:
@@ -89,13 +93,19 @@ def data_uri(data: bytes, kind: str) -> Markup:
     return Markup(f"data:image/{kind};base64,{base64.b64encode(data).decode()}")
 
 
-def visible(text: str) -> Markup:
-    """The text, isolated from the direction of its surroundings; what has no glyph as its code point."""
+def visible(text: str, marked: Container[int] = ()) -> Markup:
+    """The text, isolated from the direction of its surroundings; what has no glyph as its code point.
+
+    marked: places of the characters that stand out.
+    """
     parts = [
         Markup('<span class="unseen" title="{}">{}</span>').format(name, piece) if name else escape(piece)
         for piece, name in _pieces(text)
     ]
-    return Markup('<bdi dir="auto">{}</bdi>').format(Markup().join(parts))
+    runs = groupby(enumerate(parts), lambda part: part[0] in marked)
+    joined = [(out, Markup().join(piece for _, piece in run)) for out, run in runs]
+    inside = [Markup("<mark>{}</mark>").format(pieces) if out else pieces for out, pieces in joined]
+    return Markup('<bdi dir="auto">{}</bdi>').format(Markup().join(inside))
 
 
 def spelled(text: str) -> str:

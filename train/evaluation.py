@@ -26,9 +26,10 @@ from shards.progress import Reporter, run
 from shards.read import Shards
 from train import judging, metrics, mistakes, modelfolder
 from train.judging import judge, still_loader
-from train.verdicts import Judged, control_of, verdicts, words_of
+from train.verdicts import Judged, control_of, short, told, verdicts, words_of
 
 LATENCY_WORDS = 100
+DAMAGE_KEPT = 50  # damaged samples that a run's file names; all are counted
 
 
 @dataclass
@@ -79,6 +80,7 @@ def evaluate(path: str, shards: Shards, settings: Settings) -> Judged:
     if settings.latency:
         figures["ms_per_word"] = latency(loaded, shards, damage)
     found = mistakes.of(meter, damage, loaded.task, shards)
+    figures["by_source"] = found["by_source"]
     return Judged(path, loaded.config, correct, figures, found, damage)
 
 
@@ -133,6 +135,7 @@ def main(argv: list[str]) -> None:
     judged = [evaluate(path, shards, settings) for path in _gather(settings)]
     found = verdicts(judged, settings.baseline, settings.seed)
     _show(report, judged, found, settings.latency)
+    _show_sources(report, judged)
     for reason in judged[0].damage.values():
         report.say(f"counted as missed: {reason}")
     for path, verdict in found.items():
@@ -159,6 +162,7 @@ def _keep(judged: list[Judged], result: dict[str, dict[str, Any]]) -> list[str]:
         (path.parent / "eval").mkdir(exist_ok=True)
         found = result[one.path]
         content = {"format": 1, **found, "checkpoint": one.path, "model": path.name, **one.mistakes}
+        content["damage"] = {f"{uid:016x}": one.damage[uid] for uid in sorted(one.damage)[:DAMAGE_KEPT]}
         write_json(path.parent / "eval" / f"{found['set']}-{path.name}.json", content)
         runs.append(str(Path(one.path).parent))
     return list(dict.fromkeys(runs))
@@ -171,28 +175,28 @@ def _show(report: Reporter, judged: list[Judged], found: dict[str, dict[str, Any
     for one in judged:
         f = one.figures
         accuracy = "{value:.2%} [{low:.2%}, {high:.2%}]".format(**f["word_acc"]).replace("%", "")
-        row = [_short(one.path), f"{f['params']:,}", f"{f['mb']:.2f}", accuracy]
+        row = [short(one.path), f"{f['params']:,}", f"{f['mb']:.2f}", accuracy]
         row += [f"{100 * f['word_acc_ics']['value']:.2f}", f"{f['one_minus_ned']['value']:.4f}"]
         row += [f"{100 * f['cer']['value']:.2f}"]
         row += [f"{f[k]['value']:.3f}" for k in ("edit_distance_mean", "edit_distance_normalised")]
         row += [str(f["n"]), *([f"{f['ms_per_word']:.2f}"] if latency else [])]
-        rows.append([*row, _verdict(found[one.path])])
+        rows.append([*row, told(found[one.path])])
     report.table("evaluation (percent where marked; intervals are 95 %)", columns, rows)
 
 
-def _verdict(found: dict[str, Any]) -> str:
-    if "field" in found:
-        return "{verdict}: {field} is {values[0]}, in the control {values[1]}".format(**found)
-    if "difference" not in found:
-        return found["verdict"]
-    points = "{difference:+.2%} [{low:+.2%}, {high:+.2%}]".format(**found).replace("%", "")
-    than = "from" if found["verdict"] == "NO DIFFERENCE" else "than"
-    return f"{found['verdict']} {than} {_short(found['against'])}: {points}"
-
-
-def _short(path: str) -> str:
-    """The run and the model in it: a whole path would not fit into a table."""
-    return "/".join(Path(path).resolve().parts[-2:])
+def _show_sources(report: Reporter, judged: list[Judged]) -> None:
+    """Where several data sets were read: each model's accuracy on each of them."""
+    sources = judged[0].figures["by_source"]
+    if len(sources) < 2:
+        return
+    rows = []
+    for name, count in sources.items():
+        found = [one.figures["by_source"][name] for one in judged]
+        shares = [(one["right"] / max(1, one["n"]), *metrics.wilson(one["right"], one["n"])) for one in found]
+        cells = [f"{100 * share:.2f} [{100 * low:.2f}, {100 * high:.2f}]" for share, low, high in shares]
+        rows.append([name, str(count["n"]), *cells])
+    columns = ["data set", "n", *(short(one.path) for one in judged)]
+    report.table("word accuracy by data set (percent; intervals are 95 %)", columns, rows)
 
 
 if __name__ == "__main__":

@@ -15,26 +15,33 @@ from PIL import Image
 from rapidfuzz.distance import Levenshtein
 
 from shards.engines.plain import Engine
+from shards.manifest import split_uid
+from shards.page import spelled
 from shards.read import Shards
 
 EXAMPLES = 50
 SHOWN = 24  # characters of a heat map, those most often wrong
 NOTHING = ""  # what stands for a character that was left out, or that is not in the truth
+SIGN = "∅"  # what stands for NOTHING where it has to be seen
 Row = tuple[int, str | None, str, float]
 
 
 def of(meter: Any, damage: Mapping[int, str], task: Any, shards: Shards) -> dict[str, Any]:
-    """All of it, from a meter: examples (see `worst`), confusions, lengths (see `by_length`); damaged samples
-    count as missed and are no examples.
+    """All of it, from a meter: examples (see `worst`), confusions, lengths (see `by_length`), by_source;
+    damaged samples count as missed and are no examples.
     """
     truths, texts = meter.pairs()
     rows = [row for row in meter.detail() if row[1] is not None]
     right = {row[0]: t == p and row[0] not in damage for row, t, p in zip(rows, truths, texts, strict=True)}
+    scored = {row[0]: truth for row, truth in zip(rows, truths, strict=True)}
     seen = [row for row in rows if row[0] not in damage]
     return {
-        "examples": worst(seen, right, task, shards),
+        "examples": [
+            {**one, "scored": scored[int(one["uid"], 16)]} for one in worst(seen, right, task, shards)
+        ],
         "confusions": confusions(truths, texts),
         "lengths": by_length(truths, list(right.values())),
+        "by_source": by_source(right, shards),
     }
 
 
@@ -73,32 +80,64 @@ def by_length(truths: Sequence[str], right: Sequence[bool]) -> list[tuple[int, i
     return [(length, count, hits[length]) for length, count in sorted(words.items())]
 
 
-def heat_map(found: Sequence[tuple[str, str, int]]) -> bytes:
-    """A PNG of the confusions among the SHOWN characters that are most often wrong; rows are the truth."""
-    import matplotlib
+def by_source(right: Mapping[int, bool], shards: Shards) -> dict[str, dict[str, int]]:
+    """Data set -> n words and how many of them were read right; in the order of the mixture.
 
-    matplotlib.use("agg")
-    from matplotlib import pyplot
+    Named by its manifest's name; where two have one name, by the key that tells them apart.
+    """
+    names = Counter(m.name for m in shards.manifests)
+    called = {m.dataset_id: m.name if names[m.name] == 1 else m.key for m in shards.manifests}
+    out = {name: {"n": 0, "right": 0} for name in called.values()}
+    for uid, hit in right.items():
+        one = out[called[split_uid(uid)[0]]]
+        one["n"] += 1
+        one["right"] += hit
+    return out
 
+
+def differences(truth: str, text: str) -> tuple[set[int], set[int]]:
+    """Places of the truth's characters that were not read, and of those read that are not the truth's."""
+    mine, theirs = set(), set()
+    for piece in Levenshtein.opcodes(truth, text):
+        if piece.tag != "equal":
+            mine |= set(range(piece.src_start, piece.src_end))
+            theirs |= set(range(piece.dest_start, piece.dest_end))
+    return mine, theirs
+
+
+def grid(found: Sequence[tuple[str, str, int]]) -> tuple[list[str], np.ndarray]:
+    """The SHOWN characters most often wrong, and [truth, read] shares of each true character's occurrences
+    that were read as another; 0 where right.
+    """
     wrong: Counter[str] = Counter()
     for truth, text, count in found:
         if truth != text:
             wrong.update({truth: count, text: count})
     names = sorted(name for name, _ in wrong.most_common(SHOWN)) or [NOTHING]
     place = {name: i for i, name in enumerate(names)}
-    grid, totals = np.zeros((len(names), len(names))), Counter()
+    counts, totals = np.zeros((len(names), len(names))), Counter()
     for truth, text, count in found:
         totals[truth] += count
         if truth in place and text in place and truth != text:
-            grid[place[truth], place[text]] = count
-    shares = grid / np.array([[max(totals[name], 1)] for name in names])
+            counts[place[truth], place[text]] = count
+    return names, counts / np.array([[max(totals[name], 1)] for name in names])
+
+
+def heat_map(found: Sequence[tuple[str, str, int]]) -> bytes:
+    """A PNG of the grid of confusions; rows are the truth."""
+    import matplotlib
+
+    matplotlib.use("agg")
+    from matplotlib import pyplot
+
+    names, shares = grid(found)
     figure, axes = pyplot.subplots(figsize=(6, 5.4), dpi=100)
     drawn = axes.imshow(shares, cmap="magma_r", vmin=0, vmax=max(shares.max(), 1e-3))
-    labels = [name or "∅" for name in names]
-    axes.set_xticks(range(len(names)), labels, fontsize=8)
-    axes.set_yticks(range(len(names)), labels, fontsize=8)
-    axes.set_xlabel("read (∅: left out)")
-    axes.set_ylabel("truth (∅: nothing there)")
+    labels = [spelled(name) or SIGN for name in names]
+    axes.set_xticks(range(len(names)), labels, fontsize=8, parse_math=False)
+    axes.set_yticks(range(len(names)), labels, fontsize=8, parse_math=False)
+    axes.set_xlabel(f"read ({SIGN}: left out)")
+    axes.set_ylabel(f"truth ({SIGN}: nothing there)")
     figure.colorbar(drawn, label="share of the true character", shrink=0.8)
     figure.tight_layout()
     file = io.BytesIO()

@@ -90,3 +90,19 @@ def words_of(path: str, verdict: dict[str, Any]) -> str:
         f"{path} is not judged: {verdict['field']} is {mine}, in its control {against} it is {theirs}; "
         f"train the control again, or say baseline={against} to compare them as they are"
     )
+
+
+def told(verdict: dict[str, Any]) -> str:
+    """A verdict as a table shows it; `words_of` says more of one that is none."""
+    if "field" in verdict:
+        return "{verdict}: {field} is {values[0]}, in the control {values[1]}".format(**verdict)
+    if "difference" not in verdict:
+        return verdict["verdict"]
+    points = "{difference:+.2%} [{low:+.2%}, {high:+.2%}]".format(**verdict).replace("%", "")
+    than = "from" if verdict["verdict"] == "NO DIFFERENCE" else "than"
+    return f"{verdict['verdict']} {than} {short(verdict['against'])}: {points}"
+
+
+def short(path: str) -> str:
+    """The run and the model in it: a whole path would not fit into a table."""
+    return "/".join(Path(path).resolve().parts[-2:])

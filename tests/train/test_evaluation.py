@@ -6,16 +6,17 @@ import shutil
 import pytest
 import torch
 
+from ingest import shard
 from shards.errors import BadData, BadSettings
 from shards.image import ImageSpec
 from shards.read import Shards
 from train import evaluation, metrics, modelfolder
-from train.evaluation import _verdict
 from train.judging import judge, still_loader
 from train.models import Output
 from train.models.crnn import Model
 from train.models.crnn import Settings as Crnn
 from train.tasks.recognise import Settings, Task
+from train.verdicts import told
 
 SMALL = Crnn([4, 4, 4, 4, 4, 4, 8], 8, 8)
 
@@ -96,8 +97,12 @@ def test_a_damaged_sample_is_counted_as_missed_and_named(words, task, tmp_path):
 
 def test_a_damaged_sample_stands_in_the_figures_and_in_the_report(words, tmp_path, capsys):
     root, uid = damaged(words, tmp_path)
-    (found,) = evaluate(root, tmp_path, f"checkpoint={folder(tmp_path / 'm')}").values()
+    model = folder(tmp_path / "run" / "best")
+    (tmp_path / "run" / "status.json").write_text('{"state": "done"}')
+    (found,) = evaluate(root, tmp_path, f"checkpoint={model}").values()
     assert (found["n"], found["damaged"], found["unlabelled"]) == (32, 1, 0)
+    (kept,) = (json.loads(path.read_text()) for path in (tmp_path / "run" / "eval").iterdir())
+    assert list(kept["damage"]) == [f"{uid:016x}"]
     assert f"counted as missed: {root}" in (said := capsys.readouterr().out)
     assert f"{uid:016x}" in said
 
@@ -119,8 +124,21 @@ def test_the_figures_are_the_same_for_any_batch(words, tmp_path):
     seven = evaluate(words, tmp_path, f"checkpoint={path}", "batch=7")[str(path)]
     found = evaluate(words, tmp_path, f"checkpoint={path}", "batch=64")[str(path)]
     assert found.keys() == seven.keys()
+    assert found.pop("by_source") == seven.pop("by_source")
     for name, value in seven.items():
         assert found[name] == (pytest.approx(value) if isinstance(value, dict) else value)
+
+
+def test_each_data_set_of_several_has_its_own_accuracy(words, tmp_path, capsys):
+    shard.main(["source=rendered", "name=other", f"out={tmp_path / 'o'}", "split=test", "count=8"])
+    found = evaluate(f"{words},{tmp_path / 'o'}", tmp_path, f"checkpoint={folder(tmp_path / 'm')}")
+    counts = found[str(tmp_path / "m")]["by_source"]
+    assert {name: one["n"] for name, one in counts.items()} == {"rendered": 32, "other": 8}
+    said = capsys.readouterr().out
+    assert "word accuracy by data set" in said
+    assert "0.00 [0.00, 32.44]" in said  # none of 8
+    evaluate(words, tmp_path, f"checkpoint={tmp_path / 'm'}")
+    assert "word accuracy by data set" not in capsys.readouterr().out
 
 
 def test_results_are_kept_in_the_run_folder_one_per_model(words, tmp_path, capsys):
@@ -139,7 +157,7 @@ def test_results_are_kept_in_the_run_folder_one_per_model(words, tmp_path, capsy
     assert kept[f"{name}-test-last.json"]["verdict"] == "NO DIFFERENCE"
     said = " ".join(capsys.readouterr().out.split())
     assert "run/best" in said
-    assert "NO DIFFERENCE from run/best: +0.00 [+0.00, +0.00]" in _verdict(kept[f"{name}-test-last.json"])
+    assert "NO DIFFERENCE from run/best: +0.00 [+0.00, +0.00]" in told(kept[f"{name}-test-last.json"])
 
 
 def test_latency_is_measured_on_one_thread_without_damaged_pictures_and_threads_are_given_back(
