@@ -124,8 +124,8 @@ class Writer:
             total.add(tally)
         kl = total.lost / max(total.samples, 1)
         mark = {
-            "format": cache.MARK, "card": self.digest, "rows": total.samples, "kl": kl, "damaged": total.damaged,
-            "sha256": sums,
+            "format": cache.MARK, "card": self.digest, "rows": total.samples, "kl": kl,
+            "damaged": total.damaged, "sha256": sums,
         }  # fmt: skip
         (self.root / job.mark).parent.mkdir(parents=True, exist_ok=True)
         write_json(self.root / job.mark, mark)

@@ -24,7 +24,7 @@ from shards.errors import BadData, BadSettings
 from shards.manifest import write_json
 from shards.progress import Reporter, run
 from shards.read import Shards
-from train import judging, metrics, mistakes, modelfolder
+from train import judging, metrics, modelfolder
 from train.judging import judge, still_loader
 from train.verdicts import Judged, control_of, short, told, verdicts, words_of
 
@@ -79,7 +79,7 @@ def evaluate(path: str, shards: Shards, settings: Settings) -> Judged:
     }
     if settings.latency:
         figures["ms_per_word"] = latency(loaded, shards, damage)
-    found = mistakes.of(meter, damage, loaded.task, shards)
+    found = loaded.task.mistakes(meter, damage, shards)
     figures["by_source"] = found["by_source"]
     return Judged(path, loaded.config, correct, figures, found, damage)
 

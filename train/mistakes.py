@@ -50,7 +50,8 @@ def worst(
 ) -> list[dict[str, Any]]:
     """The EXAMPLES most confident mistakes: uid, truth, prediction, score, png (the canvas, base64)."""
     wrong = sorted((row for row in rows if not correct[row[0]]), key=lambda row: -row[3])[:EXAMPLES]
-    places = {int(uid): place for place, uid in enumerate(shards.uids)} if wrong else {}
+    met = np.flatnonzero(np.isin(shards.uids, np.array([row[0] for row in wrong], np.uint64)))
+    places = {int(shards.uids[place]): int(place) for place in met}
     pixels = Engine(shards, task.image).read([places[row[0]] for row in wrong]).pixels
     return [
         {"uid": f"{uid:016x}", "truth": truth, "prediction": text, "score": score, "png": _png(canvas)}

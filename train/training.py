@@ -9,7 +9,7 @@ from torch import nn
 from shards import config, progress
 from shards.errors import Preempted, Stop
 from shards.manifest import digest
-from train import fit, mistakes, modelfolder, runfolder, runtime
+from train import fit, modelfolder, runfolder, runtime
 from train.cost import cost
 from train.judging import judge
 from train.tracking import Mirror
@@ -90,7 +90,7 @@ def _judge(b: Bench, folder: runfolder.RunFolder) -> Callable[[nn.Module, int], 
         damage: dict[int, str] = {}
         meter = judge(model, b.task, b.val_loader, b.accelerator, damage)
         if b.accelerator.is_main_process:
-            folder.mistakes(step, mistakes.of(meter, damage, b.task, b.val_loader.shards))
+            folder.mistakes(step, b.task.mistakes(meter, damage, b.val_loader.shards))
         return {**meter.compute(), "damaged": float(len(damage))}
 
     return judged

@@ -7,6 +7,8 @@ A task is an object with these members, and nobody else asks which task it is:
 - `loss(output, targets)` -> {name: Tensor [N]}: "task" is what is minimised, in fp32; the others are watched;
 - `census(texts, frames)` -> {reason: count} of labels that cannot teach, known from the columns beforehand;
 - `decode(output)` -> one tuple of `Word` per sample;
+- `mistakes(meter, damage, shards)` -> what the meter's entries got wrong, as plain values for files and pages
+  (`train.mistakes`); damage: uid -> what is wrong with a sample;
 - `meter()` -> a fresh Meter: `update(uids, predictions, records)`, `entries()` (picklable),
   `absorb(entries)`, `compute()` -> {metric: value}. Entries are addressed by uid: one seen twice counts once.
 """

@@ -5,8 +5,9 @@ Letters: N samples, L time steps, C classes (class 0 the blank).
 """
 
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -15,7 +16,7 @@ from shards.errors import BadData
 from shards.image import ImageSpec
 from shards.read import Shards
 from shards.sample import Record, Word
-from train import metrics
+from train import metrics, mistakes
 from train.charset import Charset
 from train.ctc import ctc_loss, needed_frames
 from train.decode import greedy
@@ -108,6 +109,10 @@ class Task:
     def meter(self) -> "Meter":
         """A fresh meter."""
         return Meter(self.charset)
+
+    def mistakes(self, meter: "Meter", damage: Mapping[int, str], shards: Shards) -> dict[str, Any]:
+        """What was read wrong, as `train.mistakes` tells it."""
+        return mistakes.of(meter, damage, self, shards)
 
 
 class Meter:
