@@ -17,8 +17,8 @@ PAD = 1.35  # factor around the points on a logarithmic axis
 LOG_TICKS = 8  # at most; then only powers of ten
 COUNTED = 0.3  # of the chart's height: the highest of the bars that tell how much stands behind an estimate
 CELL = 17  # pixels of a cell's side
-CELLS_LEFT, CELLS_TOP = 52, 8  # margins of the cells; names that are spelled out are long
-BELOW, BELOW_LONG = 36, 66  # the same at the bottom
+CELLS_LEFT, CELLS_TOP, BELOW = 72, 8, 36  # margins of the cells; names that are spelled out are long
+LETTER = 6.5  # pixels that a letter of a name takes
 SHORT = 2  # characters of a name that fits below its cell
 HOT = "#e07b39"
 
@@ -101,7 +101,8 @@ def cells(
         for row, column in np.argwhere(shares > 0).tolist()
     ]
     ground = Markup('<path class="grid" d="{}"/>').format(_mesh(len(names)))
-    height = CELLS_TOP + side + (BELOW_LONG if any(len(name) > SHORT for name in shown) else BELOW)
+    longest = max([0, *(len(name) for name in shown if len(name) > SHORT)])  # those stand upright
+    height = CELLS_TOP + side + BELOW + LETTER * longest
     words = charts.text(CELLS_LEFT + side / 2, height - 6, across, "middle")
     size = (max(CELLS_LEFT + side + 8, WIDTH), height)
     return charts.frame(title, ground + Markup().join(parts) + words, {}, size)

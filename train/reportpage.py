@@ -15,15 +15,17 @@ from train.mistakes import SIGN
 
 STYLE = """
 nav { display: flex; flex-wrap: wrap; gap: .2rem 1.2rem } nav a { color: LinkText }
-.results td, .results th { vertical-align: top } .results td small { display: block; white-space: nowrap }
-.results th:last-child, .results td:last-child { text-align: left; min-width: 14rem; max-width: 26rem }
+.results td, .results th { vertical-align: top } .results td small { display: block }
+.results td + td small, .mistake small { white-space: nowrap }
+.results th:last-child, .results td:last-child { text-align: left; min-width: 10rem; max-width: 26rem }
 .results td:first-child { overflow-wrap: anywhere; min-width: 7rem }
 .loud { border-left: .3rem solid #e07b39; padding: .1rem 0 .1rem .8rem; margin: .6rem 0 }
 .charts { margin: 1rem 0 } details { margin: .5rem 0 } summary { cursor: pointer }
 pre { overflow-x: auto; background: var(--soft); padding: .6rem .8rem; border-radius: 4px }
 td.text { overflow-wrap: anywhere } td.text:first-child { overflow-wrap: break-word }
-.mistake { width: 9.1rem } .mistake img { width: 100%; image-rendering: pixelated; display: block }
-.mistake div { display: flex; gap: .5em; justify-content: space-between }
+.mistake { width: 9.1rem; align-self: flex-start }
+.mistake img { width: 100%; image-rendering: pixelated; display: block }
+.mistake div { display: flex; gap: .5em; justify-content: space-between } .truth { min-width: 0 }
 .truth mark { background: rgb(29 154 75 / .45) } .reading mark { background: rgb(209 73 91 / .45) }
 .truth::before { content: "truth "; color: GrayText } .reading::before { content: "read "; color: GrayText }
 """
@@ -37,7 +39,7 @@ BODY = """
 {% endfor %}
 <a href="#runs">Runs</a></nav>
 {% for one in accounts if one.status.get("state") != "done" %}
-<p class="loud"><b>{{ visible(one.name) }}</b> is {{ one.status.get("state", "in an unknown state") }}
+<p class="loud"><b>{{ visible(one.name) }}</b>: {{ one.status.get("state", "unknown") }}
 {%- if one.status.get("global_step") is number %}, step {{ "{:,}".format(one.status.global_step) }}
 {%- endif %}
 {%- if one.status.get("reason") %}: {{ visible(one.status.reason|string) }}{% endif %}</p>

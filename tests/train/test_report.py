@@ -211,7 +211,7 @@ def test_a_run_that_is_not_evaluated_shows_what_its_training_got_wrong(run, caps
 @pytest.mark.parametrize(("state", "loud"), [("running", True), ("failed", True), ("done", False)])
 def test_a_run_that_is_not_done_says_so_at_the_top(run, state, loud):
     top = page(run("a", state)).split('<h2 id="results">')[0]
-    assert (f"is {state}, step 50" in plain(top)) == loud
+    assert (f": {state}, step 50" in plain(top)) == loud
     assert ("&lt;script&gt;" in top.split("<nav")[1]) == loud
 
 
