@@ -1,6 +1,7 @@
 """Reads images with a checkpoint: files, folders of images, or a split of shards; prints, or writes csv, json
-or jsonl.
+or jsonl. Without a model folder, the recogniser that comes with the package reads.
 
+    python -m train.predict images/*.jpg
     python -m train.predict runs/first/best images/*.jpg
     python -m train.predict models/crnn_small crops/ out=words.csv
     python -m train.predict models/crnn_small data/own/test limit=8 json=true
@@ -35,6 +36,8 @@ from shards.typed import check_ranges
 from train import modelfolder
 from train.judging import device
 
+PRETRAINED = Path(__file__).resolve().parent / "pretrained" / "words"  # reads when no model is given
+
 
 @dataclass
 class Settings:
@@ -42,7 +45,7 @@ class Settings:
 
     inputs: list[str] = field(
         default_factory=list, metadata={"positional": True}
-    )  # a model folder, then images or folders
+    )  # a model folder or nothing, then images or folders
     out: str = ""  # a .csv, .json or .jsonl file; empty = print
     limit: int = 0  # read at most so many images, 0 = all
     batch: int = 64  # images at a time
@@ -160,15 +163,23 @@ def written(rows: list[Reading], suffix: str) -> str:
     return json.dumps(plain, ensure_ascii=False, indent=1) + "\n"
 
 
+def _sorted(inputs: list[str]) -> tuple[str, list[str]]:
+    """(model folder, images): the first path is the model where it is a model or a run folder."""
+    first = Path(inputs[0]) if inputs else PRETRAINED
+    chosen = any((first / name).exists() for name in ("config.json", "best", "status.json"))
+    model, images = (inputs[0], inputs[1:]) if inputs and chosen else (str(PRETRAINED), inputs)
+    if not images:
+        raise BadSettings("at least one image is needed: train.predict [MODEL] IMAGE...")
+    return model, images
+
+
 def main(argv: list[str]) -> None:
     """Entry."""
     settings = config.read(Settings, "predict", argv)
-    if len(settings.inputs) < 2:
-        raise BadSettings("a model folder and at least one image are needed: train.predict MODEL IMAGE...")
+    model, inputs = _sorted(settings.inputs)
     suffix = Path(settings.out).suffix if settings.out else ".csv"
     if suffix not in (".csv", ".json", ".jsonl"):
         raise BadSettings(f"out={settings.out}: no format {suffix!r} (there are: .csv, .json, .jsonl)")
-    model, *inputs = settings.inputs
     found = islice(images(inputs), settings.limit or None)
     rows = list(readings(Reader(model, str(device(settings.device))), found, settings.batch))
     report = Reporter("train.predict", settings.json)

@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 import torch
 
+from ingest import shard
 from shards.errors import BadData, BadSettings
 from shards.image import ImageSpec
 from shards.read import Shards
-from train import modelfolder, predict
+from train import evaluation, modelfolder, predict
 from train.judging import judge, still_loader
 from train.models.crnn import Model
 from train.models.crnn import Settings as Crnn
@@ -115,8 +116,8 @@ def test_a_damaged_sample_of_a_shard_is_a_row_with_an_error(words, model, tmp_pa
 @pytest.mark.parametrize(
     ("given", "kind", "named"),
     [
-        ([], BadSettings, "a model folder and at least one image"),
-        (["{model}"], BadSettings, "a model folder and at least one image"),
+        ([], BadSettings, "at least one image is needed"),
+        (["{model}"], BadSettings, "at least one image is needed"),
         (["/no/model", "{picture}"], BadData, "/no/model"),
         (["{model}", "{picture}", "/no/picture.png"], BadData, "/no/picture.png"),
         (["{model}", "{empty}"], BadData, "no image"),
@@ -166,3 +167,32 @@ def test_an_ordinary_picture_is_decoded_once(model, pictures, monkeypatch):
     monkeypatch.setattr(predict, "published", lambda data: pytest.fail("decoded twice"))
     read = predict.Reader(model).read([path.read_bytes() for path in sorted(pictures.glob("00.*"))])
     assert not read[0].error
+
+
+def test_without_a_model_the_packaged_recogniser_reads(words, pictures, tmp_path):
+    packaged = modelfolder.load(predict.PRETRAINED)
+    assert sum(p.numel() for p in packaged.model.parameters()) == 922_629
+    assert sum(f.stat().st_size for f in predict.PRETRAINED.iterdir()) < 4_000_000
+    mine = rows(tmp_path / "mine.json", predict.PRETRAINED, pictures)
+    assert rows(tmp_path / "packaged.json", pictures) == mine
+    shards = Shards([words], "test")
+    right = [shards.record(i).words[0].text.lower() == row["text"] for i, row in enumerate(mine)]
+    assert sum(right) >= 16  # rendered words that it never saw, in fonts that it never saw
+
+
+@pytest.mark.real
+def test_the_packaged_recogniser_reads_real_words_as_its_card_says(real, tmp_path, capsys):
+    card = json.loads((predict.PRETRAINED / "config.json").read_text())["real"]
+    listed = ["labels=test_gt.txt", "format=icdar"]
+    sources = {
+        "iiit5k": ["source=folder", f"root={real / 'iiit5k' / 'IIIT5K'}", "images=test", *listed],
+        "svt": ["source=folder", f"root={real / 'svt'}", "images=test_words", *listed],
+        "icdar2015": ["source=icdar2015", f"root={real / 'icdar2015_words'}"],
+    }
+    for name, source in sources.items():
+        shard.main([*source, "split=test", f"out={tmp_path / name}", "workers=1"])
+        out = tmp_path / f"{name}.json"
+        evaluation.main([f"checkpoint={predict.PRETRAINED}", f"data.root={tmp_path / name}", f"out={out}"])
+        (found,) = json.loads(out.read_text())["models"].values()
+        assert abs(round(found["word_acc_ics"]["value"] * found["n"]) - card[name]["right"]) <= 1
+        assert found["n"] == card[name]["n"]
