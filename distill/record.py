@@ -45,7 +45,8 @@ def main(argv: list[str]) -> None:
         return
     writer, begun = Writer(found), time.monotonic()
     runtime.on_main(accelerator, writer.open)
-    done = sum(runtime.gather(accelerator, _write(writer, accelerator, report)))
+    with runtime.together(accelerator):
+        done = sum(runtime.gather(accelerator, _write(writer, accelerator, report)))
     if accelerator.is_main_process:
         whole = Cache(settings.out)
         writer.close()

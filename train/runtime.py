@@ -9,7 +9,8 @@ both.
 
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils import set_seed
 
-from shards.errors import BadSettings, Stop
+from shards.errors import BadSettings, Preempted, Stop
 from train import zero
 
 TWO_ON_CPU = (
@@ -122,8 +123,19 @@ def on_main(accelerator: Accelerator, action: Callable[[], object]) -> None:
         raise error
 
 
+@contextmanager
+def together(accelerator: Accelerator) -> Iterator[None]:
+    """Work that all ranks end together, done or preempted; then the process group is closed."""
+    try:
+        yield
+    except Preempted:
+        close(accelerator)
+        raise
+    close(accelerator)
+
+
 def close(accelerator: Accelerator) -> None:
-    """Ends the process group; DeepSpeed's threads would otherwise bring a process down at its exit."""
+    """Ends the process group; its threads would otherwise bring a process down at its exit, now and then."""
     if accelerator.num_processes > 1:
         accelerator.wait_for_everyone()
         torch.distributed.destroy_process_group()

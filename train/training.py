@@ -34,13 +34,8 @@ def run(
         runtime.on_main(b.accelerator, lambda: folder.open(compared))
         b.report.log_to(folder.path / "logs" / f"rank-{b.accelerator.process_index}.log")
         _header(b, folder, digest(plain)[:12], loss)
-        try:
-            result = _train(b, step, teach, story, folder, stop)
-        except Preempted:  # all ranks leave together
-            runtime.close(b.accelerator)
-            raise
-        runtime.close(b.accelerator)
-        return result
+        with runtime.together(b.accelerator):
+            return _train(b, step, teach, story, folder, stop)
     finally:
         folder.close()
         stop.close()

@@ -12,6 +12,8 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent.parent
 TWO = [
     "--multi_gpu",
+    "--main_process_port",
+    "0",
     "--num_processes",
     "2",
     "--num_machines",

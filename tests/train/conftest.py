@@ -23,7 +23,7 @@ TINY = [
 ]  # fmt: skip
 TWO = [
     "--multi_gpu", "--num_processes", "2", "--num_machines", "1", "--mixed_precision", "no",
-    "--dynamo_backend", "no",
+    "--dynamo_backend", "no", "--main_process_port", "0",
 ]  # fmt: skip
 
 
