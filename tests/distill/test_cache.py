@@ -189,6 +189,25 @@ def test_a_damaged_sample_is_named_and_its_neighbours_are_recorded(words, teache
     assert seen == 95
 
 
+def test_what_the_teacher_could_not_read_teaches_nothing_and_is_recorded_when_it_can_be(
+    words, teacher, cache, recipe, files, tmp_path
+):
+    place = copy(cache, tmp_path)
+    uid = f"{int(Shards([words], 'train').uids[45]):016x}"
+    for mark in place.glob("done/*/view*/000001.json"):
+        content = json.loads(mark.read_text())
+        mark.write_text(json.dumps({**content, "damaged": {uid: "gone for a moment"}}))
+    opened, seen = Cache(place), 0
+    cached = Cached(opened)
+    for batch in batches(words, opened.card, Live(teacher).loaded.task, 1):
+        lesson = cached(batch)
+        seen += int(lesson.batch.valid.sum())
+        assert int(uid, 16) not in lesson.batch.uids[lesson.batch.valid].tolist()
+    assert seen == 95
+    record.main(recipe(teacher, words, place, "codec=dense", "taps=[rnn2]"))
+    assert files(place) == files(cache)
+
+
 @pytest.mark.parametrize("wrong", ["views=0", "codec=zip", "k=99", "taps=[nose]", "precision=int8", "vews=2"])
 def test_settings_that_cannot_be_are_refused_before_anything_is_written(
     words, teacher, recipe, tmp_path, wrong
