@@ -1,7 +1,8 @@
 """Picks the engine that serves canvases and device best, and says why.
 
-On a CPU that is `plain`: over words and over scenes it gave as many images per processor second as `dali`
-or more (infra/bench/engines.py, RESULTS.md), and its pixels are those that a served model gets. Scenes that a
+On a CPU that is `plain`: its pixels are those that a served model gets, and for JPEG, words and scenes, it gave
+as many images per processor second as `dali` or more; for PNG words `dali` gave a fifth more (RESULTS.md).
+Scenes that a
 GPU will use are decoded there by `dali`, where it is installed; that choice was not measured.
 """
 
@@ -15,8 +16,8 @@ from shards.errors import BadSettings
 from shards.image import ImageSpec
 from shards.read import Shards
 
-WHY_PLAIN = "auto: measured on CPUs as fast as dali or faster"
-WHY_WORDS = "auto: small canvases are decoded on the host, where plain is as fast as dali or faster"
+WHY_PLAIN = "auto: on CPUs as fast as dali or faster for JPEG, a sixth slower for PNG"
+WHY_WORDS = "auto: small canvases are decoded on the host, by plain"
 WHY_SCENES = "auto: the GPU decodes scenes"
 
 
