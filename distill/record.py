@@ -45,8 +45,8 @@ def main(argv: list[str]) -> None:
         return
     writer, begun = Writer(found), time.monotonic()
     runtime.on_main(accelerator, writer.open)
-    with runtime.together(accelerator):
-        done = sum(runtime.gather(accelerator, _write(writer, accelerator, report)))
+    done = sum(runtime.gather(accelerator, _write(writer, accelerator, report)))
+    runtime.close(accelerator)  # not where a rank is preempted: the others are still writing
     if accelerator.is_main_process:
         whole = Cache(settings.out)
         writer.close()
