@@ -151,6 +151,9 @@ class RunFolder:
                     if line["global_step"] <= (evaluated if any(k.startswith("val/") for k in line) else step)
                 ]
                 write_bytes(path, b"".join(canonical(line) + b"\n" for line in kept))
+        found = self.path / MISTAKES
+        if self.main and found.exists() and read_json(found).get("global_step", -1) > evaluated:
+            found.unlink()
 
     def newest_state(self) -> Path | None:
         """The newest whole training state; one still being written has another name."""

@@ -43,7 +43,7 @@ class Mirror:
         say: Callable[[str], None],
         anew: bool = False,
     ) -> None:
-        self.folder, self.say = folder, say
+        self.folder, self.say, self.failure = folder, say, ""
         known = read_json(folder / STATE) if (folder / STATE).exists() and not anew else {}
         if known.get("tracker") != choice.name:
             known = {"format": 1, "tracker": choice.name, "id": secrets.token_hex(4), "steps": {}}
@@ -79,6 +79,7 @@ class Mirror:
             action()
             return True
         except Exception as error:  # a mirror may break; the run may not
+            self.failure = repr(error)
             again = f"python -m train.tracking push {self.folder}"
             self.say(f"tracking has failed and stops here ({error!r}); metrics.jsonl goes on: {again}")
             self.tracker = none.Tracker(none.Settings(), About(self.folder, "", {}))
@@ -102,9 +103,8 @@ def push(folder: Path, choice: Choice, say: Callable[[str], None]) -> int:
     with locked(folder / LOCK):
         mirror = Mirror(choice, folder, read_config(folder), say, anew=True)
         mirror.close()
-    told = max(mirror.state["steps"].values(), default=-1)
-    if told < 0:
-        raise BadData(f"{folder}: the tracker took nothing")
+    if mirror.failure:
+        raise BadData(f"{folder}: the tracker did not take everything ({mirror.failure})")
     return lines
 
 

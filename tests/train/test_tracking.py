@@ -258,6 +258,25 @@ def test_a_tracker_that_comes_late_is_told_all_that_was_before(train, tmp_path, 
     assert sorted(scalars(tmp_path / "one")) == list(range(1, 13))
 
 
+def test_what_an_earlier_run_got_wrong_is_not_told_of_one_begun_anew(train, tmp_path, monkeypatch):
+    told = []
+    monkeypatch.setattr(none.Tracker, "mistakes", lambda self, step, found: told.append(step))
+    train("one", "fit.epochs=2")
+    shutil.rmtree(tmp_path / "one" / "state")
+    train("one", "fit.epochs=1", "seed=5")
+    assert told == [0, 6, 12, 0, 6]
+
+
+@needs_tensorboard
+def test_a_push_that_fails_says_so(train, tmp_path, monkeypatch):
+    from train.trackers import tensorboard
+
+    train("one", "fit.epochs=1")
+    monkeypatch.setattr(tensorboard.Tracker, "mistakes", lambda self, step, found: 1 / 0)
+    with pytest.raises(BadData, match="did not take everything"):
+        tracking.main(["push", str(tmp_path / "one"), "tracking=tensorboard"])
+
+
 @needs_tensorboard
 def test_a_run_begun_anew_is_mirrored_anew_and_a_push_draws_nothing_twice(train, tmp_path):
     more = ["fit.epochs=1", "tracking=tensorboard"]
