@@ -1,8 +1,8 @@
 """Picks the engine that serves canvases and device best, and says why.
 
 On a CPU that is `plain`: its pixels are those that a served model gets, and for JPEG, words and scenes, it
-gave as many images per processor second as `dali` or more; for PNG words `dali` gave a fifth more (RESULTS.md).
-Scenes that a GPU will use are decoded there by `dali`, where it is installed; that was not measured.
+gave as many images per processor second as `dali` or more; for PNG words `dali` gave a fifth more
+(RESULTS.md). Scenes that a GPU will use are decoded there by `dali`, where it is installed: not measured.
 """
 
 from collections.abc import Sequence
