@@ -4,8 +4,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from distill.methods import NEEDS
-from distill.teachers import Lesson
+from distill.lesson import Lesson
+from distill.methods import NEEDS, Shapes, Sides
 from shards import lookup
 from shards.errors import BadSettings
 from shards.lookup import unknown
@@ -17,11 +17,14 @@ SLACK = 1e-9  # weights like .7 + .3 do not add up to 1 exactly
 class Objective(TaskStep):
     """A student's step. methods: name -> settings of that member of distill.methods; none = the control."""
 
-    def __init__(self, model: nn.Module, task: Any, methods: dict[str, Any]) -> None:
+    def __init__(
+        self, model: nn.Module, task: Any, methods: dict[str, Any], student: Shapes, teacher: Shapes
+    ) -> None:
         super().__init__(model, task)
         self.weights = {name: float(settings.weight) for name, settings in methods.items()}
+        sides = Sides(task, student, teacher)
         self.methods = nn.ModuleDict(
-            {n: lookup.find("distill.methods", n).Method(s, task) for n, s in methods.items()}
+            {n: lookup.find("distill.methods", n).Method(s, sides) for n, s in methods.items()}
         )
         total = sum(self.weights.values())
         if total > 1 + SLACK or min(self.weights.values(), default=0.0) < 0:

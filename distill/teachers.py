@@ -5,31 +5,20 @@ Letters: N samples, L time steps, C classes.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from distill.cache import Cache
+from distill.lesson import Lesson
 from shards.errors import BadSettings
 from shards.loader import Batch
 from shards.lookup import unknown
 from train import modelfolder
 
 PRECISIONS = {"fp32": None, "bf16": torch.bfloat16}
-
-
-@dataclass(frozen=True, slots=True)
-class Lesson:
-    """A batch and the teacher's answer: log_probs float32 [N,L,C] at temperature 1, features by name [N,...].
-
-    Without a teacher log_probs is empty. Nothing of the answer carries a gradient.
-    """
-
-    batch: Batch
-    log_probs: Tensor
-    features: dict[str, Tensor] = field(default_factory=dict)
 
 
 class NoTeacher:

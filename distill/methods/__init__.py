@@ -1,9 +1,75 @@
-"""Seam: one file per method, with `Settings` (a dataclass with a `weight`) and `Method(settings, task)`.
+"""Seam: one file per method, with `Settings` (a `Weighted` dataclass) and `Method(settings, sides)`.
 
 A Method is an nn.Module (adapters are its parameters, so they never stand in the student):
-- `needs`: what it asks of the two models: "frames" = the same L, "strings" = what the teacher reads.
-- `forward(output, lesson)` -> the raw loss of each sample, fp32 [N]; validity and weight are not its task.
+- `needs`: what it asks of the teacher, of NEEDS; "frames": steps that stand where the student's do;
+- `taps`: the features it asks of the teacher, by name (needs "features");
+- `forward(output, lesson)` -> the raw loss of each sample, fp32 [N]; validity, trust and weight are not its
+  task. Every row of [N] is full: L is the same for all, since a canvas has one width.
+- `PAPER`, `FORMULA`: where it comes from, and what it computes, in one line each: `method=?` shows them.
 Letters: N samples, L time steps, C classes.
 """
 
-NEEDS = ("frames", "strings")
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any
+
+from shards.errors import BadSettings
+
+NEEDS = {
+    "frames": "the teacher's classes at every step, its steps standing where the student's do",
+    "answers": "the teacher's classes at every step, however many steps it has",
+    "nbest": "the teacher's best readings with their probabilities",
+    "occupancy": "the teacher's alignment of the label",
+    "features": "intermediate features of the teacher",
+}
+
+
+@dataclass
+class Weighted:
+    """What every method has: its share of the total loss, and how that changes in the course of the run."""
+
+    weight: float = 0.5  # share of the total loss
+    schedule: list[str] = field(default_factory=list)  # progress:factor points, 0:0,.1:1 warms up; empty = 1
+
+    def __post_init__(self) -> None:
+        self.points()
+
+    def points(self) -> list[tuple[float, float]]:
+        """The schedule as (progress 0 to 1, factor) points, ascending."""
+        try:
+            found = [(float(at), float(factor)) for at, factor in (p.split(":") for p in self.schedule)]
+        except ValueError:
+            raise BadSettings(f"schedule={','.join(self.schedule)}: points are progress:factor") from None
+        if found != sorted(found) or any(not 0 <= at <= 1 or factor < 0 for at, factor in found):
+            raise BadSettings(
+                f"schedule={','.join(self.schedule)}: progress goes up from 0 to 1, factors are at least 0"
+            )
+        return found
+
+    def share(self, progress: float) -> float:
+        """The weight at a progress of 0 to 1 of the run."""
+        points = self.points() or [(0.0, 1.0)]
+        if progress <= points[0][0]:
+            return self.weight * points[0][1]
+        for (left, low), (right, high) in pairwise(points):
+            if progress <= right:
+                return self.weight * (low + (high - low) * (progress - left) / max(right - left, 1e-12))
+        return self.weight * points[-1][1]
+
+
+@dataclass(frozen=True, slots=True)
+class Shapes:
+    """What a model answers: steps L, classes C, and the shape of each feature of one sample."""
+
+    frames: int
+    classes: int
+    features: dict[str, tuple[int, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Sides:
+    """Who is taught, and by whom: the student's task, and the shapes of both."""
+
+    task: Any
+    student: Shapes
+    teacher: Shapes

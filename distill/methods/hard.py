@@ -5,31 +5,33 @@ student's steps cannot spell costs 0.
 """
 
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from distill.teachers import Lesson
+from distill.lesson import Lesson
+from distill.methods import Sides, Weighted
 from train.ctc import ctc_loss
 from train.decode import greedy
 from train.models import Output
 
+PAPER = "Kim, Rush 2016 (sequence level, one hypothesis)"
+FORMULA = "CTC(student, what the teacher reads)"
+
 
 @dataclass
-class Settings:
-    """Weight in the total, and which readings count."""
+class Settings(Weighted):
+    """Which readings count."""
 
-    weight: float = 0.5  # share of the total loss
     confidence: float = 0.0  # readings less sure than this, 0 to 1, teach nothing
 
 
 class Method(nn.Module):
     """See distill.methods."""
 
-    needs = frozenset({"strings"})
+    needs = frozenset({"answers"})
 
-    def __init__(self, settings: Settings, task: Any) -> None:
+    def __init__(self, settings: Settings, sides: Sides) -> None:
         super().__init__()
         self.confidence = settings.confidence
 

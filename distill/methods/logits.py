@@ -4,24 +4,27 @@ Needs equal L: CTC spikes are compared where they stand. tau^2 keeps the gradien
 """
 
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from distill.teachers import Lesson
+from distill.lesson import Lesson
+from distill.methods import Sides, Weighted
 from shards.errors import BadSettings
 from train.models import Output
 
+PAPER = "Hinton, Vinyals, Dean 2015"
+FORMULA = "tau^2 mean_t KL(softmax(z_t/tau), softmax(z_s/tau))"
+
 
 @dataclass
-class Settings:
-    """Weight in the total, and the temperature."""
+class Settings(Weighted):
+    """The temperature."""
 
-    weight: float = 0.5  # share of the total loss
     temperature: float = 2.0  # above 1, small probabilities weigh more
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.temperature <= 0:
             raise BadSettings(f"method.logits.temperature: {self.temperature}, must be above 0")
 
@@ -31,7 +34,7 @@ class Method(nn.Module):
 
     needs = frozenset({"frames"})
 
-    def __init__(self, settings: Settings, task: Any) -> None:
+    def __init__(self, settings: Settings, sides: Sides) -> None:
         super().__init__()
         self.tau = settings.temperature
 
