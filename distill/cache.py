@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from distill import chunks, fetch, fingerprint, soundness
@@ -46,7 +45,7 @@ class Places:
 
     order: np.ndarray
     rows: np.ndarray
-    stretches: list[tuple[str, int, int, int, int]]  # key, view, chunk, first, stop
+    stretches: list[tuple[str, int, int, slice]]  # key, view, chunk, which
 
 
 class Cache:
@@ -129,15 +128,15 @@ class Cache:
         edges = [0, *(np.flatnonzero(code[1:] != code[:-1]) + 1).tolist(), len(code)]
         firsts = order[edges[:-1]]
         met = zip(which[firsts].tolist(), views[firsts].tolist(), numbers[firsts].tolist(), strict=True)
-        stretches = [(self._keys[k], v, n, *edges[i : i + 2]) for i, (k, v, n) in enumerate(met) if len(code)]
+        stretches = [(self._keys[k], v, n, slice(*edges[i : i + 2])) for i, (k, v, n) in enumerate(met) if len(code)]
         return Places(order, (rows - numbers * limits[:, 0])[order], stretches)
 
     def _gather(self, array: Array, places: Places) -> np.ndarray:
         """The stored values [N, ...] of an array."""
         met = np.empty((len(places.order), *array.shape), array.dtype)
-        for key, view, number, first, stop in places.stretches:
+        for key, view, number, stretch in places.stretches:
             chunk = self._chunk(key, view, array, number)
-            chunk.take(places.rows[first:stop], 0, met[first:stop], "clip")
+            chunk.take(places.rows[stretch], 0, met[stretch], "clip")
         out = np.empty_like(met)
         out[places.order] = met
         return out

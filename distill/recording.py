@@ -157,7 +157,7 @@ def _card(
 def _calibration(settings: Settings, teacher: Live, loader: Loader) -> tuple[Tensor, dict[str, Tensor]]:
     """The teacher's answers to some samples, evenly spaced, each in one of the views: [N,T,C] and features."""
     positions = np.unique(canvases.sample(loader.shards, CALIBRATION))
-    frames, features = [], {name: [] for name in teacher.taps}
+    frames, features = [], {name: [] for name in teacher.wanted.taps}
     needed = settings.codec == "sequence" or any("pca" in tap for tap in settings.taps)
     positions = positions if needed else positions[:1]
     for at in range(0, len(positions), settings.batch):

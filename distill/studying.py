@@ -40,7 +40,9 @@ class Settings(workbench.Settings):
     """A student's training run: a run, a teacher (cached, live, or both to be compared), and methods."""
 
     cache: Caches = field(default_factory=Caches, metadata={"bare": "dirs"})
-    teacher: list[str] = field(default_factory=list)  # model folders: answer live, or, with cache=, were recorded
+    teacher: list[str] = field(
+        default_factory=list
+    )  # model folders: answer live, or, with cache=, were recorded
     method: dict[str, Any] = field(default_factory=dict, metadata={"seams": "distill.methods"})
     control: str = ""  # the run without distillation to be judged against; default: <run.name>-control
 
@@ -125,7 +127,7 @@ def shapes_of(bench: Bench) -> Shapes:
     with torch.no_grad():
         answer = shell(torch.zeros(1, image.depth, image.height, image.width, device="meta"))
     features = {name: tuple(value.shape[1:]) for name, value in answer.features.items()}
-    return Shapes(bench.model.frames, bench.task.channels, features)
+    return Shapes(answer.logits.shape[1], answer.logits.shape[2], features)
 
 
 def story(settings: Settings, teacher: Teacher) -> dict[str, Any]:
@@ -141,7 +143,9 @@ def story(settings: Settings, teacher: Teacher) -> dict[str, Any]:
 def identity(told: dict[str, Any]) -> dict[str, str]:
     """What a run is bound to, under whatever path: digests of the teacher's weights and of the cache."""
     teacher = told.get("teacher", {})
-    return {name: teacher[key] for name, key in (("teacher", "weights"), ("cache", "cache")) if key in teacher}
+    return {
+        name: teacher[key] for name, key in (("teacher", "weights"), ("cache", "cache")) if key in teacher
+    }
 
 
 def check_cache(settings: Settings, bench: Bench, cache: Cache) -> None:

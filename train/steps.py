@@ -8,7 +8,6 @@ from torch import Tensor, nn
 from shards.loader import Batch
 from train.models import Output
 
-
 PULL = "grad/"  # terms named so are squared norms, which add up over micro-batches and ranks; told as norms
 
 
