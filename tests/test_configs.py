@@ -45,6 +45,8 @@ def test_every_method_has_a_preset_that_chooses_it_alone():
     assert set(names("method")) == {*members, "none"}
     for member in members:
         assert list(config.read(student.Settings, "student", [f"method={member}"]).method) == [member]
+    warm = config.read(student.Settings, "student", ["method=dkd"]).method["dkd"]
+    assert (warm.share(0.0), warm.share(0.1), warm.share(1.0)) == (0.0, warm.weight, warm.weight)
 
 
 @pytest.mark.parametrize("experiment", names("experiment"))
