@@ -128,7 +128,9 @@ class Cache:
         edges = [0, *(np.flatnonzero(code[1:] != code[:-1]) + 1).tolist(), len(code)]
         firsts = order[edges[:-1]]
         met = zip(which[firsts].tolist(), views[firsts].tolist(), numbers[firsts].tolist(), strict=True)
-        stretches = [(self._keys[k], v, n, slice(*edges[i : i + 2])) for i, (k, v, n) in enumerate(met) if len(code)]
+        stretches = [
+            (self._keys[k], v, n, slice(*edges[i : i + 2])) for i, (k, v, n) in enumerate(met) if len(code)
+        ]
         return Places(order, (rows - numbers * limits[:, 0])[order], stretches)
 
     def _gather(self, array: Array, places: Places) -> np.ndarray:

@@ -18,6 +18,7 @@ SEAMS = {
     "train/models",
     "train/tasks",
     "train/trackers",
+    "distill/codecs",
     "distill/methods",
 }
 TOP = {
