@@ -21,7 +21,7 @@ from torch import Tensor
 from distill import chunks, fetch, fingerprint, soundness
 from distill.codecs import Array
 from distill.layout import Job, bases_of, file_of, files_of, jobs, kinds_of, read_mark
-from distill.lost import Lost
+from distill.lost import Lost, add
 from distill.taps import PREFIX, Tap
 from shards import config
 from shards.errors import BadData, BadSettings
@@ -41,7 +41,7 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """Where answers stand: the samples in the order of their chunks, and per chunk a stretch of that order."""
+    """Where answers stand: the samples in the order of their chunks, and each chunk's stretch of them."""
 
     order: np.ndarray
     rows: np.ndarray
@@ -51,7 +51,7 @@ class Places:
 class Cache:
     """A whole cache, opened for reading: every done mark stands and every chunk file has its size.
 
-    answers: samples times views; lost: what the codec lost on all of them; damaged: uid -> what is wrong of
+    answers: samples times views; lost: of each kind, on all of them; damaged: uid -> what is wrong of
     the samples that could not be read, which have no answer.
     Chunks are mapped when first touched; then their crc32c is checked, once per process.
     """
@@ -65,11 +65,12 @@ class Cache:
         self._keys = [keys[identity] for identity in self._identities.tolist()]
         self._mapped: OrderedDict[str, np.ndarray] = OrderedDict()
         self._verified: set[str] = set()
-        digest, self.lost, self.answers = self.card.digest, Lost(), 0
+        digest, self.answers = self.card.digest, 0
+        self.lost: dict[str, Lost] = {}
         self.damaged: dict[str, str] = {}
         for job in jobs(self.card):
             mark = read_mark(self.path, self.card, digest, job)
-            self.lost.add(mark.lost)
+            add(self.lost, mark.lost)
             self.answers += mark.rows
             self.damaged |= mark.damaged
             for name, array in files_of(self.card, job):
@@ -163,8 +164,8 @@ def verify(settings: Settings) -> None:
         place = fetch.local(folder)
         wrong, results[folder] = soundness.faults(place, fingerprint.load(place / fingerprint.NAME))
         found += wrong
-    columns = ["cache", "rows", "views", "bytes per view", "KL nats/step", "spoken", "p99", "readings changed",
-               "digest"]  # fmt: skip
+    columns = ["cache", "rows", "views", "bytes per view", "KL nats/step", "spoken", "p99"]
+    columns += ["readings changed", "digest"]
     keys = ("rows", "views", "bytes_per_view", "kl", "kl_spoken", "p99", "changed", "digest")
     report.table("caches", columns, [(n, *(facts[key] for key in keys)) for n, facts in results.items()])
     if found:

@@ -103,8 +103,8 @@ def _near(
     if not worst <= tolerance:
         raise BadData(
             f"{root}: engine is {card.engine} in the cache, {fingerprint.engine_of(loader)} here, and "
-            f"canvases differ by up to {worst:.2f} grey levels on average ({where}); take that engine, or accept it "
-            f"with cache.tolerance={max(worst * 1.05, 0.01):.2f}"
+            f"canvases differ by up to {worst:.2f} grey levels on average ({where}); take that engine, or "
+            f"accept it with cache.tolerance={max(worst * 1.05, 0.01):.2f}"
         )
 
 

@@ -13,7 +13,8 @@ from train.models import Output
 
 def of(output: Output, lesson: Lesson) -> dict[str, Tensor]:
     """Of each sample [N]: top-1 agreement of the steps, KL(teacher, student) in nats per step, agreement on
-    which steps are blank, and by how many steps the student's spikes lie off. Empty where steps cannot be compared.
+    which steps are blank, and by how many steps the student's spikes lie off; nothing where steps cannot be
+    compared.
     """
     if output.logits.shape != lesson.log_probs.shape:
         return {}
@@ -31,8 +32,8 @@ def of(output: Output, lesson: Lesson) -> dict[str, Tensor]:
 
 
 def peak_shift(mine: Tensor, theirs: Tensor) -> Tensor:
-    """Mean distance in steps from each spike of the teacher to the nearest step [N,T] where the student says the
-    same class; a spike that the student has nowhere counts as the whole width. 0 without spikes.
+    """Mean distance in steps from each spike of the teacher to the nearest step [N,T] where the student says
+    the same class; a spike that the student has nowhere counts as the whole width. 0 without spikes.
     """
     steps = mine.shape[1]
     at = torch.arange(steps, device=mine.device)

@@ -1,7 +1,7 @@
 """Caches elsewhere: an address such as s3://bucket/words becomes a local folder, file by file and checked.
 
-Done marks are copied last, and each file is hashed against its mark before the mark is copied: a copy that was
-cut off is told from a whole one, and running it again goes on.
+Done marks are copied last, and each file is hashed against its mark before the mark is copied: a copy that
+was cut off is told from a whole one, and running it again goes on.
 """
 
 import hashlib

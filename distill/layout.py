@@ -1,8 +1,8 @@
 """Where things stand in a cache: jobs, arrays, chunk files, done marks, zarr documents.
 
 card.json (distill.fingerprint); <data set>/view<k>/<array>/ are zarr v3 arrays addressed by row of the
-source listing; done/<data set>/view<k>/<shard>.json is written last, with the sha256 of the chunks and what the codec
-lost in each of them (distill.lost).
+source listing; done/<data set>/view<k>/<shard>.json is written last, with the sha256 of the chunks and what
+the codec lost in each of them (distill.lost).
 """
 
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ from distill import chunks
 from distill.codecs import Array
 from distill.fingerprint import Card, Data
 from distill.kinds import Frames, Kind, NBest, Occupancy
-from distill.lost import Lost
+from distill.lost import Lost, add
 from distill.taps import Feature
 from shards.errors import BadData
 from shards.manifest import read_json
@@ -111,28 +111,28 @@ def files_of(card: Card, job: Job) -> Iterator[tuple[str, Array]]:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A done mark: rows written, what each chunk lost, uid -> what is wrong with samples without an answer,
-    chunk file -> sha256.
+    """A done mark: rows written; what was lost of each kind in each chunk; uid -> what is wrong with samples
+    without an answer; chunk file -> sha256.
     """
 
     rows: int
-    chunks: dict[str, Lost]
+    chunks: dict[str, dict[str, Lost]]
     damaged: dict[str, str]
     sha256: dict[str, str]
 
     @property
-    def lost(self) -> Lost:
-        """Over all its chunks."""
-        total = Lost()
+    def lost(self) -> dict[str, Lost]:
+        """Of each kind, over all its chunks."""
+        total: dict[str, Lost] = {}
         for one in self.chunks.values():
-            total.add(one)
+            add(total, one)
         return total
 
     def told(self, digest: str) -> dict[str, Any]:
         """As a file holds it. digest: of the card."""
         return {
             "format": MARK, "card": digest, "rows": self.rows,
-            "chunks": {number: lost.told() for number, lost in self.chunks.items()},
+            "chunks": {n: {k: one.told() for k, one in lost.items()} for n, lost in self.chunks.items()},
             "damaged": self.damaged, "sha256": self.sha256,
         }  # fmt: skip
 
@@ -149,7 +149,7 @@ def read_mark(root: Path, card: Card, digest: str, job: Job) -> Mark:
     if raw.get("card") != digest or set(raw.get("sha256", ())) != files:
         raise BadData(f"{path}: belongs to another card; run distill/record.py again")
     try:
-        found = {number: Lost(**lost) for number, lost in raw["chunks"].items()}
+        found = {n: {kind: Lost(**one) for kind, one in lost.items()} for n, lost in raw["chunks"].items()}
         return Mark(raw["rows"], found, raw["damaged"], raw["sha256"])
     except (KeyError, TypeError, AttributeError) as error:
         raise BadData(f"{path}: not a done mark ({error}); run distill/record.py again") from None

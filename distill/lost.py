@@ -72,6 +72,18 @@ class Lost:
         return {"kl": self.kl, "kl_spoken": self.kl_spoken, "p99": self.p99, "changed": self.changed}
 
 
+def add(total: dict[str, Lost], more: dict[str, Lost]) -> None:
+    """Adds what was lost of each kind of answer to `total`."""
+    for kind, lost in more.items():
+        total.setdefault(kind, Lost()).add(lost)
+
+
+def figures(found: dict[str, Lost]) -> dict[str, Any]:
+    """What a person wants to know: of the steps' classes, and of other kinds under their names."""
+    out = found.get("frames", Lost()).figures()
+    return out | {kind: lost.figures() for kind, lost in found.items() if kind != "frames"}
+
+
 def lost(log_probs: Tensor, decoded: Tensor, blank: int = 0) -> Lost:
     """What `decoded` [N,T,C] loses of `log_probs` [N,T,C]; excluded classes (-inf) lose nothing."""
     p, q = log_probs.double(), decoded.double()

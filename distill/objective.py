@@ -67,8 +67,8 @@ class Objective(TaskStep):
     def forward(self, lesson: Lesson) -> dict[str, Tensor]:
         """Raw terms by name, and "loss", their weighted sum: shares of the mean over the global batch.
 
-        In watched steps also what each weighted term pulls at the student's answers, and how close these are to
-        the teacher's.
+        In watched steps also what each weighted term pulls at the student's answers, and how close these are
+        to the teacher's.
         """
         output, shares = self.answer(lesson.batch), self.shares()
         terms, watched = self._terms(output, lesson)
@@ -119,6 +119,6 @@ class Objective(TaskStep):
             self.still[name] = self.still[name] + 1 if share > 0 and terms[PULL + name] == 0 else 0
             if self.still[name] >= STILL:
                 raise GateFailed(
-                    f"method.{name} has weight {share:g} but no gradient in {STILL} watched steps: it teaches "
-                    f"nothing; leave it out, or see what the teacher answers"
+                    f"method.{name} has weight {share:g} but no gradient in {STILL} watched steps: it "
+                    f"teaches nothing; leave it out, or see what the teacher answers"
                 )

@@ -12,7 +12,7 @@ the code itself.
 import sys
 import time
 
-from distill import layout, recording
+from distill import layout, lost, recording
 from distill.cache import Cache
 from distill.writer import Writer
 from shards import config
@@ -55,15 +55,16 @@ def main(argv: list[str]) -> None:
         speed = done / (time.monotonic() - begun)
         for uid, damage in sorted(whole.damaged.items()):
             report.say(f"sample {uid} has no answer: {damage}")
-        lost = whole.lost
+        told = lost.figures(whole.lost)
         report.say(
-            f"whole: the codec loses {lost.kl:.5f} nats per step, {lost.kl_spoken:.5f} where the teacher speaks, "
-            f"{lost.p99:.4f} at most in 99 of 100 steps; {lost.changed} readings changed; {speed:.0f} images/s"
+            f"whole: the codec loses {told['kl']:.5f} nats per step, {told['kl_spoken']:.5f} where it is no "
+            f"blank, at most {told['p99']:.4f} in 99 of 100 steps; {told['changed']} readings changed; "
+            f"{speed:.0f} images/s"
         )
         roots = ",".join(settings.data.root)
         report.done(
             f"accelerate launch distill/student.py cache={settings.out} data.root={roots} run.name=student",
-            **facts, **lost.figures(), recorded=done, damaged=len(whole.damaged), images_per_s=speed,
+            **facts, **told, recorded=done, damaged=len(whole.damaged), images_per_s=speed,
         )  # fmt: skip
 
 

@@ -67,8 +67,8 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """Everything a recording stands on, opened. loaders: of what is trained on, then of val; bases: directions
-    of taps kept by pca; beside: files that stand beside the arrays, by name.
+    """Everything a recording stands on, opened. loaders: of what is trained on, then of val; bases:
+    directions of taps kept by pca; beside: files that stand beside the arrays, by name.
     """
 
     settings: Settings
@@ -155,7 +155,7 @@ def _card(
 
 
 def _calibration(settings: Settings, teacher: Live, loader: Loader) -> tuple[Tensor, dict[str, Tensor]]:
-    """The teacher's answers to some samples, evenly spaced, each in one of the views: [N,T,C] and features."""
+    """The teacher's answers to some samples, evenly spaced, each in one of the views, and features."""
     positions = np.unique(canvases.sample(loader.shards, CALIBRATION))
     frames, features = [], {name: [] for name in teacher.wanted.taps}
     needed = settings.codec == "sequence" or any("pca" in tap for tap in settings.taps)

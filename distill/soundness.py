@@ -7,7 +7,7 @@ from typing import Any
 from distill import canvases
 from distill.fingerprint import Card
 from distill.layout import bases_of, bytes_per_view, jobs, read_mark
-from distill.lost import Lost
+from distill.lost import add, figures
 from shards.errors import BadData
 from shards.pack import sha256_of
 
@@ -16,7 +16,7 @@ def faults(root: Path, card: Card) -> tuple[list[str], dict[str, Any]]:
     """Every fault of a cache, one sentence each, and what it holds: rows of a view, views, bytes, what was
     lost.
     """
-    found, rows, lost, digest = [], 0, Lost(), card.digest
+    found, rows, lost, digest = [], 0, {}, card.digest
     for job in jobs(card):
         try:
             mark = read_mark(root, card, digest, job)
@@ -24,7 +24,7 @@ def faults(root: Path, card: Card) -> tuple[list[str], dict[str, Any]]:
             found.append(str(error))
             continue
         rows += mark.rows if job.view == 0 else 0
-        lost.add(mark.lost)
+        add(lost, mark.lost)
         for name, expected in mark.sha256.items():
             path = root / name
             if not path.exists():
@@ -33,7 +33,7 @@ def faults(root: Path, card: Card) -> tuple[list[str], dict[str, Any]]:
                 found.append(f"{path}: sha256 differs from its done mark")
     found += _beside(root, card)
     facts = {"rows": rows, "views": card.views, "bytes_per_view": bytes_per_view(card)}
-    return found, {**facts, **lost.figures(), "digest": digest}
+    return found, {**facts, **figures(lost), "digest": digest}
 
 
 def _beside(root: Path, card: Card) -> list[str]:

@@ -18,7 +18,7 @@ from distill import chunks, fingerprint, layout
 from distill.codecs import Array
 from distill.kinds import Kind
 from distill.layout import Job, Mark
-from distill.lost import Lost
+from distill.lost import Lost, add
 from distill.recording import Recording, part_of
 from shards import manifest
 from shards.errors import BadData, BadSettings, GateFailed
@@ -38,7 +38,7 @@ class Block:
 
     arrays: dict[str, np.ndarray]
     rows: int = 0
-    lost: Lost = field(default_factory=Lost)
+    lost: dict[str, Lost] = field(default_factory=dict)
     damaged: dict[str, str] = field(default_factory=dict)
 
 
@@ -156,16 +156,18 @@ class Writer:
         for kind in self.kinds:
             encoded, lost = kind.encode(lesson, valid)
             if lost is not None:
-                block.lost.add(lost)
+                add(block.lost, {kind.name: lost})
             for name, values in encoded.items():
                 block.arrays[name][rows] = values
         block.rows += len(rows)
         return len(rows)
 
-    def _within_limit(self, job: Job, chunk: int, lost: Lost) -> None:
-        limit = self.recording.settings.kl_limit
-        if lost.kl > limit:
+    def _within_limit(self, job: Job, chunk: int, found: dict[str, Lost]) -> None:
+        limit, name = self.recording.settings.kl_limit, self.card.codec.name
+        for kind, lost in found.items():
+            if lost.kl <= limit:
+                continue
             raise GateFailed(
-                f"{job.key} view {job.view} chunk {chunk}: {self.card.codec.name} loses {lost.kl:.4f} nats per "
-                f"step, kl_limit={limit}; {self.card.make_codec().remedy(lost, limit)}"
+                f"{job.key} view {job.view} chunk {chunk}: {name} loses {lost.kl:.4f} nats per step of "
+                f"{kind}, kl_limit={limit}; {self.card.make_codec().remedy(lost, limit)}"
             )
