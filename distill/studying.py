@@ -17,14 +17,15 @@ from distill.inherit import inherit
 from distill.methods import Shapes
 from distill.objective import Objective
 from distill.teachers import Cached, Live, NoTeacher, Wanted
+from distill.trust import Sure
 from shards import augment, lookup
 from shards.config import Choice, plain
 from shards.errors import BadSettings
 from shards.image import ImageSpec
-from train import modelfolder, workbench
+from train import limit, modelfolder, workbench
 from train.workbench import Bench
 
-Teacher = Cached | Live | NoTeacher
+Teacher = Any  # of distill.teachers: a callable from a Batch to a Lesson, that can be asked for kinds
 
 
 @dataclass
@@ -43,6 +44,8 @@ class Settings(workbench.Settings):
     teacher: list[str] = field(
         default_factory=list
     )  # model folders: answer live, or, with cache=, were recorded
+    confidence: float = 0.9  # readings of unlabelled samples less sure than this, 0 to 1, teach nothing
+    limit: limit.Settings = field(default_factory=limit.Settings)
     method: dict[str, Any] = field(default_factory=dict, metadata={"seams": "distill.methods"})
     control: str = ""  # the run without distillation to be judged against; default: <run.name>-control
 
@@ -100,7 +103,9 @@ def make_teacher(settings: Settings, bench: Bench) -> Teacher:
                 f"teacher={folder}: image is {live.loaded.task.image}, the student's is {bench.task.image}"
             )
         found.append(live)
-    return found[0] if found and settings.method else NoTeacher()
+    if not found or not settings.method:
+        return NoTeacher()
+    return Sure(found[0], settings.confidence) if settings.data.unlabelled else found[0]
 
 
 def make_objective(settings: Settings, bench: Bench, teacher: Teacher) -> Objective:
