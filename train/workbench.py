@@ -118,9 +118,10 @@ def _plan(settings: Settings, train: Shards, positions: np.ndarray) -> Plan:
 def build(settings: Settings) -> tuple[Any, nn.Module]:
     """Task and model, with the weights of init_from where it is given."""
     task = find("train.tasks", settings.task.name).Task(settings.task.settings, settings.image)
-    model = find("train.models", settings.model.name).Model(
-        settings.model.settings, task.image, task.channels
-    )
+    models = find("train.models", settings.model.name).Model
+    if not getattr(models, "trains", True):
+        raise BadSettings(f"model={settings.model.name}: such a model answers only, it cannot be trained")
+    model = models(settings.model.settings, task.image, task.channels)
     if settings.init_parts:
         _copy_parts(settings, model)
     elif settings.init_from:
