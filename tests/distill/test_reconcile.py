@@ -9,12 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from distill.lesson import Hypotheses, Lesson
+from distill.methods import Shapes
 from distill.reconcile import (
     Reconciled,
     class_map,
     fold,
     fold_hypotheses,
-    folded,
     for_task,
     readings,
     reconciled,
@@ -75,9 +75,11 @@ def test_the_same_classes_are_left_as_they_are():
     log_probs = spelled("ab")
     assert fold(log_probs, torch.arange(THEIRS.size), THEIRS.size) is log_probs
     teacher = saying(log_probs)
+    teacher.shapes = Shapes(12, THEIRS.size)
+    assert reconciled(teacher, THEIRS, THEIRS) is teacher
     assert reconciled(teacher, THEIRS, THEIRS, 12) is teacher
-    assert reconciled(teacher, THEIRS, THEIRS, 12, 12) is teacher
-    assert isinstance(reconciled(teacher, THEIRS, THEIRS, 12, 13), Reconciled)
+    assert isinstance(reconciled(teacher, THEIRS, THEIRS, 13), Reconciled)
+    assert reconciled(teacher, THEIRS, MINE, 13).shapes == Shapes(13, MINE.size)
 
 
 def test_a_row_of_dropped_classes_reads_nothing():
@@ -167,8 +169,8 @@ def test_a_live_teacher_of_another_image_and_charset_answers_for_the_student(mak
     assert lesson.trust.shape == (3,)
     same = SimpleNamespace(image=image, charset=live.loaded.task.charset)
     assert for_task(live, same, frames=live.loaded.model.frames) is live
-    assert folded(live, live.loaded.task.charset) is live
-    assert folded(live, Charset.named("36"))(_pictures(image)).log_probs.shape == (3, 39, 37)
+    small = SimpleNamespace(image=image, charset=Charset.named("36"))
+    assert for_task(live, small)(_pictures(image)).log_probs.shape == (3, 39, 37)
 
 
 def _pictures(image):

@@ -112,25 +112,33 @@ def test_a_student_without_a_teacher_is_refused(train):
         train("s")
 
 
-def test_a_live_teacher_that_reads_otherwise_is_refused(train, teacher):
-    with pytest.raises(BadSettings, match=r"charset is .*z'.*, the student's is .*Z'"):
-        train("s", f"teacher={teacher}", "task.charset=62")
-    with pytest.raises(BadSettings, match=r"image is .*width=100.*, the student's is .*width=128"):
-        train("s", f"teacher={teacher}", "image.width=128")
+@pytest.mark.parametrize("kept", ["live", "recorded"])
+def test_a_teacher_of_another_charset_and_other_steps_is_brought_onto_the_students_side(
+    train, cache, teacher, tmp_path, kept
+):
+    source = [f"cache={cache}"] if kept == "recorded" else [f"teacher={teacher}", "image.width=128"]
+    lines = train("s", *source, "task.charset=62", "method=logits", "fit.epochs=1")
+    assert all(0 < line["train/logits"] < 100 for line in lines)
+    told = modelfolder.load(tmp_path / "s" / "best").config["teacher"]["reconciled"]
+    assert told["frames"] == (24 if kept == "recorded" else 31)
+    assert len(told["charset"]["characters"]) == 62
 
 
-def test_steps_that_cannot_be_compared_are_refused_with_both_counts(train, cache, monkeypatch):
-    from train.models import crnn
+def test_a_teacher_that_knows_too_few_characters_is_refused(train, teacher):
+    with pytest.raises(BadSettings, match=r"the teacher knows 1 of the student's 4 characters"):
+        train("s", f"teacher={teacher}", "task.characters=aäöü", "method=logits")
 
-    before = crnn.Model.__init__
 
-    def shorter(self, settings, image, channels):
-        before(self, settings, image, channels)
-        self.frames = 12
-
-    monkeypatch.setattr(crnn.Model, "__init__", shorter)
-    with pytest.raises(BadSettings, match=r"the teacher answers 24 steps, the student 12; method=hard"):
-        train("s", f"cache={cache}", "method=logits")
+def test_several_teachers_answer_as_one(train, cache, teacher, make_teacher, tmp_path):
+    other = make_teacher(tmp_path / "other", seed=3)
+    lines = train("s", f"teacher={teacher},{other}", "ensemble=per_sample", "data.views=1", "fit.epochs=1")
+    assert all(line["train/hard"] > 0 for line in lines)
+    told = modelfolder.load(tmp_path / "s" / "best").config["teacher"]
+    assert told["ensemble"] == "per_sample"
+    assert told["weights"].count("+") == 1
+    twice = train("twice", f"cache={cache},{cache}", "ensemble=mean", "method=logits", "fit.epochs=1")
+    once = train("once", f"cache={cache}", "method=logits", "fit.epochs=1")
+    assert trace(twice, "logits") == pytest.approx(trace(once, "logits"), rel=1e-3)
 
 
 def test_a_broken_cache_stops_the_student(train, cache, tmp_path):
