@@ -106,13 +106,6 @@ def reconciled(
     return Reconciled(teacher, theirs, mine, frames, sight)
 
 
-def for_task(live: Any, task: Any, frames: int = 0) -> Any:
-    """A `Live` teacher for a student of this task (charset and image) and of `frames` steps."""
-    theirs, model = live.loaded.task, live.loaded.model
-    sight = Sight(theirs.image, task.image) if theirs.image != task.image else None
-    return reconciled(live, theirs.charset, task.charset, model.frames, frames, sight)
-
-
 def folded(live: Any, charset: Charset) -> Any:
     """A `Live` teacher that answers in another charset, so that few classes have to be kept."""
     return reconciled(live, live.loaded.task.charset, charset, live.loaded.model.frames)

@@ -1,7 +1,5 @@
 """Another charset and other steps: what is read stays, or is not trusted; what is absurd is refused."""
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 import torch
@@ -15,13 +13,11 @@ from distill.reconcile import (
     fold,
     fold_hypotheses,
     folded,
-    for_task,
     readings,
     reconciled,
 )
 from distill.teachers import Live
 from shards.errors import BadSettings
-from shards.image import ImageSpec
 from shards.loader import Batch
 from shards.sample import Record, Word
 from train.charset import Charset
@@ -157,21 +153,22 @@ def test_thousands_of_classes_are_folded_quickly():
     assert torch.allclose(got.exp().sum(-1), torch.ones(64, 40), atol=1e-4)
 
 
-def test_a_live_teacher_of_another_image_and_charset_answers_for_the_student(make_teacher, tmp_path):
-    image = ImageSpec(48, 160, "rgb", "keep")
-    live = Live(make_teacher(tmp_path / "m", image=image, charset="94"))
-    own = SimpleNamespace(image=ImageSpec(), charset=Charset.named("36"))
-    lesson = for_task(live, own, frames=24)(batch := _pictures(own.image))
-    assert lesson.log_probs.shape == (3, 24, 37)
-    assert lesson.batch.images is batch.images
-    assert lesson.trust.shape == (3,)
-    same = SimpleNamespace(image=image, charset=live.loaded.task.charset)
-    assert for_task(live, same, frames=live.loaded.model.frames) is live
-    assert folded(live, live.loaded.task.charset) is live
-    assert folded(live, Charset.named("36"))(_pictures(image)).log_probs.shape == (3, 39, 37)
-
-
-def _pictures(image):
+def test_a_live_teacher_answers_in_fewer_classes(make_teacher, tmp_path):
+    live = Live(make_teacher(tmp_path / "m", charset="94"))
     batch = batch_of("ab", "c", "d")
-    batch.images = torch.randn(3, image.depth, image.height, image.width)
-    return batch
+    batch.images = torch.randn(3, 1, 32, 100)
+    assert folded(live, live.loaded.task.charset) is live
+    assert folded(live, Charset.named("36"))(batch).log_probs.shape == (3, 24, 37)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
+def test_a_gpu_gives_what_the_cpu_gives():
+    texts = ["Ab", "aç", "abab"]
+    log_probs, batch = spelled(*texts), batch_of(*texts)
+    here = Reconciled(saying(log_probs), THEIRS, MINE, 3)(batch)
+    batch.images, batch.valid = batch.images.cuda(), batch.valid.cuda()
+    there = Reconciled(saying(log_probs.cuda()), THEIRS, MINE, 3)(batch)
+    assert there.log_probs.is_cuda
+    assert there.trust.is_cuda
+    assert torch.allclose(there.log_probs.cpu(), here.log_probs, atol=1e-4)
+    assert torch.equal(there.trust.cpu(), here.trust)
