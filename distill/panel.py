@@ -69,7 +69,7 @@ def seat(
 
 
 def accuracy(teach: Teach, batches: Iterable[Batch], charset: Charset) -> float:
-    """A score: the share of labelled words that a teacher, answering in the student's charset, reads right."""
+    """A score: the share of labelled words that a teacher with answers in this charset reads right."""
     right = count = 0
     for batch in batches:
         lesson = teach(batch)
