@@ -33,3 +33,48 @@ def real() -> Path:
     if not REAL.is_dir():
         pytest.skip(f"no real data at {REAL}; OCR_REAL_DATA=DIR points elsewhere")
     return REAL
+
+
+def make_onnx(path, classes=11, ending="softmax", batch="n", dtype="float", metadata=None):
+    """Columns of 4 pixels, averaged; then a matrix and, by `ending`, softmax, nothing, or another layout."""
+    import numpy as np
+    from onnx import TensorProto, helper, numpy_helper
+
+    weights = np.random.default_rng(0).normal(0, 9, (3, classes)).astype(np.float32)
+    nodes = [
+        helper.make_node("AveragePool", ["x"], ["pool"], kernel_shape=[16, 4], strides=[16, 4]),
+        helper.make_node("Squeeze", ["pool", "axis"], ["columns"]),
+        helper.make_node("Transpose", ["columns"], ["frames"], perm=[0, 2, 1]),
+        helper.make_node("MatMul", ["frames", "weights"], ["logits"]),
+    ]
+    last = "logits"
+    if ending in ("softmax", "both"):
+        nodes.append(helper.make_node("Softmax", ["logits"], ["answer"], axis=-1))
+        last = "answer"
+    if ending == "times first":
+        nodes.append(helper.make_node("Transpose", ["logits"], ["answer"], perm=[1, 0, 2]))
+        last = "answer"
+    outputs = [last, *(["logits"] if ending == "both" else [])]
+    graph = helper.make_graph(
+        nodes,
+        "tiny",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [batch, 3, "h", "w"])],
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in outputs],
+        [
+            numpy_helper.from_array(np.array([2]), "axis"),
+            numpy_helper.from_array(weights, "weights"),
+        ],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+    if metadata is not None:
+        helper.set_model_props(model, {"character": metadata})
+    path.write_bytes(model.SerializeToString())
+    return path
+
+
+@pytest.fixture(scope="session")
+def tiny_onnx():
+    """make_onnx(path, classes, ending, batch, metadata): skipped without the extra `onnx`."""
+    for name in ("onnx", "onnxruntime"):
+        pytest.importorskip(name, reason="needs the extra `onnx`")
+    return make_onnx

@@ -177,3 +177,16 @@ def _pictures(image):
     batch = batch_of("ab", "c", "d")
     batch.images = torch.randn(3, image.depth, image.height, image.width)
     return batch
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
+def test_a_gpu_gives_what_the_cpu_gives():
+    texts = ["Ab", "aç", "abab"]
+    log_probs, batch = spelled(*texts), batch_of(*texts)
+    here = Reconciled(saying(log_probs), THEIRS, MINE, 3)(batch)
+    batch.images, batch.valid = batch.images.cuda(), batch.valid.cuda()
+    there = Reconciled(saying(log_probs.cuda()), THEIRS, MINE, 3)(batch)
+    assert there.log_probs.is_cuda
+    assert there.trust.is_cuda
+    assert torch.allclose(there.log_probs.cpu(), here.log_probs, atol=1e-4)
+    assert torch.equal(there.trust.cpu(), here.trust)
