@@ -12,7 +12,16 @@ steps, without a teacher. The same command again goes on where the run stopped.
 
 import sys
 
-from distill.studying import Settings, identity, make_objective, make_teacher, next_command, settle, story
+from distill.studying import (
+    Settings,
+    explain,
+    identity,
+    make_objective,
+    make_teacher,
+    next_command,
+    settle,
+    story,
+)
 from shards import config
 from shards.progress import run
 from train import training, workbench
@@ -22,6 +31,7 @@ def main(argv: list[str]) -> None:
     """Entry."""
     settings = settle(config.read(Settings, "student", argv), argv)
     bench = workbench.bench(settings, "distill.student")
+    explain(settings, bench)
     teacher = make_teacher(settings, bench)
     objective, told = make_objective(settings, bench, teacher), story(settings, teacher)
     result = training.run(bench, objective, teacher, told, identity(told), objective.formula)

@@ -20,6 +20,7 @@ from distill.objective import Objective
 from distill.reconcile import for_task, reconciled
 from distill.teachers import Cached, Derived, Live, NoTeacher, Wanted
 from distill.trust import Sure
+from distill.vouching import vouch
 from shards import augment, lookup
 from shards.config import plain
 from shards.errors import BadSettings
@@ -81,6 +82,27 @@ def settle(settings: Settings, argv: Sequence[str]) -> Settings:
         augment=inherit(settings.augment, augmentation, "augment", argv),
         task=inherit_task(settings.task, task, argv),
     )
+
+
+def explain(settings: Settings, bench: Bench) -> None:
+    """Says how large the student is, and how good its teachers are found to be; what is not as it should be
+    is refused before anything is trained.
+    """
+    told = limit.check(bench.model, settings.limit)
+    for line in told["lines"] if settings.limit.mb else ():
+        bench.report.say(line)
+    if settings.dry_run or not settings.method:
+        return
+    for folder in settings.teacher:
+        found = vouch(folder, bench)
+        words = (
+            f"reads {found['word_acc']:.4f} of the validation words, as its card says"
+            if found
+            else (
+                "was measured on other data than this run's validation words: its card is taken at its word"
+            )
+        )
+        bench.report.say(f"teacher {folder}: {words}")
 
 
 def make_teacher(settings: Settings, bench: Bench) -> Teacher:

@@ -2,16 +2,26 @@
 `measured`. A student's figures are compared with its teacher's where the digests are the same.
 """
 
+import hashlib
 from typing import Any
 
+import numpy as np
 from torch import nn
 
 from shards.errors import BadSettings
 from shards.loader import Where
+from shards.manifest import digest
 from shards.read import Shards
 from train.judging import judge, still_loader
 
 SPLITS = ("val", "test")  # what a model that came from elsewhere may be measured on
+
+
+def digest_of(shards: Shards, positions: np.ndarray) -> str:
+    """Which samples were measured on: of a whole split its digest, of a share of it also who they are."""
+    if len(positions) == len(shards):
+        return shards.digest
+    return digest([shards.digest, hashlib.sha256(shards.uids[positions].tobytes()).hexdigest()])
 
 
 def measure(

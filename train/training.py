@@ -12,6 +12,7 @@ from shards.manifest import digest
 from train import fit, modelfolder, runfolder, runtime
 from train.cost import cost
 from train.judging import judge
+from train.measured import digest_of
 from train.tracking import Mirror
 from train.workbench import Bench
 
@@ -103,6 +104,10 @@ def keeper(b: Bench, story: dict[str, Any]) -> Callable[[Path, nn.Module, dict[s
         "data": data,
         "augment": config.plain(b.settings.augment),
         "seed": b.settings.seed,
+        "measured": {
+            "split": b.val_loader.shards.split,
+            "digest": digest_of(b.val_loader.shards, b.val_loader.positions),
+        },
         **story,
     }
 

@@ -1,0 +1,41 @@
+"""Before a student's first step: whether its teacher is as good as its card says, on the data the card names.
+
+A teacher whose weights, preprocessing or charset were mixed up still answers, and teaches nonsense.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from shards.errors import GateFailed
+from train import measured, modelfolder
+from train.judging import judge, still_loader
+from train.workbench import Bench
+
+APART = 0.005  # of word accuracy: how far the card may be off
+
+
+def vouch(folder: str | Path, bench: Bench) -> dict[str, float]:
+    """{"word_acc": here} where the card was measured on this run's validation words; {} where on others.
+
+    A figure more than APART from the card's is a GateFailed that tells both.
+    """
+    loaded, watched, settings = (
+        modelfolder.load(folder, bench.accelerator.device),
+        bench.val_loader,
+        bench.settings,
+    )
+    card: dict[str, Any] = loaded.config.get("measured", {})
+    if card.get("digest") != measured.digest_of(watched.shards, watched.positions):
+        return {}
+    source = still_loader(
+        watched.shards, loaded.task, settings.fit.batch, watched.positions, settings.data.engine,
+        settings.data.threads, bench.accelerator.device, watched.rank, watched.world,
+    )  # fmt: skip
+    here = judge(loaded.model, loaded.task, source, bench.accelerator).compute()["word_acc"]
+    told = loaded.config["metrics"]["word_acc"]
+    if abs(here - told) > APART:
+        raise GateFailed(
+            f"teacher={folder}: reads {here:.4f} of the validation words, its card says {told:.4f} of the "
+            "same data; its weights, image spec or charset are not those that were measured"
+        )
+    return {"word_acc": here}
