@@ -163,11 +163,11 @@ class Writer:
         return len(rows)
 
     def _within_limit(self, job: Job, chunk: int, found: dict[str, Lost]) -> None:
-        limit, name = self.recording.settings.kl_limit, self.card.codec.name
-        for kind, lost in found.items():
-            if lost.kl <= limit:
-                continue
+        limit, codec = self.recording.settings.kl_limit, self.card.codec.name
+        over = {kind: lost for kind, lost in found.items() if not lost.kl <= limit}
+        if over:
+            told = ", ".join(f"{lost.kl:.4f} nats per step of {kind}" for kind, lost in over.items())
+            remedy = self.card.make_codec().remedy(list(over.values()), limit)
             raise GateFailed(
-                f"{job.key} view {job.view} chunk {chunk}: {name} loses {lost.kl:.4f} nats per step of "
-                f"{kind}, kl_limit={limit}; {self.card.make_codec().remedy(lost, limit)}"
+                f"{job.key} view {job.view} chunk {chunk}: {codec} loses {told}, kl_limit={limit}; {remedy}"
             )
