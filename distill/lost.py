@@ -95,7 +95,12 @@ def lost(log_probs: Tensor, decoded: Tensor, blank: int = 0) -> Lost:
     nats = nats.clamp_(min=0)  # below it is rounding
     best, told = log_probs.numpy().argmax(-1), decoded.numpy().argmax(-1)
     spoken = best != blank
-    bins = np.log10(nats.numpy().clip(LEAST, LEAST * 10 ** (BINS / PER_DECADE)) / LEAST) * PER_DECADE
+    bins = (
+        np.log10(
+            np.nan_to_num(nats.numpy(), nan=np.inf).clip(LEAST, LEAST * 10 ** (BINS / PER_DECADE)) / LEAST
+        )
+        * PER_DECADE
+    )
     histogram = np.bincount(bins.astype(np.int64).clip(0, BINS - 1).ravel(), minlength=BINS)
     moved = (best != told).any(-1)
     pairs = zip(best[moved].tolist(), told[moved].tolist(), strict=True)

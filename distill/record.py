@@ -26,7 +26,7 @@ def main(argv: list[str]) -> None:
     settings = config.read(recording.Settings, "record", argv)
     accelerator = runtime.open_accelerator("no", 1, settings.processes)
     report = Reporter("distill.record", settings.json, silent=not accelerator.is_main_process)
-    found = recording.prepare(settings, argv, accelerator.device)
+    found, writer = _begin(settings, argv, accelerator)
     card, per_sample = found.card, layout.bytes_per_view(found.card)
     samples = found.samples
     size = per_sample * samples
@@ -45,8 +45,7 @@ def main(argv: list[str]) -> None:
         report.say(f"card: {config.plain(card)}")
         report.done("", card=config.plain(card), **facts)
         return
-    writer, begun = Writer(found), time.monotonic()
-    runtime.on_main(accelerator, writer.open)
+    begun = time.monotonic()
     done = sum(runtime.gather(accelerator, _write(writer, accelerator, report)))
     runtime.close(accelerator)  # not where a rank is preempted: the others are still writing
     if accelerator.is_main_process:
@@ -66,6 +65,20 @@ def main(argv: list[str]) -> None:
             f"accelerate launch distill/student.py cache={settings.out} data.root={roots} run.name=student",
             **facts, **told, recorded=done, damaged=len(whole.damaged), images_per_s=speed,
         )  # fmt: skip
+
+
+def _begin(settings: recording.Settings, argv: list[str], accelerator) -> tuple[recording.Recording, Writer]:
+    """The recording, and its folder taken; the other processes measure nothing: they read it there."""
+    writers: list[Writer] = []
+
+    def first() -> None:
+        writers.append(Writer(recording.prepare(settings, argv, accelerator.device)))
+        if not settings.dry_run:
+            writers[0].open()
+
+    runtime.on_main(accelerator, first)
+    writer = writers[0] if writers else Writer(recording.prepare(settings, argv, accelerator.device))
+    return writer.recording, writer
 
 
 def _write(writer: Writer, accelerator, report: Reporter) -> int:

@@ -3,7 +3,9 @@
 from __future__ import annotations  # fields are named like the modules whose settings they hold
 
 import hashlib
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -19,7 +21,7 @@ from distill.kinds import NAMES
 from distill.teachers import Live, Wanted
 from shards import augment, progress
 from shards.augment import Augment
-from shards.errors import BadSettings
+from shards.errors import BadData, BadSettings
 from shards.loader import Loader, Where
 from shards.lookup import unknown
 from shards.manifest import Manifest
@@ -63,6 +65,11 @@ class Settings:
         for name in ("views", "batch", "nbest", "beam"):
             if getattr(self, name) < 1:
                 raise BadSettings(f"{name}: {getattr(self, name)}, must be at least 1")
+        if self.nbest > self.beam:
+            raise BadSettings(f"nbest: {self.nbest}, must be at most beam={self.beam}")
+        for key, names in (("kinds", self.kinds), ("taps", [taps.asked(tap)[0] for tap in self.taps])):
+            if len(set(names)) < len(names):
+                raise BadSettings(f"{key}: {','.join(getattr(self, key))}; each only once")
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,31 +126,30 @@ def prepare(settings: Settings, argv: list[str], device: torch.device | str) -> 
     watched = [root for root in data.root if "val" in splits_of(root)]
     if settings.val and watched and data.split != "val":
         loaders.append(opened(watched, "val", 1))
-    frames, features = _calibration(settings, teacher, loaders[0])
-    tapped, bases = _taps(settings, features)
+    kept, tapped, bases = _measured(settings, teacher, loaders[0])
     pictures = {}
     for loader in loaders:
         pictures |= canvases.seen(loader, canvases.sample(loader.shards), loader.views)
     beside = {canvases.NAME: canvases.pictures(pictures)}
     if bases:
         beside[layout.BASES] = safetensors.numpy.save(bases)
-    card = _card(settings, teacher, loaders, frames, tapped, canvases.hashes(pictures), beside)
+    card = _card(settings, teacher, loaders, kept, tapped, canvases.hashes(pictures), beside)
     return Recording(settings, teacher, loaders, card, bases, beside)
 
 
 def _card(
-    settings: Settings, teacher: Live, loaders: list[Loader], frames: Tensor, tapped: dict[str, taps.Tap],
+    settings: Settings, teacher: Live, loaders: list[Loader], kept: Kept, tapped: dict[str, taps.Tap],
     seen: dict[str, list[str]], beside: dict[str, bytes],
 ) -> Card:  # fmt: skip
-    """The fingerprint; `frames` [N,T,C]: some of the teacher's answers."""
+    """The fingerprint."""
     config, task, first = teacher.loaded.config, teacher.loaded.task, loaders[0]
     card = Card(
         teacher=Teacher(modelfolder.weights_digest(settings.checkpoint), config["model"], settings.precision),
-        task=config["task"], charset=fingerprint.charset_of(task), frames=frames.shape[1],
-        classes=frames.shape[2], data={},
+        task=config["task"], charset=fingerprint.charset_of(task), frames=teacher.shapes.frames,
+        classes=teacher.shapes.classes, data={},
         image=first.image, engine=fingerprint.engine_of(first), augment=first.augment.settings,
         augment_code=augment.code_hash(), views=settings.views, batch=settings.batch,
-        kinds=sorted(settings.kinds), codec=_kept(settings, frames),
+        kinds=sorted(settings.kinds), codec=kept,
         nbest=Beam(settings.nbest, settings.beam) if "nbest" in settings.kinds else Beam(),
         taps=tapped, canvases=seen,
         pictures=hashlib.sha256(beside[canvases.NAME]).hexdigest(), provenance=_provenance(),
@@ -154,12 +160,41 @@ def _card(
     return card
 
 
+def _measured(
+    settings: Settings, teacher: Live, loader: Loader
+) -> tuple[Kept, dict[str, taps.Tap], dict[str, np.ndarray]]:
+    """How answers and features are kept, and the directions of those kept by pca.
+
+    What is measured, the prior and the directions, is taken from the cache that stands in out=, where there
+    is one that is kept alike: a device may not measure the same bits twice.
+    """
+    asked = {name: (kind, rank) for name, kind, rank in map(taps.asked, settings.taps)}
+    plain = Kept(
+        settings.codec, settings.k if settings.codec == "topk" else 0,
+        settings.bytes if settings.codec == "sequence" else 0,
+    )  # fmt: skip
+    if (Path(settings.out) / fingerprint.NAME).exists():
+        card = fingerprint.load(Path(settings.out) / fingerprint.NAME)
+        ways = {name: (tap.kind, tap.rank) for name, tap in card.taps.items()}
+        if ways == asked and replace(card.codec, prior="") == plain:
+            with suppress(BadData):  # damaged directions are measured again
+                return card.codec, card.taps, layout.bases_of(Path(settings.out), card)
+    frames, features = _calibration(settings, teacher, loader)
+    tapped, bases = {}, {}
+    for name, (kind, rank) in asked.items():
+        basis = ""
+        if kind == "pca":
+            bases[name] = taps.directions(features[name], rank)
+            basis = chunks.digest(bases[name])
+        tapped[name] = taps.Tap(list(teacher.shapes.features[name]), kind, rank, basis)
+    prior = sequence.prior(frames) if settings.codec == "sequence" else ""
+    return replace(plain, prior=prior), tapped, bases
+
+
 def _calibration(settings: Settings, teacher: Live, loader: Loader) -> tuple[Tensor, dict[str, Tensor]]:
     """The teacher's answers to some samples, evenly spaced, each in one of the views, and features."""
-    positions = np.unique(canvases.sample(loader.shards, CALIBRATION))
     frames, features = [], {name: [] for name in teacher.wanted.taps}
-    needed = settings.codec == "sequence" or any("pca" in tap for tap in settings.taps)
-    positions = positions if needed else positions[:1]
+    positions = np.unique(canvases.sample(loader.shards, CALIBRATION))
     for at in range(0, len(positions), settings.batch):
         part = part_of(positions[at : at + settings.batch], settings.batch)
         lesson = teacher.answer(loader.batch(part, at // settings.batch % settings.views))
@@ -167,28 +202,9 @@ def _calibration(settings: Settings, teacher: Live, loader: Loader) -> tuple[Ten
         frames.append(lesson.log_probs.cpu()[valid])
         for name, values in lesson.features.items():
             features[name].append(values.cpu()[valid])
+    if not any(map(len, frames)):
+        raise BadData(f"{settings.data.root[0]}: none of {len(positions)} samples can be read")
     return torch.cat(frames), {name: torch.cat(values) for name, values in features.items()}
-
-
-def _taps(
-    settings: Settings, features: dict[str, Tensor]
-) -> tuple[dict[str, taps.Tap], dict[str, np.ndarray]]:
-    """How each feature is kept, and the directions of those kept by pca."""
-    found, bases = {}, {}
-    for text in settings.taps:
-        name, kind, rank = taps.asked(text)
-        basis = ""
-        if kind == "pca":
-            bases[name] = taps.directions(features[name], rank)
-            basis = chunks.digest(bases[name])
-        found[name] = taps.Tap(list(features[name].shape[1:]), kind, rank, basis)
-    return found, bases
-
-
-def _kept(settings: Settings, frames: Tensor) -> Kept:
-    if settings.codec == "sequence":
-        return Kept("sequence", bytes=settings.bytes, prior=sequence.prior(frames))
-    return Kept(settings.codec, k=settings.k if settings.codec == "topk" else 0)
 
 
 def _provenance() -> dict[str, str]:

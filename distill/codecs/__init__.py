@@ -45,5 +45,5 @@ class Array:
 
     def absent(self, values: np.ndarray) -> np.ndarray:
         """Which of the samples [N, ...] are not there: bool [N]."""
-        first = values.reshape(len(values), -1)[:, 0]
+        first = values[(slice(None), *(0 for _ in self.shape))]
         return np.isnan(first) if np.isnan(self.fill) else first == self.fill

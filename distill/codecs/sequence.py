@@ -191,7 +191,9 @@ class Codec:
     def _unpack(self, records: np.ndarray) -> tuple[Tensor, Tensor, Tensor]:
         """Shares [N,T,1+K], classes from 1 [N,T,K] and which pairs are kept [N,T,K]."""
         halves = records[:, self.frames : self.head]
-        counts = np.stack([halves & 15, halves >> 4], -1).reshape(len(records), -1)[:, : self.frames]
+        counts = np.stack([halves & 15, halves >> 4], -1).reshape(len(records), halves.shape[1] * 2)[
+            :, : self.frames
+        ]
         width = max(int(counts.max(initial=0)), 1)
         kept = np.arange(width) < counts[..., None].astype(np.int64)
         sample, step, rank = np.nonzero(kept)

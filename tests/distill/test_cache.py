@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 import zarr
+from distill.codec import kl
 
 from distill import cache as caches
 from distill import chunks, record
 from distill.cache import Cache
-from distill.codec import kl
 from distill.teachers import Cached, Live
 from shards import progress
 from shards.augment import Augment
