@@ -79,10 +79,13 @@ class Writer:
         if strange:
             self._same_card()
         self._take()
+        self._prepare(fresh=not strange)
+
+    def _prepare(self, fresh: bool) -> None:
         with _writing(self.root):
             for name, content in self.recording.beside.items():
                 write_bytes(self.root / name, content)
-            if not strange:
+            if fresh:
                 fingerprint.save(self.root / fingerprint.NAME, self.card)
             for name, content in layout.documents(self.card).items():
                 path = self.root / name

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 import torch
-from distill.codec import codec
 from torch import Tensor
 
+from distill.codec import codec
 from distill.lesson import Hypotheses, Lesson
 from distill.methods import NEEDS, Shapes, Sides, Weighted
 from shards import lookup

@@ -95,7 +95,8 @@ def test_a_tap_is_asked_for_by_name_and_kind(text, found):
 @pytest.mark.parametrize(
     ("text", "message"),
     [("a:int4", r"int4.*there are: fp16, int8, pca"), ("a:pca", r"asked for as a:pca:32"),
-     ("a:pca:0", r"a:pca:32"), ("a:pca:x", r"a:pca:32"), ("a:int8:4", r"asked for as a:int8"), ("a:pca:-1", r"a:pca:32")],
+     ("a:pca:0", r"a:pca:32"), ("a:pca:x", r"a:pca:32"), ("a:int8:4", r"asked for as a:int8"),
+     ("a:pca:-1", r"a:pca:32")],
 )  # fmt: skip
 def test_a_kind_that_cannot_be_is_refused_with_an_example(text, message):
     with pytest.raises(BadSettings, match=message):
