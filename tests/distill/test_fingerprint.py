@@ -125,7 +125,9 @@ def test_a_cache_of_another_teacher_is_refused(words, cache, tmp_path, tiny, mak
 def test_another_data_set_is_refused(cache, tmp_path, tiny):
     for split in ("train", "val"):
         shard.main(["source=rendered", f"out={tmp_path / 'd'}", f"split={split}", "count=24", "name=other"])
-    with pytest.raises(BadData, match=r"data is rendered-train-\w+ in the cache, other-train-\w+ here"):
+    with pytest.raises(
+        BadData, match=r"data is rendered-train-\w+, rendered-val-\w+ in the cache, other-train-\w+ here"
+    ):
         student.main(
             [f"cache={cache}", f"data.root={tmp_path / 'd'}", "run.name=s", f"run.root={tmp_path}", *tiny]
         )
