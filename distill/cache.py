@@ -28,7 +28,8 @@ from shards.errors import BadData, BadSettings
 from shards.manifest import ROW_BITS
 from shards.progress import Reporter, run
 
-MAPS = 4096  # chunks mapped at a time; a system allows some 65,000 maps to a process
+MAPS = 16384  # chunks mapped at a time; a system allows some 65,000 maps to a process
+VIEWS, CHUNKS = 12, 32  # bits of a chunk's code: data set, view, number
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +42,14 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """Where answers stand: the samples in the order of their chunks, and each chunk's stretch of them."""
+    """Where answers stand, in the order of their chunks: row within the chunk; where each was asked for;
+    the chunks met, by code, and the edges of their stretches.
+    """
 
-    order: np.ndarray
     rows: np.ndarray
-    stretches: list[tuple[str, int, int, slice]]  # key, view, chunk, which
+    back: np.ndarray
+    codes: list[int]
+    edges: list[int]
 
 
 class Cache:
@@ -60,11 +64,15 @@ class Cache:
         self.path = fetch.local(path)
         self.card = fingerprint.load(self.path / fingerprint.NAME)
         self.kinds = kinds_of(self.card, bases_of(self.path, self.card))
-        self._identities = np.array(sorted(data.id for data in self.card.data.values()), np.int64)
-        keys = {data.id: key for key, data in self.card.data.items()}
-        self._keys = [keys[identity] for identity in self._identities.tolist()]
-        self._mapped: OrderedDict[str, np.ndarray] = OrderedDict()
-        self._verified: set[str] = set()
+        data = sorted(self.card.data.items(), key=lambda item: item[1].id)
+        self._keys = [key for key, _ in data]
+        self._identities = np.array([one.id for _, one in data], np.int64)
+        self._chunk_rows, self._rows, self._views = (
+            np.array([getattr(one, name) for _, one in data], np.int64)
+            for name in ("chunk_rows", "rows", "views")
+        )
+        self._mapped: OrderedDict[tuple[str, int], np.ndarray] = OrderedDict()
+        self._verified: set[tuple[str, int]] = set()
         digest, self.answers = self.card.digest, 0
         self.lost: dict[str, Lost] = {}
         self.damaged: dict[str, str] = {}
@@ -104,56 +112,54 @@ class Cache:
 
     def packed(self, kind: str, uids: np.ndarray, view: np.ndarray | int) -> dict[str, np.ndarray]:
         """The same as it is stored: {array: [N, ...]}."""
-        places, found = self._places(np.asarray(uids, np.int64), view), self.kinds[kind]
+        uids, found = np.asarray(uids, np.int64), self.kinds[kind]
+        places = self._places(uids, view)
         out = {array.name: self._gather(array, places) for array in found.arrays}
         first = found.arrays[0]
         if not found.optional and (absent := first.absent(out[first.name])).any():
-            uid = int(uids[np.flatnonzero(absent)[0]])
+            uid = int(uids[absent.argmax()])
             raise BadData(f"{self.path}: sample {uid:016x} has no {first.name}; it was not recorded")
         return out
 
     def _places(self, uids: np.ndarray, view: np.ndarray | int) -> Places:
         sets, rows, views = uids >> ROW_BITS, uids & ((1 << ROW_BITS) - 1), np.broadcast_to(view, len(uids))
-        which = np.searchsorted(self._identities, sets).clip(max=len(self._identities) - 1)
-        data = [self.card.data[key] for key in self._keys]
-        limits = np.array([(d.chunk_rows, d.rows, d.views) for d in data], np.int64)[which]
-        for wrong in np.flatnonzero((self._identities[which] != sets) | (rows >= limits[:, 1]))[:1]:
-            raise BadData(f"{self.path}: sample {int(uids[wrong]):016x} was not recorded")
-        for wrong in np.flatnonzero((views < 0) | (views >= limits[:, 2]))[:1]:
-            last = limits[wrong, 2] - 1
-            raise BadData(f"{self.path}: no view {views[wrong]} (there are: 0 to {last})")
-        numbers = rows // limits[:, 0]
-        code = ((which << 12 | views) << 32) + numbers
-        order = np.argsort(code, kind="stable")
+        which = self._identities.searchsorted(sets).clip(max=len(self._identities) - 1)
+        strange = (self._identities[which] != sets) | (rows >= self._rows[which])
+        if strange.any():
+            raise BadData(f"{self.path}: sample {int(uids[strange.argmax()]):016x} was not recorded")
+        unseen = (views < 0) | (views >= self._views[which])
+        if unseen.any():
+            last = self._views[which[unseen.argmax()]] - 1
+            raise BadData(f"{self.path}: no view {views[unseen.argmax()]} (there are: 0 to {last})")
+        numbers, inside = np.divmod(rows, self._chunk_rows[which])
+        code = (which << VIEWS | views) << CHUNKS | numbers
+        order = code.argsort()
         code = code[order]
-        edges = [0, *(np.flatnonzero(code[1:] != code[:-1]) + 1).tolist(), len(code)]
-        firsts = order[edges[:-1]]
-        met = zip(which[firsts].tolist(), views[firsts].tolist(), numbers[firsts].tolist(), strict=True)
-        stretches = [
-            (self._keys[k], v, n, slice(*edges[i : i + 2])) for i, (k, v, n) in enumerate(met) if len(code)
-        ]
-        return Places(order, (rows - numbers * limits[:, 0])[order], stretches)
+        edges = np.flatnonzero(np.diff(code, prepend=-1, append=-1))
+        back = np.empty_like(order)
+        back[order] = np.arange(len(order))
+        return Places(inside[order], back, code[edges[:-1]].tolist(), edges.tolist())
 
     def _gather(self, array: Array, places: Places) -> np.ndarray:
         """The stored values [N, ...] of an array."""
-        met = np.empty((len(places.order), *array.shape), array.dtype)
-        for key, view, number, stretch in places.stretches:
-            chunk = self._chunk(key, view, array, number)
-            chunk.take(places.rows[stretch], 0, met[stretch], "clip")
-        out = np.empty_like(met)
-        out[places.order] = met
-        return out
+        met = np.empty((len(places.rows), *array.shape), array.dtype)
+        for code, low, high in zip(places.codes, places.edges[:-1], places.edges[1:], strict=True):
+            chunk = self._mapped.get((array.name, code))
+            if chunk is None:
+                chunk = self._chunk(array, code)
+            chunk.take(places.rows[low:high], 0, met[low:high], "clip")
+        return met.take(places.back, 0)
 
-    def _chunk(self, key: str, view: int, array: Array, number: int) -> np.ndarray:
-        name = file_of(Job(key, view, 0), array, number)
-        found = self._mapped.get(name)
-        if found is None:
-            rows = self.card.data[key].chunk_rows
-            found = np.asarray(chunks.open_chunk(self.path / name, array, rows, name in self._verified))
-            self._verified.add(name)
-            self._mapped[name] = found
-            if len(self._mapped) > MAPS:
-                self._mapped.popitem(last=False)
+    def _chunk(self, array: Array, code: int) -> np.ndarray:
+        """Maps a chunk; on the first touch its crc32c is checked."""
+        number, above = code & (1 << CHUNKS) - 1, code >> CHUNKS
+        key, view = self._keys[above >> VIEWS], above & (1 << VIEWS) - 1
+        path, name = self.path / file_of(Job(key, view, 0), array, number), (array.name, code)
+        found = chunks.open_chunk(path, array, self.card.data[key].chunk_rows, name in self._verified)
+        self._verified.add(name)
+        self._mapped[name] = found
+        if len(self._mapped) > MAPS:
+            self._mapped.popitem(last=False)
         return found
 
 
@@ -161,9 +167,12 @@ def verify(settings: Settings) -> None:
     """Hashes every file of every cache again; faults are told one by one, and end in a BadData."""
     report, found, results = Reporter("distill.cache", settings.json), [], {}
     for folder in settings.dirs:
-        place = fetch.local(folder)
-        wrong, results[folder] = soundness.faults(place, fingerprint.load(place / fingerprint.NAME))
-        found += wrong
+        try:
+            place = fetch.local(folder)
+            wrong, results[folder] = soundness.faults(place, fingerprint.load(place / fingerprint.NAME))
+            found += wrong
+        except BadData as error:  # and the next one is looked at
+            found.append(str(error))
     columns = ["cache", "rows", "views", "bytes per view", "KL nats/step", "spoken", "p99"]
     columns += ["readings changed", "digest"]
     keys = ("rows", "views", "bytes_per_view", "kl", "kl_spoken", "p99", "changed", "digest")

@@ -1,7 +1,7 @@
 """What the teacher saw, for a few samples of each data set: hashes that stand in the card, pictures beside.
 
 Where pixels come from the same engine, library and device, a student's canvases must be equal to the bit.
-Where they do not, they are compared with the pictures, and only `cache.tolerance` accepts a difference.
+Where they do not, only `cache.tolerance` accepts a difference, which is measured against the pictures.
 Letters: K views, C channels, H W pixels.
 """
 
@@ -20,7 +20,7 @@ from distill.fingerprint import Card
 from shards import manifest
 from shards.errors import BadData
 from shards.loader import Loader
-from shards.plan import Part
+from shards.plan import part_of
 from shards.read import Shards
 
 SAMPLES = 16  # of each data set
@@ -42,8 +42,7 @@ def seen(loader: Loader, positions: np.ndarray, views: int) -> dict[str, list[Te
     """uid -> for each view the canvas [C,H,W] that a model sees, None where it cannot be read."""
     whole = copy.copy(loader)  # the same engine, over all samples
     whole.positions = np.arange(len(loader.shards))
-    passes, valid = np.zeros(len(positions), np.int64), np.ones(len(positions), bool)
-    part = Part(0, 0, positions, passes, valid, len(positions))
+    part = part_of(positions, len(positions))
     out: dict[str, list[Tensor | None]] = {f"{int(uid):016x}": [] for uid in loader.shards.uids[positions]}
     for view in range(views):
         batch = whole.batch(part, view)
@@ -88,19 +87,23 @@ def check(root: Path, card: Card, loaders: Sequence[Loader], tolerance: float) -
 def _near(
     root: Path, card: Card, loader: Loader, now: dict[str, list[Tensor | None]], tolerance: float
 ) -> None:
-    """Compares with the pictures of what the teacher saw."""
+    """Compares with the pictures of what the teacher saw, where the hashes differ.
+
+    What could not be read on either side teaches nothing, and is not compared.
+    """
     path = root / NAME
     if not path.exists() or hashlib.sha256(path.read_bytes()).hexdigest() != card.pictures:
         raise BadData(f"{path}: missing or damaged, so canvases of another engine cannot be compared")
     kept, worst, where = safetensors.torch.load(path.read_bytes()), 0.0, ""
     for uid, images in now.items():
         for view, image in enumerate(images):
-            if image is None:
+            known = card.canvases[uid][view]
+            if image is None or known in (DAMAGED, _hash(image)):
                 continue
             levels = 255 * loader.image.std * float((kept[uid][view].float() - image).abs().mean())
-            if not levels <= worst:
+            if levels > worst:
                 worst, where = levels, f"sample {uid}, view {view}"
-    if not worst <= tolerance:
+    if worst > tolerance:
         raise BadData(
             f"{root}: engine is {card.engine} in the cache, {fingerprint.engine_of(loader)} here, and "
             f"canvases differ by up to {worst:.2f} grey levels on average ({where}); take that engine, or "

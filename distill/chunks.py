@@ -7,16 +7,22 @@ under a temporary name, synced and renamed: there is none or a whole one.
 
 import functools
 import hashlib
+import json
 from pathlib import Path
 
 import google_crc32c
 import numpy as np
+import torch
 
 from distill.codecs import Array
 from shards.errors import BadData
 from shards.manifest import write_bytes
 
 LIMIT = 64 << 20  # bytes of a chunk: what a writer holds, and what a first touch reads
+DOCUMENT = (
+    "zarr_format", "node_type", "shape", "data_type", "chunk_grid", "chunk_key_encoding", "codecs",
+    "fill_value",
+)  # fmt: skip
 CRC = 4  # bytes at the end of a chunk file
 
 
@@ -44,6 +50,15 @@ def array_document(array: Array, rows: int, chunk_rows: int) -> bytes:
         compressors=[Crc32cCodec()],
     )
     return documents["zarr.json"].to_bytes()
+
+
+def same_document(path: Path, content: bytes) -> bool:
+    """Whether a zarr.json says what `content` says; versions of zarr may write it otherwise."""
+    try:
+        found, wanted = json.loads(path.read_bytes()), json.loads(content)
+        return all(found[key] == wanted[key] for key in DOCUMENT if key in wanted)
+    except (OSError, ValueError, LookupError, TypeError):
+        return False
 
 
 @functools.cache
@@ -95,4 +110,8 @@ def open_chunk(path: Path, array: Array, rows: int, verified: bool) -> np.ndarra
         data = path.read_bytes()
         if google_crc32c.value(data[:-CRC]) != int.from_bytes(data[-CRC:], "little"):
             raise BadData(f"{path}: chunk differs from its crc32c; run distill/record.py again")
-    return np.memmap(path, array.dtype, "r", shape=(rows, *array.shape))
+    # torch maps privately and keeps no file open; numpy and mmap would keep one for every chunk
+    mapped = torch.from_file(str(path), shared=False, size=rows * array.bytes + CRC, dtype=torch.uint8)
+    found = mapped.numpy()[:-CRC].view(array.dtype).reshape(rows, *array.shape)
+    found.flags.writeable = False
+    return found

@@ -36,6 +36,15 @@ def local(path: str | Path) -> Path:
 
 def copy(source: str, target: str, say: Callable[[str], Any] = lambda text: None) -> tuple[int, int]:
     """Copies a cache; returns how many files and bytes were moved: equal ones are left as they are."""
+    try:
+        return _copy(source, target, say)
+    except OSError as error:
+        raise BadData(
+            f"{source} to {target}: {error.strerror or error}; what was moved stays, the same command goes on"
+        ) from None
+
+
+def _copy(source: str, target: str, say: Callable[[str], Any]) -> tuple[int, int]:
     theirs, mine = _open(source), _open(target)
     names = sorted(theirs.names(), key=lambda name: (name.startswith(MARKS), name))
     if fingerprint.NAME not in names:
@@ -55,13 +64,21 @@ def copy(source: str, target: str, say: Callable[[str], Any] = lambda text: None
     return files, size
 
 
+def inside(name: str) -> str:
+    """The name of a file of a cache; one that leaves the folder is refused."""
+    if name.startswith("/") or ".." in name.split("/"):
+        raise BadData(f"{name!r}: no file of a cache")
+    return name
+
+
 def _vouched(place: "_Place", name: str, mark: bytes) -> None:
     """Refuses to copy a done mark whose chunks did not arrive as it says; what is wrong is taken away."""
     try:
-        sums = json.loads(mark)["sha256"]
+        sums = dict(json.loads(mark)["sha256"])
     except (ValueError, KeyError, TypeError) as error:
         raise BadData(f"{name}: not a done mark ({error})") from None
     for chunk, expected in sums.items():
+        inside(chunk)
         if not place.has(chunk) or hashlib.sha256(place.read(chunk)).hexdigest() != expected:
             place.remove(chunk)
             raise BadData(f"{place.root}/{chunk}: sha256 differs from {name}; run again to fetch it anew")
@@ -76,7 +93,7 @@ class _Place:
     def names(self) -> set[str]:
         """Every file but hidden and half-written ones."""
         found = self._system.find(self._path) if self._system.exists(self._path) else []
-        names = {str(path).removeprefix(self._path).lstrip("/") for path in found}
+        names = {inside(str(path).removeprefix(self._path).lstrip("/")) for path in found}
         return {n for n in names if not n.rsplit("/", 1)[-1].startswith(".") and not n.endswith(".part")}
 
     def has(self, name: str) -> bool:

@@ -1,9 +1,9 @@
 """card.json of a cache: the fingerprint of what decides what a teacher saw and what is kept of it.
 
 A reader compares it with what it is about to do and refuses any difference, naming the field and both
-values; there is no mode that only warns. The versions of the libraries that decode stand in `engine` and are
-compared with it, even where the hashed canvases are equal; those of torch, numpy and this code are provenance
-and are not.
+values; there is no mode that only warns. Versions of libraries are provenance: those of torch, numpy and this
+code are not compared, those that decode stand in `engine`, and where they differ canvases are
+(distill.canvases). A recording goes on only with the very engine that it was begun with.
 """
 
 from collections.abc import Iterable
@@ -100,6 +100,8 @@ def load(path: Path) -> Card:
     raw = manifest.read_json(path)
     if raw.get("format") != FORMAT:
         raise BadData(f"{path}: format {raw.get('format')!r}, this version reads {FORMAT}")
+    if raw.pop("digest", None) != manifest.digest(_without_provenance(raw)):
+        raise BadData(f"{path}: damaged, its content is not that of its digest; fetch or record it anew")
     try:
         parts = {
             "teacher": Teacher(**raw.pop("teacher")),
@@ -116,15 +118,13 @@ def load(path: Path) -> Card:
 
 
 def save(path: Path, card: Card) -> None:
-    """Writes card.json."""
-    manifest.write_json(path, asdict(card))
+    """Writes card.json, with its own digest: what was changed in it afterwards is told."""
+    manifest.write_json(path, {**asdict(card), "digest": card.digest})
 
 
 def compared(card: Card) -> dict[str, Any]:
     """The fields of a card that a reader compares, as plain values."""
-    values = config.plain(card)
-    values.pop("provenance")
-    return values
+    return _without_provenance(config.plain(card))
 
 
 def check(where: str | Path, card: Card, doing: dict[str, Any]) -> None:
@@ -170,6 +170,10 @@ def score_of(config: dict[str, Any]) -> dict[str, str]:
 def charset_of(task: Any) -> dict[str, Any]:
     """Which class means what."""
     return {**task.charset.to_dict(), "blank": task.charset.BLANK}
+
+
+def _without_provenance(values: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if name != "provenance"}
 
 
 def _flat(tree: Any, path: str) -> dict[str, Any]:

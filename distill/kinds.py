@@ -89,7 +89,6 @@ class NBest:
 
     def __init__(self, count: int, frames: int, classes: int) -> None:
         index = "|u1" if classes <= 256 else "<u2"
-        self.longest = frames
         self.arrays = (
             Array("nbest.log_probs", "<f2", (count,), float("nan")),
             Array("nbest.lengths", "<i2", (count,), -1),
@@ -109,12 +108,11 @@ class NBest:
         }, None
 
     def decode(self, arrays: dict[str, np.ndarray]) -> Hypotheses:
-        """The readings."""
-        return Hypotheses(
-            torch.from_numpy(arrays["nbest.symbols"].astype(np.int64)),
-            torch.from_numpy(arrays["nbest.lengths"].astype(np.int64)),
-            torch.from_numpy(arrays["nbest.log_probs"].astype(np.float32)),
-        )
+        """The readings; one that there is not has the log-probability -inf, as the search says it."""
+        lengths = torch.from_numpy(arrays["nbest.lengths"].astype(np.int64))
+        log_probs = torch.from_numpy(arrays["nbest.log_probs"].astype(np.float32))
+        symbols = torch.from_numpy(arrays["nbest.symbols"].astype(np.int64))
+        return Hypotheses(symbols, lengths, log_probs.masked_fill(lengths < 0, -torch.inf))
 
 
 class Trust:

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import safetensors.numpy
+from safetensors import SafetensorError
 
 from distill import chunks
 from distill.codecs import Array
@@ -65,7 +66,10 @@ def bases_of(root: Path, card: Card) -> dict[str, np.ndarray]:
     path = root / BASES
     if not path.exists():
         raise BadData(f"{path}: missing; record anew")
-    found = safetensors.numpy.load(path.read_bytes())
+    try:
+        found = safetensors.numpy.load(path.read_bytes())
+    except (SafetensorError, ValueError, KeyError) as error:
+        raise BadData(f"{path}: damaged ({error}); record anew") from None
     for name, tap in card.taps.items():
         if tap.basis and (name not in found or chunks.digest(found[name]) != tap.basis):
             raise BadData(f"{path}: not the directions of the card ({name}); record anew")

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor
 
 LEAST, PER_DECADE, BINS = 1e-6, 20, 160  # the histogram: nats from LEAST on, equal steps of their logarithm
@@ -56,9 +57,12 @@ class Lost:
         place = int(np.searchsorted(total, 0.99 * max(self.steps, 1)))
         return LEAST * 10 ** ((min(place, BINS - 1) + 1) / PER_DECADE)
 
-    def would_do(self, limit: float) -> int | None:
-        """The fewest pairs of a record that lose at most `limit` nats per step; None: none would."""
-        fit = [pairs for pairs, nats in enumerate(self.prices, 1) if nats <= limit * self.steps]
+    def would_do(self, pairs: int, limit: float) -> int | None:
+        """The fewest pairs of a record that lose at most `limit` nats per step; None: none would. pairs: of
+        the records that lost this; what they lost beyond their price, larger ones are taken to lose too.
+        """
+        beyond = max(self.nats - self.prices[pairs - 1], 0.0)
+        fit = [more for more, nats in enumerate(self.prices, 1) if nats + beyond <= limit * self.steps]
         return fit[0] if fit else None
 
     def told(self) -> dict[str, Any]:
@@ -86,18 +90,25 @@ def figures(found: dict[str, Lost]) -> dict[str, Any]:
 
 def lost(log_probs: Tensor, decoded: Tensor, blank: int = 0) -> Lost:
     """What `decoded` [N,T,C] loses of `log_probs` [N,T,C]; excluded classes (-inf) lose nothing."""
-    p, q = log_probs.double(), decoded.double()
-    nats = (p.exp() * (p - q)).nan_to_num(0.0, 0.0, 0.0).sum(-1)
-    best, told = log_probs.argmax(-1), decoded.argmax(-1)
+    p = log_probs.exp()
+    nats = (p * (log_probs - decoded)).masked_fill_(p == 0, 0.0).sum(-1).double()
+    nats = nats.clamp_(min=0)  # below it is rounding
+    best, told = log_probs.numpy().argmax(-1), decoded.numpy().argmax(-1)
     spoken = best != blank
-    bins = np.floor(np.log10(np.maximum(nats.numpy(), LEAST) / LEAST) * PER_DECADE).astype(np.int64)
-    histogram = np.bincount(bins.clip(0, BINS - 1).ravel(), minlength=BINS)
+    bins = (
+        np.log10(
+            np.nan_to_num(nats.numpy(), nan=np.inf).clip(LEAST, LEAST * 10 ** (BINS / PER_DECADE)) / LEAST
+        )
+        * PER_DECADE
+    )
+    histogram = np.bincount(bins.astype(np.int64).clip(0, BINS - 1).ravel(), minlength=BINS)
     moved = (best != told).any(-1)
     pairs = zip(best[moved].tolist(), told[moved].tolist(), strict=True)
     changed = sum(_collapsed(a, blank) != _collapsed(b, blank) for a, b in pairs)
     return Lost(
         samples=len(nats), steps=nats.numel(), spoken=int(spoken.sum()), nats=float(nats.sum()),
-        nats_spoken=float(nats[spoken].sum()), changed=changed, histogram=histogram.tolist(),
+        nats_spoken=float(nats[torch.from_numpy(spoken)].sum()), changed=changed,
+        histogram=histogram.tolist(),
     )  # fmt: skip
 
 

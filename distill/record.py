@@ -11,12 +11,13 @@ the code itself.
 
 import sys
 import time
+from typing import Any
 
 from distill import layout, lost, recording
 from distill.cache import Cache
 from distill.writer import Writer
 from shards import config
-from shards.errors import Preempted
+from shards.errors import Preempted, Stop
 from shards.progress import Reporter, run
 from train import runtime
 
@@ -26,7 +27,7 @@ def main(argv: list[str]) -> None:
     settings = config.read(recording.Settings, "record", argv)
     accelerator = runtime.open_accelerator("no", 1, settings.processes)
     report = Reporter("distill.record", settings.json, silent=not accelerator.is_main_process)
-    found = recording.prepare(settings, argv, accelerator.device)
+    found, writer = _begin(settings, argv, accelerator)
     card, per_sample = found.card, layout.bytes_per_view(found.card)
     samples = found.samples
     size = per_sample * samples
@@ -45,27 +46,51 @@ def main(argv: list[str]) -> None:
         report.say(f"card: {config.plain(card)}")
         report.done("", card=config.plain(card), **facts)
         return
-    writer, begun = Writer(found), time.monotonic()
-    runtime.on_main(accelerator, writer.open)
-    done = sum(runtime.gather(accelerator, _write(writer, accelerator, report)))
-    runtime.close(accelerator)  # not where a rank is preempted: the others are still writing
-    if accelerator.is_main_process:
-        whole = Cache(settings.out)
+    begun = time.monotonic()
+    try:
+        done = sum(runtime.gather(accelerator, _write(writer, accelerator, report)))
+        runtime.close(accelerator)  # not where a rank is preempted: the others are still writing
+        if accelerator.is_main_process:
+            speed = done / (time.monotonic() - begun)
+            _tell(settings, report, {**facts, "recorded": done, "images_per_s": speed})
+    finally:
         writer.close()
-        speed = done / (time.monotonic() - begun)
-        for uid, damage in sorted(whole.damaged.items()):
-            report.say(f"sample {uid} has no answer: {damage}")
-        told = lost.figures(whole.lost)
-        report.say(
-            f"whole: the codec loses {told['kl']:.5f} nats per step, {told['kl_spoken']:.5f} where it is no "
-            f"blank, at most {told['p99']:.4f} in 99 of 100 steps; {told['changed']} readings changed; "
-            f"{speed:.0f} images/s"
-        )
-        roots = ",".join(settings.data.root)
-        report.done(
-            f"accelerate launch distill/student.py cache={settings.out} data.root={roots} run.name=student",
-            **facts, **told, recorded=done, damaged=len(whole.damaged), images_per_s=speed,
-        )  # fmt: skip
+
+
+def _tell(settings: recording.Settings, report: Reporter, facts: dict[str, Any]) -> None:
+    """Opens what was recorded, and says what it is worth."""
+    whole = Cache(settings.out)
+    for uid, damage in sorted(whole.damaged.items()):
+        report.say(f"sample {uid} has no answer: {damage}")
+    told = lost.figures(whole.lost)
+    report.say(
+        f"whole: the codec loses {told['kl']:.5f} nats per step, {told['kl_spoken']:.5f} where it is no "
+        f"blank, at most {told['p99']:.4f} in 99 of 100 steps; {told['changed']} readings changed; "
+        f"{facts['images_per_s']:.0f} images/s"
+    )
+    roots = ",".join(settings.data.root)
+    report.done(
+        f"accelerate launch distill/student.py cache={settings.out} data.root={roots} run.name=student",
+        **facts, **told, damaged=len(whole.damaged),
+    )  # fmt: skip
+
+
+def _begin(settings: recording.Settings, argv: list[str], accelerator) -> tuple[recording.Recording, Writer]:
+    """The recording, and its folder taken; the other processes measure nothing: they read it there."""
+    writers: list[Writer] = []
+
+    def first() -> None:
+        writers.append(Writer(recording.prepare(settings, argv, accelerator.device)))
+        if not settings.dry_run:
+            try:
+                writers[0].open()
+            except Stop:
+                writers[0].close()
+                raise
+
+    runtime.on_main(accelerator, first)
+    writer = writers[0] if writers else Writer(recording.prepare(settings, argv, accelerator.device))
+    return writer.recording, writer
 
 
 def _write(writer: Writer, accelerator, report: Reporter) -> int:

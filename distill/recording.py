@@ -9,10 +9,9 @@ from typing import Any, Literal
 import numpy as np
 import safetensors.numpy
 import torch
-from torch import Tensor
 
-from distill import canvases, chunks, fingerprint, layout, taps
-from distill.codecs import Kept, sequence
+from distill import calibration, canvases, chunks, fingerprint, layout, taps
+from distill.codecs import Kept
 from distill.fingerprint import Beam, Card, Data, Teacher
 from distill.inherit import came_from_elsewhere, inherit, inherit_task
 from distill.kinds import NAMES
@@ -25,11 +24,9 @@ from shards.image import ImageSpec
 from shards.loader import Loader, Where
 from shards.lookup import unknown
 from shards.manifest import Manifest
-from shards.plan import Part, Plan
+from shards.plan import Plan
 from shards.read import Shards, splits_of
 from train import modelfolder
-
-CALIBRATION = 1024  # samples from which the prior of classes and the directions of pca are measured
 
 
 @dataclass
@@ -70,6 +67,11 @@ class Settings:
         for name in ("views", "batch", "nbest", "beam"):
             if getattr(self, name) < 1:
                 raise BadSettings(f"{name}: {getattr(self, name)}, must be at least 1")
+        if self.nbest > self.beam:
+            raise BadSettings(f"nbest: {self.nbest}, must be at most beam={self.beam}")
+        for key, names in (("kinds", self.kinds), ("taps", [taps.asked(tap)[0] for tap in self.taps])):
+            if len(set(names)) < len(names):
+                raise BadSettings(f"{key}: {','.join(getattr(self, key))}; each only once")
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +101,16 @@ class Recording:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    """What is recorded: the model, the task of the students, the teacher as it answers them, and the data."""
+
+    live: Live
+    task: Any
+    teacher: Derived
+    loaders: list[Loader]
+
+
 def prepare(settings: Settings, argv: list[str], device: torch.device | str) -> Recording:
     """Opens teacher and data and states what is about to be recorded."""
     for name in ("checkpoint", "out"):
@@ -115,6 +127,22 @@ def prepare(settings: Settings, argv: list[str], device: torch.device | str) -> 
         raise BadSettings(
             f"views={settings.views}, but the teacher had no augmentation and none is given: augment=light"
         )
+    opened = _Opened(live, task, teacher, _loaders(settings, task, augmentation, device))
+    kept, tapped, bases = calibration.measured(settings, teacher, opened.loaders[0])
+    pictures = {}
+    for loader in opened.loaders:
+        pictures |= canvases.seen(loader, canvases.sample(loader.shards), loader.views)
+    beside = {canvases.NAME: canvases.pictures(pictures)}
+    if bases:
+        beside[layout.BASES] = safetensors.numpy.save(bases)
+    card = _card(settings, opened, kept, tapped, canvases.hashes(pictures), beside)
+    return Recording(settings, teacher, opened.loaders, card, bases, beside)
+
+
+def _loaders(
+    settings: Settings, task: Any, augmentation: augment.Settings, device: torch.device | str
+) -> list[Loader]:
+    """Of what is trained on, and of the split val of the roots that have one."""
     data = settings.data
 
     def opened(roots: list[str], split: str, views: int) -> Loader:
@@ -128,17 +156,7 @@ def prepare(settings: Settings, argv: list[str], device: torch.device | str) -> 
     watched = [root for root in data.root if "val" in splits_of(root)]
     if settings.val and watched and data.split != "val":
         loaders.append(opened(watched, "val", 1))
-    frames, features = _calibration(settings, teacher, loaders[0])
-    tapped, bases = _taps(settings, features)
-    pictures = {}
-    for loader in loaders:
-        pictures |= canvases.seen(loader, canvases.sample(loader.shards), loader.views)
-    beside = {canvases.NAME: canvases.pictures(pictures)}
-    if bases:
-        beside[layout.BASES] = safetensors.numpy.save(bases)
-    kinds = {*settings.kinds, *(["trust"] if isinstance(teacher.teacher, Reconciled) else [])}
-    card = _card(settings, kinds, live, task, loaders, frames, tapped, canvases.hashes(pictures), beside)
-    return Recording(settings, teacher, loaders, card, bases, beside)
+    return loaders
 
 
 def _task(settings: Settings, loaded: modelfolder.Loaded, argv: list[str]) -> Any:
@@ -151,65 +169,29 @@ def _task(settings: Settings, loaded: modelfolder.Loaded, argv: list[str]) -> An
 
 
 def _card(
-    settings: Settings, kinds: set[str], live: Live, task: Any, loaders: list[Loader], frames: Tensor,
-    tapped: dict[str, taps.Tap], seen: dict[str, list[str]], beside: dict[str, bytes],
+    settings: Settings, opened: _Opened, kept: Kept, tapped: dict[str, taps.Tap],
+    seen: dict[str, list[str]], beside: dict[str, bytes],
 ) -> Card:  # fmt: skip
-    """The fingerprint; `frames` [N,T,C]: some of the teacher's answers."""
-    config, first = live.loaded.config, loaders[0]
+    """The fingerprint. seen: hashes of canvases; beside: the files beside the arrays."""
+    config, first, shapes = opened.live.loaded.config, opened.loaders[0], opened.teacher.shapes
+    changed = isinstance(opened.teacher.teacher, Reconciled)
+    kinds = {*settings.kinds, *(["trust"] if changed else [])}
     card = Card(
         teacher=Teacher(modelfolder.weights_digest(settings.checkpoint), config["model"], settings.precision),
-        task={"name": settings.task.name, "settings": asdict(task.settings)},
-        charset=fingerprint.charset_of(task), frames=frames.shape[1],
-        classes=frames.shape[2], data={},
+        task={"name": settings.task.name, "settings": asdict(opened.task.settings)},
+        charset=fingerprint.charset_of(opened.task), frames=shapes.frames, classes=shapes.classes, data={},
         image=first.image, engine=fingerprint.engine_of(first), augment=first.augment.settings,
         augment_code=augment.code_hash(), views=settings.views, batch=settings.batch,
-        kinds=sorted(kinds), codec=_kept(settings, frames),
+        kinds=sorted(kinds), codec=kept,
         nbest=Beam(settings.nbest, settings.beam) if "nbest" in settings.kinds else Beam(),
         taps=tapped, canvases=seen,
         pictures=hashlib.sha256(beside[canvases.NAME]).hexdigest(),
         provenance={**_provenance(), **fingerprint.score_of(config)},
     )  # fmt: skip
     widest = max(array.bytes for array in layout.arrays_of(card))
-    for loader in loaders:
+    for loader in opened.loaders:
         card.data.update({m.key: _data(m, widest, loader.views) for m in loader.shards.manifests})
     return card
-
-
-def _calibration(settings: Settings, teacher: Derived, loader: Loader) -> tuple[Tensor, dict[str, Tensor]]:
-    """The teacher's answers to some samples, evenly spaced, each in one of the views, and features."""
-    positions = np.unique(canvases.sample(loader.shards, CALIBRATION))
-    frames, features = [], {name: [] for name in teacher.wanted.taps}
-    needed = settings.codec == "sequence" or any("pca" in tap for tap in settings.taps)
-    positions = positions if needed else positions[:1]
-    for at in range(0, len(positions), settings.batch):
-        part = part_of(positions[at : at + settings.batch], settings.batch)
-        lesson = teacher.plain(loader.batch(part, at // settings.batch % settings.views))
-        valid = lesson.batch.valid.cpu()
-        frames.append(lesson.log_probs.cpu()[valid])
-        for name, values in lesson.features.items():
-            features[name].append(values.cpu()[valid])
-    return torch.cat(frames), {name: torch.cat(values) for name, values in features.items()}
-
-
-def _taps(
-    settings: Settings, features: dict[str, Tensor]
-) -> tuple[dict[str, taps.Tap], dict[str, np.ndarray]]:
-    """How each feature is kept, and the directions of those kept by pca."""
-    found, bases = {}, {}
-    for text in settings.taps:
-        name, kind, rank = taps.asked(text)
-        basis = ""
-        if kind == "pca":
-            bases[name] = taps.directions(features[name], rank)
-            basis = chunks.digest(bases[name])
-        found[name] = taps.Tap(list(features[name].shape[1:]), kind, rank, basis)
-    return found, bases
-
-
-def _kept(settings: Settings, frames: Tensor) -> Kept:
-    if settings.codec == "sequence":
-        return Kept("sequence", bytes=settings.bytes, prior=sequence.prior(frames))
-    return Kept(settings.codec, k=settings.k if settings.codec == "topk" else 0)
 
 
 def _provenance() -> dict[str, str]:
@@ -220,9 +202,3 @@ def _data(content: Manifest, widest: int, views: int) -> Data:
     rows = chunks.rows_of_chunk(content.rows_per_shard, widest)
     key = (content.dataset_id, content.split, content.digest, content.rows, content.rows_per_shard)
     return Data(*key, rows, views)
-
-
-def part_of(positions: np.ndarray, size: int) -> Part:
-    """Positions as a batch of `size` rows; padding repeats them and is not valid."""
-    passes, valid = np.zeros(size, np.int64), np.arange(size) < len(positions)
-    return Part(0, 0, np.resize(positions, size), passes, valid, len(positions))

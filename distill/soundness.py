@@ -4,9 +4,9 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
-from distill import canvases
+from distill import canvases, chunks
 from distill.fingerprint import Card
-from distill.layout import bases_of, bytes_per_view, jobs, read_mark
+from distill.layout import bases_of, bytes_per_view, documents, jobs, read_mark
 from distill.lost import add, figures
 from shards.errors import BadData
 from shards.pack import sha256_of
@@ -41,6 +41,9 @@ def _beside(root: Path, card: Card) -> list[str]:
     path, found = root / canvases.NAME, []
     if not path.exists() or hashlib.sha256(path.read_bytes()).hexdigest() != card.pictures:
         found.append(f"{path}: missing, or not the pictures of the card")
+    for name, content in documents(card).items():
+        if not chunks.same_document(root / name, content):
+            found.append(f"{root / name}: missing, or not that of the card; run distill/record.py again")
     try:
         bases_of(root, card)
     except BadData as error:

@@ -90,7 +90,10 @@ class Feature:
         if self.tap.kind == "pca":
             mean, basis = self._basis()
             return {self.name: ((rows - mean) @ basis.T).clamp(-HALF, HALF).numpy().astype(np.float16)}, None
-        scales = (rows.abs().amax(1) / 127).clamp(1e-7, HALF).numpy().astype(np.float16)
+        exact = (rows.abs().amax(1) / 127).clamp(1e-7, HALF).numpy()
+        scales = exact.astype(np.float16)
+        upwards = np.minimum(np.nextafter(scales, np.float16(np.inf)), np.float16(HALF))
+        scales = np.where(scales < exact, upwards, scales)  # so that the largest value has a unit
         units = (rows.numpy() / scales.astype(np.float32)[:, None]).round().clip(-127, 127)
         return {f"{self.name}.scales": scales, self.name: units.astype(np.int8)}, None
 

@@ -8,26 +8,39 @@ not done again.
 import fcntl
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from distill import chunks, fingerprint, layout
+from distill import canvases, chunks, fingerprint, layout
 from distill.codecs import Array
 from distill.kinds import Kind
 from distill.layout import Job, Mark
 from distill.lost import Lost, add
-from distill.recording import Recording, part_of
+from distill.recording import Recording
 from shards import manifest
 from shards.errors import BadData, BadSettings, GateFailed
 from shards.loader import AHEAD, Batch, ahead
 from shards.manifest import write_bytes, write_json
 from shards.pack import sha256_of
-from shards.plan import Part
+from shards.plan import Part, part_of
 
 LOCK = ".lock"
+
+
+@contextmanager
+def _writing(root: Path) -> Iterator[None]:
+    """Tells of a full disk or the like as what it is; nothing half-written counts."""
+    try:
+        yield
+    except OSError as error:
+        raise BadData(
+            f"{root}: cannot be written: {error.strerror or error}; what is done stays, and the same command "
+            "goes on once it can"
+        ) from None
 
 
 @dataclass(slots=True)
@@ -58,22 +71,27 @@ class Writer:
 
         A standing cache goes on if its card is the same; another card, or other files, are refused.
         """
-        self.root.mkdir(parents=True, exist_ok=True)
-        mine = {LOCK, f"{fingerprint.NAME}.part"}
-        mine |= {part for name in self.recording.beside for part in (name, f"{name}.part")}
+        with _writing(self.root):
+            self.root.mkdir(parents=True, exist_ok=True)
+        beside = (canvases.NAME, layout.BASES)  # a recording that was stopped at once leaves no more
+        mine = {LOCK, *beside, *(f"{name}.part" for name in (*beside, fingerprint.NAME))}
         strange = [p.name for p in self.root.iterdir() if p.name not in mine]
         if strange:
             self._same_card()
         self._take()
-        for name, content in self.recording.beside.items():
-            write_bytes(self.root / name, content)
-        if not strange:
-            fingerprint.save(self.root / fingerprint.NAME, self.card)
-        for name, content in layout.documents(self.card).items():
-            path = self.root / name
-            if not path.exists():
-                path.parent.mkdir(parents=True, exist_ok=True)
-                write_bytes(path, content)
+        self._prepare(fresh=not strange)
+
+    def _prepare(self, fresh: bool) -> None:
+        with _writing(self.root):
+            for name, content in self.recording.beside.items():
+                write_bytes(self.root / name, content)
+            if fresh:
+                fingerprint.save(self.root / fingerprint.NAME, self.card)
+            for name, content in layout.documents(self.card).items():
+                path = self.root / name
+                if not chunks.same_document(path, content):
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                    write_bytes(path, content)
 
     def close(self) -> None:
         """Gives the lock back."""
@@ -119,14 +137,16 @@ class Writer:
             for batch in ahead(self._batches(job, chunk), AHEAD):
                 yield self._fill(block, batch, rows)
             self._within_limit(job, chunk, block.lost)
-            for array in self.arrays:
-                name = layout.file_of(job, array, chunk)
-                chunks.write(self.root / name, block.arrays[array.name])
-                mark.sha256[name] = sha256_of(self.root / name)
+            with _writing(self.root):
+                for array in self.arrays:
+                    name = layout.file_of(job, array, chunk)
+                    chunks.write(self.root / name, block.arrays[array.name])
+                    mark.sha256[name] = sha256_of(self.root / name)
             mark.chunks[str(chunk)] = block.lost
             mark = Mark(mark.rows + block.rows, mark.chunks, mark.damaged | block.damaged, mark.sha256)
-        (self.root / job.mark).parent.mkdir(parents=True, exist_ok=True)
-        write_json(self.root / job.mark, mark.told(self.digest))
+        with _writing(self.root):
+            (self.root / job.mark).parent.mkdir(parents=True, exist_ok=True)
+            write_json(self.root / job.mark, mark.told(self.digest))
 
     def _batches(self, job: Job, chunk: int) -> Iterator[Batch]:
         loader = self.recording.loader(job.key)
@@ -150,8 +170,9 @@ class Writer:
         """Puts the teacher's answer to a batch into its chunk."""
         block.damaged |= {f"{int(batch.uids[row]):016x}": damage for row, damage in batch.damage.items()}
         lesson, valid = self.recording.teacher(batch), batch.valid.cpu()
-        if not torch.isfinite(lesson.log_probs.cpu()[valid]).all():
-            raise BadData(f"{self.recording.settings.checkpoint}: the teacher's answers are not finite")
+        for name, values in {"answers": lesson.log_probs, **lesson.features}.items():
+            if not torch.isfinite(values.cpu()[valid]).all():
+                raise BadData(f"{self.recording.settings.checkpoint}: the teacher's {name} are not finite")
         rows = [manifest.split_uid(uid)[1] % chunk_rows for uid in batch.uids[valid].tolist()]
         for kind in self.kinds:
             encoded, lost = kind.encode(lesson, valid)
@@ -163,11 +184,11 @@ class Writer:
         return len(rows)
 
     def _within_limit(self, job: Job, chunk: int, found: dict[str, Lost]) -> None:
-        limit, name = self.recording.settings.kl_limit, self.card.codec.name
-        for kind, lost in found.items():
-            if lost.kl <= limit:
-                continue
+        limit, codec = self.recording.settings.kl_limit, self.card.codec.name
+        over = {kind: lost for kind, lost in found.items() if not lost.kl <= limit}
+        if over:
+            told = ", ".join(f"{lost.kl:.4f} nats per step of {kind}" for kind, lost in over.items())
+            remedy = self.card.make_codec().remedy(list(over.values()), limit)
             raise GateFailed(
-                f"{job.key} view {job.view} chunk {chunk}: {name} loses {lost.kl:.4f} nats per step of "
-                f"{kind}, kl_limit={limit}; {self.card.make_codec().remedy(lost, limit)}"
+                f"{job.key} view {job.view} chunk {chunk}: {codec} loses {told}, kl_limit={limit}; {remedy}"
             )

@@ -44,10 +44,9 @@ def read(schema: Callable[..., T], name: str, argv: list[str]) -> T:
     if key := next((key for key, value in values if value == "?"), None):
         print(_answer(schema, tree, groups, key))
         raise SystemExit(0)
-    bare = {f.name: f"{f.name}.{f.metadata['bare']}" for f in fields(schema) if "bare" in f.metadata}  # pyright: ignore[reportArgumentType]
     for key, text in values:
         _chosen(schema, tree, key)
-        _put(tree, bare.get(key, key), text)
+        _put(tree, _whole(schema, key), text)
     for field in fields(schema):  # pyright: ignore[reportArgumentType]
         if positional and field.metadata.get("positional"):
             tree[field.name] = [*tree.get(field.name, []), *positional]
@@ -95,6 +94,12 @@ def _chosen(schema: Schema, tree: dict, key: str) -> None:
         f"{key}: {member} is not chosen ({name} is {', '.join(chosen) or 'none'}); "
         f"choose it with {name}=[{','.join([*chosen, member])}]"
     )
+
+
+def _whole(schema: Schema, key: str) -> str:
+    """The dotted key of a setting that the name of its group alone stands for."""
+    bare = next((f.metadata["bare"] for f in fields(schema) if f.name == key and "bare" in f.metadata), "")
+    return f"{key}.{bare}" if bare else key
 
 
 def _put(tree: dict, key: str, text: str) -> None:

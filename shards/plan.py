@@ -41,6 +41,12 @@ class Part:
         ]
 
 
+def part_of(positions: np.ndarray, size: int) -> Part:
+    """Positions as a batch of `size` rows; padding repeats them and is not valid."""
+    passes, valid = np.zeros(size, np.int64), np.arange(size) < len(positions)
+    return Part(0, 0, np.resize(positions, size), passes, valid, len(positions))
+
+
 class Plan:
     """Batches over samples with the given uids. shard: the shard number of each sample (only a window needs
     it).

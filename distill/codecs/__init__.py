@@ -5,7 +5,7 @@ arrays of a fixed size per sample, and back.
 - `encode(log_probs float32 [N,T,C])` -> ({name: [N, ...]}, what that loses, as `Lost`);
 - `decode({name: [N, ...]})` -> log-probabilities float32 [N,T,C]: rows sum to 1 and keep the teacher's best
   class.
-- `remedy(lost, limit)` -> what to do where more than `limit` nats per step are lost.
+- `remedy([Lost, ...], limit)` -> what to do where more than `limit` nats per step are lost.
 A member reads of `Kept` what is its own.
 """
 
@@ -45,5 +45,5 @@ class Array:
 
     def absent(self, values: np.ndarray) -> np.ndarray:
         """Which of the samples [N, ...] are not there: bool [N]."""
-        first = values.reshape(len(values), -1)[:, 0]
+        first = values[(slice(None), *(0 for _ in self.shape))]
         return np.isnan(first) if np.isnan(self.fill) else first == self.fill

@@ -2,6 +2,8 @@
 are kept below it.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -27,7 +29,7 @@ class Codec:
         arrays = {"log_probs": out}
         return arrays, lost(log_probs, self.decode(arrays))
 
-    def remedy(self, lost: Lost, limit: float) -> str:
+    def remedy(self, found: Sequence[Lost], limit: float) -> str:
         """See distill.codecs."""
         return "there is no larger codec"
 

@@ -9,12 +9,16 @@ Records begin with a byte that is not 0, so an absent one is told from any other
 Letters: N samples, T time steps, C classes, K kept classes of a step besides the blank, M pairs of a record.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from distill.codecs import Array, Kept
 from distill.lost import Lost, lost
+from distill.ranking import ranked
 from shards.errors import BadSettings, GateFailed
 
 BLANK = 0
@@ -22,8 +26,9 @@ MOST = 15  # classes that four bits can count
 ODDS = 0.1  # nats of log-odds per unit of a share
 MIDDLE = 128  # the unit that means even odds; units are 1 to 255
 PRIOR = 16  # units of the prior's byte per nat below its likeliest class
-FLOOR = -60.0  # log of a share that float32 cannot tell from nothing
+FLOOR = -600.0  # nats; a class below it counts as one at it: nothing, of nothing
 ROUNDS = 260  # of correcting a share by one unit: more than there are units
+PIECE = 1 << 19  # probabilities encoded at a time: they stay in the processor's cache
 
 
 def prior(log_probs: Tensor) -> str:
@@ -43,13 +48,16 @@ class Codec:
         self.frames, self.classes, self.bytes = frames, classes, kept.bytes
         self.head = frames + (frames + 1) // 2
         self.wide = 1 if classes <= 256 else 2
-        self.pairs = min((kept.bytes - self.head) // (1 + self.wide), frames * min(MOST, classes - 1))
+        self.most = frames * min(MOST, classes - 1)
+        self.pairs = min((kept.bytes - self.head) // (1 + self.wide), self.most)
         if self.pairs < 1:
             raise BadSettings(f"bytes: {kept.bytes}, a record of {frames} steps has at least {self.size(1)}")
         self.arrays = (Array("records", "|u1", (kept.bytes,), 0),)
         units = np.frombuffer(bytes.fromhex(kept.prior), np.uint8) if kept.prior else np.zeros(classes - 1)
-        # of classes 1 to C-1
-        self.prior = torch.from_numpy(-units.astype(np.float32) / PRIOR).log_softmax(-1)
+        if len(units) != classes - 1:
+            raise BadSettings(f"prior: of {len(units)} classes, the teacher has {classes - 1} and the blank")
+        others = torch.from_numpy(-units.astype(np.float32) / PRIOR).log_softmax(-1)
+        self.prior = torch.cat([others.new_zeros(1), others])  # [C]; the blank's place stays 0
 
     def size(self, pairs: int) -> int:
         """Bytes of a record with so many pairs."""
@@ -57,124 +65,139 @@ class Codec:
 
     def encode(self, log_probs: Tensor) -> tuple[dict[str, np.ndarray], Lost]:
         """float32 [N,T,C] to {name: [N, bytes]}, and what that loses."""
-        log_probs = log_probs.float().log_softmax(-1)
-        best = log_probs.argmax(-1)
-        order = log_probs[..., 1:].topk(min(MOST, self.classes - 1), -1)
-        units = self._shares(log_probs[..., BLANK], log_probs[..., 1:], order.values)
-        gains, start = self._gains(log_probs, order.indices, units)
-        counts = self._allot(gains, best != BLANK)
-        units = self._settle(units, order.indices, counts, best)
-        record = self._pack(units, order.indices.numpy() + 1, counts)
-        found = lost(log_probs, self.decode({"records": record}))
-        found.prices = self._prices(gains, start)
-        return {"records": record}, found
+        records, found = np.empty((len(log_probs), self.bytes), np.uint8), Lost()
+        step = max(1, PIECE // (self.frames * self.classes))
+        for at in range(0, len(log_probs), step):
+            records[at : at + step], one = self._encode(log_probs[at : at + step].float())
+            found.add(one)
+        return {"records": records}, found
 
-    def remedy(self, lost: Lost, limit: float) -> str:
+    def _encode(self, log_probs: Tensor) -> tuple[np.ndarray, Lost]:
+        p = log_probs.exp()
+        order = torch.from_numpy(ranked(log_probs[..., 1:].numpy(), min(MOST, self.classes - 1)))
+        best = log_probs[..., 1:].gather(-1, order[..., :1])[..., 0]
+        spoken = best > log_probs[..., BLANK]
+        units = self._shares(log_probs, p, order)
+        gains, start = self._gains(log_probs, p, order, units)
+        counts, prices = self._allot(gains, start, spoken)
+        kept = torch.arange(order.shape[-1]) < counts[..., None]
+        record = self._pack(units, order.numpy() + 1, kept.numpy())
+        decoded = self.decode({"records": record})
+        wrong = self._wrong(decoded, order, spoken).any(-1)
+        if wrong.any():
+            some = units[wrong], order[wrong], kept[wrong], spoken[wrong]
+            record[wrong.numpy()] = self._pack(self._settle(*some), some[1].numpy() + 1, some[2].numpy())
+            decoded[wrong] = self.decode({"records": record[wrong.numpy()]})
+        found = lost(log_probs, decoded)
+        found.prices = prices
+        return record, found
+
+    def remedy(self, found: Sequence[Lost], limit: float) -> str:
         """See distill.codecs."""
-        pairs = lost.would_do(limit)
-        return f"bytes={self.size(pairs)} would do (now {self.bytes})" if pairs else "take codec=dense"
+        pairs = [one.would_do(self.pairs, limit) for one in found]
+        most = max((count or self.most + 1 for count in pairs), default=0)
+        fits = most <= self.most
+        return f"bytes={self.size(most)} would do (now {self.bytes})" if fits else "take codec=dense"
 
     def decode(self, arrays: dict[str, np.ndarray]) -> Tensor:
         """The inverse: log-probabilities float32 [N,T,C]."""
-        units, classes, kept = self._unpack(arrays["records"])
-        return self._rows(units, classes, kept)
+        return self._rows(*self._unpack(arrays["records"]))
 
     def _rows(self, units: Tensor, classes: Tensor, kept: Tensor) -> Tensor:
         """Log-probabilities [N,T,C] of shares [N,T,1+K], classes from 1 and which pairs are kept [N,T,K]."""
         odds = (units - MIDDLE).float() * ODDS
-        take, leave = torch.nn.functional.logsigmoid(odds), torch.nn.functional.logsigmoid(-odds)
+        take, leave = functional.logsigmoid(odds), functional.logsigmoid(-odds)
         leave[..., 1:].masked_fill_(~kept, 0.0)
         left = leave.cumsum(-1)
         taken = take[..., 1:] + left[..., :-1]
-        prior = self.prior.exp()
-        spent = torch.where(kept, prior[(classes - 1).clamp(min=0)], 0.0).sum(-1)
-        free = (1 - spent).clamp(min=1e-9).log()
-        out = (left[..., -1] - free)[..., None] + self.prior
+        spent = torch.where(kept, self.prior.exp()[classes], 0.0).sum(-1)
+        out = (left[..., -1] - (1 - spent).clamp(min=1e-9).log())[..., None] + self.prior
         # column 0 takes what is not kept
-        everything = torch.cat([out.new_zeros(*out.shape[:-1], 1), out], -1)
-        everything.scatter_(-1, torch.where(kept, classes, 0), torch.where(kept, taken, 0.0))
-        everything[..., BLANK] = take[..., 0]
-        return everything.log_softmax(-1)
+        out.scatter_(-1, torch.where(kept, classes, 0), torch.where(kept, taken, 0.0))
+        out[..., BLANK] = take[..., 0]
+        return out.log_softmax(-1)
 
-    def _shares(self, blank: Tensor, others: Tensor, values: Tensor) -> Tensor:
+    def _shares(self, log_probs: Tensor, p: Tensor, order: Tensor) -> Tensor:
         """Shares as units [N,T,1+K]: the blank's of the whole, each next class' of what is then left."""
-        others, values = others.double(), values.double()
-        whole = others.logsumexp(-1, keepdim=True).exp()  # 1 - p(blank) would lose its digits near 1
-        rest = torch.cat([whole, whole - values.exp().cumsum(-1)], -1).clamp(min=1e-30)
-        odds = torch.cat([blank[..., None].double(), values], -1) - rest.log()
-        return (odds / ODDS).round().add(MIDDLE).clamp(1, 255).long()
+        others = p[..., 1:]
+        whole = others.sum(-1, keepdim=True).double()  # 1 - p(blank) loses its digits near 1
+        rest = torch.cat([whole, whole - others.gather(-1, order).double().cumsum(-1)], -1)
+        odds = log_probs[..., :1].double(), log_probs[..., 1:].gather(-1, order).double()
+        return ((torch.cat(odds, -1) - rest.clamp(min=1e-30).log()) / ODDS).round().add(MIDDLE).clamp(1, 255)
 
-    def _gains(self, log_probs: Tensor, order: Tensor, units: Tensor) -> tuple[Tensor, Tensor]:
+    def _gains(self, log_probs: Tensor, p: Tensor, order: Tensor, units: Tensor) -> tuple[Tensor, Tensor]:
         """Nats that each next pair of a step saves [N,T,K], never growing, and what no pair loses [N,T]."""
-        k = order.shape[-1]
-        odds = (units - MIDDLE).double() * ODDS
-        take, leave = torch.nn.functional.logsigmoid(odds), torch.nn.functional.logsigmoid(-odds)
+        odds = (units - MIDDLE) * ODDS
+        take, leave = functional.logsigmoid(odds), functional.logsigmoid(-odds)
         left = leave.cumsum(-1)  # after the blank, after one class, ...
         told = torch.cat([take[..., :1], take[..., 1:] + left[..., :-1]], -1)
-        p = log_probs.double().exp()
-        whole = (p * log_probs.double().clamp(min=FLOOR * 10)).sum(-1, keepdim=True)
-        mine = torch.cat([p[..., :1], p[..., 1:].gather(-1, order)], -1)
         prior = self.prior.double()
-        exact = (mine * told).cumsum(-1)
-        rest_p = (p.sum(-1, keepdim=True) - mine.cumsum(-1)).clamp(min=0)
-        priced = (p[..., 1:] * prior).sum(-1, keepdim=True)
-        hers = torch.cat([torch.zeros_like(priced), (mine[..., 1:] * prior[order]).cumsum(-1)], -1)
-        free = 1 - torch.cat([torch.zeros_like(priced), prior.exp()[order].cumsum(-1)], -1)
-        spread = rest_p * (left - free.clamp(min=1e-9).log()) + priced - hers
-        loss = whole - exact - spread  # [N,T,1+K]
+        mine = torch.cat([p[..., :1], p[..., 1:].gather(-1, order)], -1).double()
+        nothing = torch.zeros_like(mine[..., :1])
+        rest = (p.sum(-1, keepdim=True).double() - mine.cumsum(-1)).clamp(min=0)
+        ours = torch.cat([nothing, (mine[..., 1:] * prior[order + 1]).cumsum(-1)], -1)
+        free = 1 - torch.cat([nothing, prior.exp()[order + 1].cumsum(-1)], -1)
+        spread = rest * (left - free.clamp(min=1e-9).log()) - ours
+        whole = (p * (log_probs.clamp(min=FLOOR) - self.prior)).sum(-1).double()
+        loss = whole[..., None] - (mine * told).cumsum(-1) - spread  # [N,T,1+K]
         gains = (loss[..., :-1] - loss[..., 1:]).clamp(min=0)
-        for at in range(1, k):  # a pair that only pays with the next one shares the next one's gain
+        for at in range(1, gains.shape[-1]):  # a pair that only pays with the next one shares its gain
             low = gains[..., at] > gains[..., at - 1]
             both = (gains[..., at] + gains[..., at - 1]) / 2
             gains[..., at - 1] = torch.where(low, both, gains[..., at - 1])
             gains[..., at] = torch.where(low, both, gains[..., at])
-        return gains.cummin(-1).values.float(), loss[..., 0].float()
+        return gains.cummin(-1).values.float(), loss[..., 0]
 
-    def _allot(self, gains: Tensor, spoken: Tensor) -> np.ndarray:
-        """How many classes each step keeps [N,T]: the best one wherever it is not the blank, then by gain."""
-        wanted = gains.clone()
-        wanted[..., 0] += torch.where(spoken, 1e6, 0.0)
-        need = spoken.sum(-1)
-        if int(need.max()) > self.pairs:
+    def _allot(self, gains: Tensor, start: Tensor, spoken: Tensor) -> tuple[Tensor, list[float]]:
+        """How many classes each step keeps [N,T]: the best one wherever it is not the blank, then by gain;
+        and `Lost.prices`.
+        """
+        need = int(spoken.sum(-1).max())
+        if need > self.pairs:
             raise GateFailed(
-                f"bytes={self.bytes}: a sample has {int(need.max())} steps whose best class is not the "
-                f"blank, the record holds {self.pairs}; bytes={self.size(int(need.max()))} holds them"
+                f"bytes={self.bytes}: a sample has {need} steps whose best class is not the "
+                f"blank, the record holds {self.pairs}; bytes={self.size(need)} holds them"
             )
+        wanted = gains.clone()
+        forced = torch.where(spoken, gains[..., 0], 0.0)
+        wanted[..., 0].masked_fill_(spoken, torch.inf)
         flat = wanted.flatten(1)
-        best = flat.topk(min(self.pairs, flat.shape[1]), -1)
-        chosen = torch.zeros_like(flat, dtype=torch.bool).scatter_(-1, best.indices, best.values > 0)
-        # gains never grow along a step, so what was chosen there is a prefix, but for ties
-        return chosen.view_as(gains).sum(-1).numpy()
+        ranks = torch.from_numpy(-np.sort(-flat.numpy(), -1))
+        least = ranks[:, self.pairs - 1 : self.pairs]
+        sure, maybe = flat > least, (flat == least) & (flat > 0)
+        # gains never grow along a step, so what is chosen there is a prefix
+        chosen = sure | (maybe & (maybe.cumsum(-1) <= self.pairs - sure.sum(-1, keepdim=True)))
+        saved = ranks.masked_fill(ranks.isinf(), 0.0).sum(0, dtype=torch.float64).cumsum(0)
+        prices = (start.sum() - forced.sum(dtype=torch.float64) - saved).tolist()
+        prices[: max(need - 1, 0)] = [float("inf")] * max(need - 1, 0)
+        return chosen.view_as(gains).sum(-1), prices
 
-    def _settle(self, units: Tensor, order: Tensor, counts: np.ndarray, best: Tensor) -> Tensor:
+    def _wrong(self, decoded: Tensor, order: Tensor, spoken: Tensor) -> Tensor:
+        """Steps [N,T] whose best class is not the teacher's."""
+        told = torch.from_numpy(decoded.numpy().argmax(-1))
+        return told != torch.where(spoken, order[..., 0] + 1, BLANK)
+
+    def _settle(self, units: Tensor, order: Tensor, kept: Tensor, spoken: Tensor) -> Tensor:
         """Shares corrected by single units until every step's best class is the teacher's."""
-        kept = torch.arange(order.shape[-1]) < torch.from_numpy(counts)[..., None]
         for _ in range(ROUNDS):
-            told = self._rows(units, order + 1, kept).argmax(-1)
-            wrong = told != best
+            wrong = self._wrong(self._rows(units, order + 1, kept), order, spoken)
             if not wrong.any():
                 return units
-            blank = best == BLANK
-            units[..., 0] += torch.where(wrong & blank, 1, 0) - torch.where(wrong & ~blank, 1, 0)
-            units[..., 1] += torch.where(wrong & ~blank, 1, 0)
+            units[..., 0] += torch.where(spoken, -1, 1) * wrong
+            units[..., 1] += wrong & spoken
             units.clamp_(1, 255)
         raise GateFailed("codec=sequence: cannot keep the teacher's best class of a step; take codec=dense")
-
-    def _prices(self, gains: Tensor, start: Tensor) -> list[float]:
-        """Nats over all steps and samples if records had 1, 2, ... pairs; see `Lost`."""
-        saved = gains.double().flatten(1).sort(-1, descending=True).values.cumsum(-1)
-        return (start.double().sum() - saved.sum(0)).tolist()
 
     def _unpack(self, records: np.ndarray) -> tuple[Tensor, Tensor, Tensor]:
         """Shares [N,T,1+K], classes from 1 [N,T,K] and which pairs are kept [N,T,K]."""
         halves = records[:, self.frames : self.head]
-        counts = np.stack([halves & 15, halves >> 4], -1).reshape(len(records), -1)[:, : self.frames]
+        counts = np.stack([halves & 15, halves >> 4], -1).reshape(len(records), halves.shape[1] * 2)[
+            :, : self.frames
+        ]
         width = max(int(counts.max(initial=0)), 1)
         kept = np.arange(width) < counts[..., None].astype(np.int64)
         sample, step, rank = np.nonzero(kept)
-        totals = counts.sum(1, dtype=np.int64)
-        rank_in_record = np.arange(len(sample)) - np.repeat(totals.cumsum() - totals, totals)
-        at = self.head + rank_in_record * (1 + self.wide)
+        at = self._places(counts, sample)
         units = np.full((*kept.shape[:2], 1 + width), 1, np.int64)
         classes = np.zeros(kept.shape, np.int64)
         units[..., 0] = records[:, : self.frames]
@@ -184,20 +207,25 @@ class Codec:
         units[sample, step, 1 + rank] = records[sample, at + self.wide]
         return torch.from_numpy(units), torch.from_numpy(classes), torch.from_numpy(kept)
 
-    def _pack(self, units: Tensor, classes: np.ndarray, counts: np.ndarray) -> np.ndarray:
-        """Records uint8 [N, bytes]."""
+    def _pack(self, units: Tensor, classes: np.ndarray, kept: np.ndarray) -> np.ndarray:
+        """Records uint8 [N, bytes] of shares [N,T,1+K], classes from 1 and which pairs are kept [N,T,K]."""
         shares = units.numpy().astype(np.uint8)
+        counts = kept.sum(-1).astype(np.uint8)
         out = np.zeros((len(shares), self.bytes), np.uint8)
         out[:, : self.frames] = shares[..., 0]
-        even = np.pad(counts, ((0, 0), (0, counts.shape[1] % 2))).astype(np.uint8)
+        even = np.pad(counts, ((0, 0), (0, self.frames % 2)))
         out[:, self.frames : self.head] = even[:, 0::2] | even[:, 1::2] << 4
-        kept = np.arange(classes.shape[-1]) < counts[..., None]
         sample, step, rank = np.nonzero(kept)
-        first = np.concatenate([[0], np.cumsum(kept.sum((1, 2)))[:-1]])
-        at = self.head + (np.arange(len(sample)) - first[sample]) * (1 + self.wide)
+        at = self._places(counts, sample)
         value = classes[sample, step, rank]
         out[sample, at] = value & 255
         if self.wide == 2:
             out[sample, at + 1] = value >> 8
         out[sample, at + self.wide] = shares[sample, step, 1 + rank]
         return out
+
+    def _places(self, counts: np.ndarray, sample: np.ndarray) -> np.ndarray:
+        """Where each pair begins in its record. counts [N,T]; sample [M], ascending."""
+        totals = counts.sum(1, dtype=np.int64)
+        rank_in_record = np.arange(len(sample)) - np.repeat(totals.cumsum() - totals, totals)
+        return self.head + rank_in_record * (1 + self.wide)

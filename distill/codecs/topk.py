@@ -2,6 +2,8 @@
 of the mass is spread evenly over the other classes.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -9,6 +11,7 @@ from torch import Tensor
 from distill.codecs import Array, Kept
 from distill.halves import half, next_below
 from distill.lost import Lost, lost
+from distill.ranking import ranked
 from shards.errors import BadSettings
 
 TRACE = 1e-7  # smallest probability of a class that was not kept
@@ -32,13 +35,13 @@ class Codec:
 
     def encode(self, log_probs: Tensor) -> tuple[dict[str, np.ndarray], Lost]:
         """float32 [N,T,C] to {name: [N, ...]}, and what that loses."""
-        values, classes = log_probs.topk(self.k, dim=-1)
-        out = half(values.numpy())
+        classes = ranked(log_probs.numpy(), self.k)
+        out = half(np.take_along_axis(log_probs.numpy(), classes, -1))
         out[..., 1:] = np.minimum(out[..., 1:], next_below(out[..., :1]))
-        arrays = {"values": out, "classes": classes.numpy().astype(self.arrays[1].dtype)}
+        arrays = {"values": out, "classes": classes.astype(self.arrays[1].dtype)}
         return arrays, lost(log_probs, self.decode(arrays))
 
-    def remedy(self, lost: Lost, limit: float) -> str:
+    def remedy(self, found: Sequence[Lost], limit: float) -> str:
         """See distill.codecs."""
         return f"raise k (now {self.k}) or take codec=dense"
 

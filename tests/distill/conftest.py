@@ -13,6 +13,7 @@ from train import modelfolder
 from train.models import crnn
 from train.tasks import recognise
 
+RICH = ["kinds=[frames,nbest,occupancy]", "taps=[rnn1:pca:4,rnn2:int8,sequence]", "kl_limit=1", "batch=8"]
 AUGMENT = augment.Settings(blur=1.0, noise=0.05, rotation=3.0)
 
 
@@ -43,6 +44,14 @@ def cache(words, teacher, tmp_path_factory) -> Path:
     return out
 
 
+@pytest.fixture(scope="session")
+def rich(words, teacher, tmp_path_factory) -> Path:
+    """Two views of 96 words in shards of 40: every kind of answer, a tap of each kind."""
+    out = tmp_path_factory.mktemp("caches") / "rich"
+    record.main(arguments(teacher, words, out, *RICH))
+    return out
+
+
 def arguments(teacher: Path, words: Path, out: Path, *more: str) -> list[str]:
     """Arguments of distill/record.py."""
     return [f"checkpoint={teacher}", f"data.root={words}", f"out={out}", "views=2", "batch=16", *more]
@@ -52,6 +61,12 @@ def arguments(teacher: Path, words: Path, out: Path, *more: str) -> list[str]:
 def recipe():
     """arguments(teacher, words, out, *more) of distill/record.py: conftest files cannot be imported."""
     return arguments
+
+
+@pytest.fixture(scope="session")
+def full() -> list[str]:
+    """Arguments that `rich` was recorded with."""
+    return RICH
 
 
 @pytest.fixture(scope="session")

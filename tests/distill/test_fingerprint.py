@@ -11,13 +11,8 @@ from distill import fingerprint, record, student
 from distill.cache import Cache
 from ingest import shard
 from shards import manifest
-from shards.augment import Augment
 from shards.config import plain
 from shards.errors import BadData, BadSettings
-from shards.image import ImageSpec
-from shards.loader import Loader
-from shards.plan import Plan
-from shards.read import Shards
 from train import modelfolder
 
 
@@ -42,16 +37,24 @@ def at(tree, path):
     return tree
 
 
-def test_every_field_of_the_card_is_compared_but_provenance(cache, tmp_path):
+def sealed(raw):
+    """A card's content with the digest that belongs to it."""
+    values = {name: value for name, value in raw.items() if name not in ("digest", "provenance")}
+    return {**raw, "digest": manifest.digest(values)}
+
+
+@pytest.mark.parametrize("which", ["cache", "rich"])
+def test_every_field_of_the_card_is_compared_but_provenance(which, request, tmp_path):
+    cache = request.getfixturevalue(which)
     card = fingerprint.load(cache / "card.json")
     raw = json.loads((cache / "card.json").read_text())
-    fields = [path for path in leaves(raw) if path[0] not in ("provenance", "format")]
+    fields = [path for path in leaves(raw) if path[0] not in ("provenance", "format", "digest")]
     assert len(fields) > 40
     for path in fields:
         other = json.loads(json.dumps(raw))
         old = at(other, path)
         at(other, path[:-1])[path[-1]] = mutated(old)
-        (tmp_path / "card.json").write_text(json.dumps(other))
+        (tmp_path / "card.json").write_text(json.dumps(sealed(other)))
         if path == ("image", "fit") or path[:2] in (("image", "channels"), ("image", "resample")):
             continue  # not a spec at all: refused when the card is read
         changed = fingerprint.load(tmp_path / "card.json")
@@ -122,7 +125,9 @@ def test_a_cache_of_another_teacher_is_refused(words, cache, tmp_path, tiny, mak
 def test_another_data_set_is_refused(cache, tmp_path, tiny):
     for split in ("train", "val"):
         shard.main(["source=rendered", f"out={tmp_path / 'd'}", f"split={split}", "count=24", "name=other"])
-    with pytest.raises(BadData, match=r"data is rendered-train-\w+ in the cache, other-train-\w+ here"):
+    with pytest.raises(
+        BadData, match=r"data is rendered-train-\w+, rendered-val-\w+ in the cache, other-train-\w+ here"
+    ):
         student.main(
             [f"cache={cache}", f"data.root={tmp_path / 'd'}", "run.name=s", f"run.root={tmp_path}", *tiny]
         )
@@ -139,45 +144,30 @@ def test_changed_bytes_of_the_same_data_set_are_refused(words, cache):
     fingerprint.check_data("c", card, [content])
 
 
-def make_loader(words, card):
-    from train.tasks import recognise
-
-    task, shards = recognise.Task(recognise.Settings(), ImageSpec()), Shards([words], "train")
-    return Loader(shards, Plan(shards.uids, 32), card.image, task.encode, Augment(card.augment), card.views)
-
-
-def test_pixels_that_come_out_otherwise_are_refused(words, cache):
-    card = Cache(cache).card
-    loader = make_loader(words, card)
-    fingerprint.check_canvases("c", card, loader)
-    assert len(card.canvases) == fingerprint.CANVASES
-    loader.augment = Augment(replace(card.augment, noise=0.06))
-    with pytest.raises(BadData, match=r"canvases.[0-9a-f]{16} is \['\w+', '\w+'\] in the cache, \["):
-        fingerprint.check_canvases("c", card, loader)
-
-
-def test_canvases_are_those_of_any_batch(words, cache):
-    card = Cache(cache).card
-    loader = make_loader(words, card)
-    positions = fingerprint.sample(loader.shards)
-    alone = fingerprint.canvases(loader, positions[3:4], 2)
-    assert alone.items() <= card.canvases.items()
-
-
 def test_a_damaged_card_is_named(cache, tmp_path):
     place = shutil.copytree(cache, tmp_path / "c")
     raw = json.loads((place / "card.json").read_text())
     for content, message in (
         ("{", r"card.json: not readable as JSON"),
-        (json.dumps({**raw, "format": 9}), r"format 9, this version reads 1"),
-        (json.dumps({k: v for k, v in raw.items() if k != "views"}), r"not a cache's card .*views"),
-        (json.dumps({**raw, "views": 1}), r"belongs to another card"),
+        (json.dumps({**raw, "format": 9}), r"format 9, this version reads 2"),
+        (json.dumps(sealed({k: v for k, v in raw.items() if k != "views"})), r"not a cache's card .*views"),
+        (json.dumps({**raw, "views": 1}), r"card.json: damaged, its content is not that of its digest"),
+        (json.dumps(sealed({**raw, "views": 1})), r"belongs to another card"),
     ):
         (place / "card.json").write_text(content)
         with pytest.raises(BadData, match=message):
             Cache(place)
     with pytest.raises(BadData, match=r"no such file, so no cache"):
         Cache(tmp_path)
+
+
+def test_any_changed_byte_of_a_card_is_told(cache, tmp_path):
+    whole = (cache / "card.json").read_bytes()
+    marked = whole.index(b'"provenance"')  # the last but the format and the digest
+    for at in range(3, marked, len(whole) // 60):
+        (tmp_path / "card.json").write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
+        with pytest.raises(BadData, match=r"card.json: "):
+            fingerprint.load(tmp_path / "card.json")
 
 
 def test_a_card_survives_its_file(cache, tmp_path):

@@ -1,0 +1,69 @@
+"""What has to be measured before a recording: the prior of the classes, the directions of features."""
+
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from distill import canvases, chunks, fingerprint, layout, taps
+from distill.codecs import Kept, sequence
+from distill.teachers import Derived
+from shards.errors import BadData
+from shards.loader import Loader
+from shards.plan import part_of
+
+if TYPE_CHECKING:
+    from distill.recording import Settings
+
+CALIBRATION = 1024  # samples from which it is measured
+
+
+def measured(
+    settings: "Settings", teacher: Derived, loader: Loader
+) -> tuple[Kept, dict[str, taps.Tap], dict[str, np.ndarray]]:
+    """How answers and features are kept, and the directions of those kept by pca.
+
+    What is measured, the prior and the directions, is taken from the cache that stands in out=, where there
+    is one that is kept alike: a device may not measure the same bits twice.
+    """
+    asked = {name: (kind, rank) for name, kind, rank in map(taps.asked, settings.taps)}
+    plain = Kept(
+        settings.codec, settings.k if settings.codec == "topk" else 0,
+        settings.bytes if settings.codec == "sequence" else 0,
+    )  # fmt: skip
+    if (Path(settings.out) / fingerprint.NAME).exists():
+        card = fingerprint.load(Path(settings.out) / fingerprint.NAME)
+        ways = {name: (tap.kind, tap.rank) for name, tap in card.taps.items()}
+        if ways == asked and replace(card.codec, prior="") == plain:
+            with suppress(BadData):  # damaged directions are measured again
+                return card.codec, card.taps, layout.bases_of(Path(settings.out), card)
+    frames, features = _calibration(settings, teacher, loader)
+    tapped, bases = {}, {}
+    for name, (kind, rank) in asked.items():
+        basis = ""
+        if kind == "pca":
+            bases[name] = taps.directions(features[name], rank)
+            basis = chunks.digest(bases[name])
+        tapped[name] = taps.Tap(list(teacher.shapes.features[name]), kind, rank, basis)
+    prior = sequence.prior(frames) if settings.codec == "sequence" else ""
+    return replace(plain, prior=prior), tapped, bases
+
+
+def _calibration(settings: "Settings", teacher: Derived, loader: Loader) -> tuple[Tensor, dict[str, Tensor]]:
+    """The teacher's answers to some samples, evenly spaced, each in one of the views, and features."""
+    frames, features = [], {name: [] for name in teacher.wanted.taps}
+    positions = np.unique(canvases.sample(loader.shards, CALIBRATION))
+    for at in range(0, len(positions), settings.batch):
+        part = part_of(positions[at : at + settings.batch], settings.batch)
+        lesson = teacher.plain(loader.batch(part, at // settings.batch % settings.views))
+        valid = lesson.batch.valid.cpu()
+        frames.append(lesson.log_probs.cpu()[valid])
+        for name, values in lesson.features.items():
+            features[name].append(values.cpu()[valid])
+    if not any(map(len, frames)):
+        raise BadData(f"{settings.data.root[0]}: none of {len(positions)} samples can be read")
+    return torch.cat(frames), {name: torch.cat(values) for name, values in features.items()}
