@@ -1,4 +1,4 @@
-"""How close a student's answers are to its teacher's while it learns: `train.fidelity`, where steps compare."""
+"""How close a student's answers are to its teacher's while it learns: `train.fidelity` of a lesson."""
 
 from torch import Tensor
 
