@@ -51,8 +51,8 @@ def write(bench: Bench, control: Path, teach: Teach) -> str:
     chosen += [(HURT, len(hurt), uid) for uid in hurt[:MOST]]
     lines, seen = [], _seen(bench, [uid for _, _, uid in chosen], student, teach)
     for (kind, of, uid), told in zip(chosen, seen, strict=True):
-        truth, scored, *reading = mine[uid]
-        told["student"] = {**_reading(*reading), **told["student"]}
+        truth, scored, text, confidence = mine[uid]
+        told["student"] = {**_reading(text, confidence), **told["student"]}
         lines.append({
             "format": changes.FORMAT, "uid": f"{uid:016x}", "truth": truth, "scored": scored, "kind": kind,
             "of": of, "control": _reading(*theirs[uid][2:]), **told,
@@ -117,7 +117,7 @@ def _seen(
         for at, batch in zip(positions.tolist(), source.batches(0), strict=True):
             images = batch.images.contiguous(memory_format=torch.channels_last)
             answer = student.model(images).logits.float().log_softmax(-1)
-            told = {"student": {"steps": opinion(answer[0], characters)}}
+            told: dict[str, Any] = {"student": {"steps": opinion(answer[0], characters)}}
             told["png"] = png(source.engine.read(np.array([at])).pixels[0])
             if (theirs := _asked(teach, batch, answer)) is not None:
                 (found,) = greedy(theirs)

@@ -41,13 +41,13 @@ def read(schema: Callable[..., T], name: str, argv: list[str]) -> T:
     groups = presets.groups(name)
     chosen, values, positional = _sort(schema, groups, argv)
     tree = presets.compose(name, schema, chosen)
-    if key := next((key for key, value in values if value == "?"), None):
-        print(_answer(schema, tree, groups, key))
+    if asked := next((key for key, value in values if value == "?"), None):
+        print(_answer(schema, tree, groups, asked))
         raise SystemExit(0)
     bare = {f.name: f"{f.name}.{f.metadata['bare']}" for f in fields(schema) if "bare" in f.metadata}  # pyright: ignore[reportArgumentType]
     for key, text in values:
         _chosen(schema, tree, key)
-        _put(tree, bare.get(key, key), text)
+        _put(tree, bare[key] if key in bare else key, text)
     for field in fields(schema):  # pyright: ignore[reportArgumentType]
         if positional and field.metadata.get("positional"):
             tree[field.name] = [*tree.get(field.name, []), *positional]
