@@ -47,7 +47,7 @@ def read(schema: Callable[..., T], name: str, argv: list[str]) -> T:
     bare = {f.name: f"{f.name}.{f.metadata['bare']}" for f in fields(schema) if "bare" in f.metadata}  # pyright: ignore[reportArgumentType]
     for key, text in values:
         _chosen(schema, tree, key)
-        _put(tree, bare[key] if key in bare else key, text)
+        _put(tree, str(bare.get(key, key)), text)
     for field in fields(schema):  # pyright: ignore[reportArgumentType]
         if positional and field.metadata.get("positional"):
             tree[field.name] = [*tree.get(field.name, []), *positional]
