@@ -35,6 +35,8 @@ def main(argv: list[str]) -> None:
     teacher = make_teacher(settings, bench)
     objective, told = make_objective(settings, bench, teacher), story(settings, teacher)
     result = training.run(bench, objective, teacher, told, identity(told), objective.formula)
+    if settings.method and not settings.dry_run and bench.accelerator.is_main_process:
+        bench.report.say(examples.write(bench, control(settings), teacher))
     verdict, command = next_command(settings, argv)
     if verdict and not settings.dry_run:
         bench.report.say(verdict)

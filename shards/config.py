@@ -2,13 +2,13 @@
 dataclass.
 
 Hydra's compose API merges the YAML files; the command line is typed by the dataclass, so paths and strings
-are taken
-literally after the first `=`. Field metadata: {"seam": package} = one member of a seam and its settings
-(`Choice`);
-with "flat": True its keys stand at the top level; {"seams": package} = several members, a dict name ->
-settings;
-{"positional": True} = a list that also takes arguments without a key; {"bare": name} = settings of which that
-one is also given by the key alone.
+are taken literally after the first `=`. Field metadata: {"seam": package} = one member of a seam and its
+settings (`Choice`); with "flat": True its keys stand at the top level; {"seams": package} = several members,
+a dict name -> settings; {"positional": True} = a list that also takes arguments without a key; {"bare": name}
+= settings of which that one is also given by the key alone.
+
+`key=?` tells of every name that a group or seam takes: the opening sentence of the member's docstring, the
+lines that its seam adds by `about(module)` in its `__init__.py`, and what a preset of that name sets.
 """
 
 import dataclasses
@@ -41,8 +41,8 @@ def read(schema: Callable[..., T], name: str, argv: list[str]) -> T:
     groups = presets.groups(name)
     chosen, values, positional = _sort(schema, groups, argv)
     tree = presets.compose(name, schema, chosen)
-    if key := next((key for key, value in values if value == "?"), None):
-        print(_answer(schema, tree, groups, key))
+    if asked := next((key for key, value in values if value == "?"), None):
+        print(_answer(schema, tree, groups, asked))
         raise SystemExit(0)
     for key, text in values:
         _chosen(schema, tree, key)
@@ -75,11 +75,21 @@ def _answer(schema: Schema, tree: dict, groups: list[str], key: str) -> str:
     field = next((f for f in fields(schema) if f.name == key), None)
     seam = field and (field.metadata.get("seam") or field.metadata.get("seams"))
     if key in groups or seam:
-        return f"{key}: {', '.join(presets.names(key, schema)) or 'none'}"
+        return "\n".join([f"{key}:", *(_told(key, seam, name) for name in presets.names(key, schema))])
     for found, kind, value, note in describe(schema):
         if found == key:
             return f"{key}: {kind}, default {value!r} {note}".rstrip()
     raise BadSettings(lookup.unknown("settings", key, [row[0] for row in describe(schema)]))
+
+
+def _told(group: str, seam: str | None, name: str) -> str:
+    """A name a group or seam takes: what its preset sets, what `lookup.about` knows of the member."""
+    told = lookup.about(seam, name) if seam and name in lookup.members(seam) else {}
+    told |= {"sets": found} if (found := presets.tell(group, name)) else {}
+    opening = told.pop("", "")
+    return "\n".join(
+        [f"  {name}  {opening}".rstrip(), *(f"      {word}: {line}" for word, line in told.items())]
+    )
 
 
 def _chosen(schema: Schema, tree: dict, key: str) -> None:

@@ -3,6 +3,7 @@
 import difflib
 import importlib
 import pkgutil
+import re
 from types import ModuleType
 
 from shards.errors import BadSettings
@@ -20,6 +21,16 @@ def find(package: str, name: str) -> ModuleType:
     if name not in known:
         raise BadSettings(unknown(package.rsplit(".", 1)[-1], name, known))
     return importlib.import_module(f"{package}.{name}")
+
+
+def about(package: str, name: str) -> dict[str, str]:
+    """What there is to know of a member before it is chosen: under "" the first sentence of its docstring,
+    and what the seam's own `about(module)` adds, {word: line}, where the seam has one.
+    """
+    member, seam = find(package, name), importlib.import_module(package)
+    opening = " ".join((member.__doc__ or "").partition("\n\n")[0].split())
+    more = seam.about(member) if hasattr(seam, "about") else {}
+    return {"": re.split(r"(?<=[.!?]) (?=[A-Z])", opening)[0], **more}
 
 
 def unknown(kind: str, name: str, known: list[str]) -> str:

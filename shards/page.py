@@ -37,7 +37,7 @@ th { font-weight: 600; vertical-align: bottom } th:first-child, td:first-child {
 td.text, th.text { text-align: left }
 figure { margin: 0 } figure img { max-width: 100%; border-radius: 3px }
 figcaption { font-size: .85rem; line-height: 1.35; overflow-wrap: anywhere }
-.charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(27rem, 1fr)); gap: 1.4rem }
+.charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(27rem, 100%), 1fr)); gap: 1.4rem }
 .chart svg { width: 100%; height: auto } .chart text { fill: currentColor; font: 11px system-ui, sans-serif }
 .chart .grid { stroke: currentColor; opacity: .15; fill: none }
 .chart .line { fill: none; stroke-width: 1.6; stroke-linejoin: round; stroke-linecap: round }

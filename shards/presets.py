@@ -2,6 +2,7 @@
 typed.
 """
 
+from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,28 @@ def names(group: str, schema: Any = None) -> list[str]:
         if field.name == group and seam:
             found |= set(lookup.members(seam))
     return sorted(found)
+
+
+def tell(group: str, name: str) -> str:
+    """What a preset sets, in a line; empty where the group has no such file, or one that only chooses the
+    member of its name.
+    """
+    from omegaconf import OmegaConf
+
+    path = CONFIGS / group / f"{name}.yaml"
+    content: Any = OmegaConf.to_container(OmegaConf.load(path)) if path.exists() else {}
+    chosen = [entry for entry in content.pop("defaults", []) if isinstance(entry, dict)]
+    found = [(key.rpartition("/")[2], value) for entry in chosen for key, value in entry.items()]
+    found += [leaf for leaf in _leaves(content) if leaf != ("name", name)]
+    return ", ".join(f"{key}={value}" for key, value in found)
+
+
+def _leaves(tree: dict[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in tree.items():
+        if isinstance(value, dict):
+            yield from _leaves(value, f"{path}{key}.")
+        else:
+            yield f"{path}{key}", value
 
 
 def _files(group: str) -> list[str]:

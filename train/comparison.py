@@ -8,8 +8,9 @@ from typing import Any
 from markupsafe import Markup
 
 from shards.marks import Estimate, estimates, scatter
-from train.account import Account, Mistakes, Result, number
+from train.account import Account, number
 from train.metrics import wilson
+from train.results import Mistakes, Result
 
 DIGEST = 12  # characters shown
 Row = Sequence[Any]

@@ -3,6 +3,7 @@
     python -m train.evaluation checkpoint=runs/first/best data.root=data/own
     python -m train.evaluation checkpoint=runs/a/best,runs/b/best data.root=data/own baseline=runs/a/best
     python -m train.evaluation checkpoint=models/crnn_small data.root=data/iiit5k latency=true
+    python -m train.evaluation checkpoint=runs/small/best teacher=runs/first/best data.root=data/own
 
 Each sample is read once; a damaged one counts as missed. A student is judged against its control if that
 stands beside it and differs in nothing but method and teacher.
@@ -24,11 +25,12 @@ from shards.errors import BadData, BadSettings
 from shards.manifest import write_json
 from shards.progress import Reporter, run
 from shards.read import Shards
-from train import judging, metrics, modelfolder
+from train import fidelity, judging, metrics, modelfolder
 from train.judging import judge, still_loader
 from train.verdicts import Judged, control_of, short, told, verdicts, words_of
 
 LATENCY_WORDS = 100
+SHARES = {"agreement": 100, "blank": 100, "kl": 1, "peak_shift": 1}  # measures, shown times this
 DAMAGE_KEPT = 50  # damaged samples that a run's file names; all are counted
 
 
@@ -46,6 +48,7 @@ class Settings:
     checkpoint: list[str] = field(default_factory=list)  # model folders
     data: Data = field(default_factory=Data)
     baseline: str = ""  # model folder that the others are judged against; empty = each one's own control
+    teacher: str = ""  # model folder; also tells how close the others come to it, step by step
     batch: int = 256  # images at a time
     device: str = "cpu"  # cpu, or cuda:0
     latency: bool = False  # also measure ms per word: one image at a time, one thread, decoding included
@@ -81,7 +84,22 @@ def evaluate(path: str, shards: Shards, settings: Settings) -> Judged:
         figures["ms_per_word"] = latency(loaded, shards, damage)
     found = loaded.task.mistakes(meter, damage, shards)
     figures["by_source"] = found["by_source"]
+    if settings.teacher and Path(settings.teacher).resolve() != Path(path).resolve():
+        figures["fidelity"] = _fidelity(loaded, shards, settings)
     return Judged(path, loaded.config, correct, figures, found, damage)
+
+
+def _fidelity(loaded: modelfolder.Loaded, shards: Shards, settings: Settings) -> dict[str, Any]:
+    """How close a model comes to the teacher; "why" where that cannot be said."""
+    data, teacher = settings.data, modelfolder.load(settings.teacher, settings.device)
+    known = {"teacher": settings.teacher, "weights": modelfolder.weights_digest(settings.teacher)}
+    if why := fidelity.obstacle(loaded, teacher):
+        return {**known, "why": why}
+    own, its = (
+        still_loader(shards, one.task, settings.batch, None, data.engine, data.threads, settings.device)
+        for one in (loaded, teacher)
+    )
+    return {**known, **fidelity.measure(loaded, teacher, own.batches(0), its.batches(0), settings.seed)}
 
 
 def latency(loaded: modelfolder.Loaded, shards: Shards, damage: Container[int] = ()) -> float:
@@ -136,6 +154,7 @@ def main(argv: list[str]) -> None:
     found = verdicts(judged, settings.baseline, settings.seed)
     _show(report, judged, found, settings.latency)
     _show_sources(report, judged)
+    _show_fidelity(report, judged, settings.teacher)
     for reason in judged[0].damage.values():
         report.say(f"counted as missed: {reason}")
     for path, verdict in found.items():
@@ -197,6 +216,26 @@ def _show_sources(report: Reporter, judged: list[Judged]) -> None:
         rows.append([name, str(count["n"]), *cells])
     columns = ["data set", "n", *(short(one.path) for one in judged)]
     report.table("word accuracy by data set (percent; intervals are 95 %)", columns, rows)
+
+
+def _show_fidelity(report: Reporter, judged: list[Judged], teacher: str) -> None:
+    """How close the models come to the teacher, where one was named."""
+    rows = []
+    for one in judged:
+        if not (found := one.figures.get("fidelity")):
+            continue
+        if "why" in found:
+            rows.append([short(one.path), "", "", "", found["why"]])
+            continue
+        rows.append([short(one.path), *(_with_interval(found[key], times) for key, times in SHARES.items())])
+    if rows:
+        columns = ["checkpoint", "same class %", "same blanks %", "KL nats/step", "peak shift, steps"]
+        report.table(f"closeness to {short(teacher)}, step by step (intervals are 95 %)", columns, rows)
+
+
+def _with_interval(found: dict[str, float], times: float) -> str:
+    value, low, high = (times * found[key] for key in ("value", "low", "high"))
+    return f"{value:.2f} [{low:.2f}, {high:.2f}]" if times > 1 else f"{value:.3f} [{low:.3f}, {high:.3f}]"
 
 
 if __name__ == "__main__":

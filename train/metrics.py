@@ -5,7 +5,7 @@ Letters: N samples, R resamples.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -127,6 +127,15 @@ def scores(
         over, total = (drawn[:, 0], lengths.sum()) if name == "cer" else (len(pairs), len(pairs))
         out[name] = _interval(values.sum() / max(1, total), drawn[:, k] / np.maximum(1, over))
     return out | {"n": len(pairs), "n_unique": len(set(truths))}
+
+
+def means(rows: Mapping[str, np.ndarray], seed: int = 0) -> dict[str, dict[str, float]]:
+    """The mean of each name's values [N], of the same samples, with its bootstrap interval over them."""
+    drawn = _resampled(np.stack(list(rows.values())), seed)
+    return {
+        name: _interval(values.mean(), drawn[:, k] / len(values))
+        for k, (name, values) in enumerate(rows.items())
+    }
 
 
 def wilson(right: int, n: int) -> tuple[float, float]:

@@ -54,7 +54,7 @@ def worst(
     places = {int(shards.uids[place]): int(place) for place in met}
     pixels = Engine(shards, task.image).read([places[row[0]] for row in wrong]).pixels
     return [
-        {"uid": f"{uid:016x}", "truth": truth, "prediction": text, "score": score, "png": _png(canvas)}
+        {"uid": f"{uid:016x}", "truth": truth, "prediction": text, "score": score, "png": png(canvas)}
         for (uid, truth, text, score), canvas in zip(wrong, pixels, strict=True)
     ]
 
@@ -147,7 +147,8 @@ def heat_map(found: Sequence[tuple[str, str, int]]) -> bytes:
     return file.getvalue()
 
 
-def _png(canvas: np.ndarray) -> str:
+def png(canvas: np.ndarray) -> str:
+    """A canvas uint8 [C,H,W] as a PNG, base64."""
     file = io.BytesIO()
     Image.fromarray(canvas[0] if len(canvas) == 1 else canvas.transpose(1, 2, 0)).save(file, "PNG")
     return base64.b64encode(file.getvalue()).decode()

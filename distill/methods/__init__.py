@@ -8,12 +8,14 @@ A Method is an nn.Module (adapters are its parameters, so they never stand in th
 - `divergence` (False where it is not said): the loss and its gradient are 0 where student and teacher agree;
 - `couples` (False where it is not said): the loss of a sample depends on the others of its batch; never on
   their order, and never on rows that are not valid (their answers are zeros, their loss is finite);
-- `PAPER`, `FORMULA`: where it comes from, and what it computes, in one line each: `method=?` shows them.
+- `PAPER`, `FORMULA`: where it comes from, and what it computes, in one line each: `method=?` shows them,
+  and `needs`, where that is said of the class and not left to its settings.
 Letters: N samples, L time steps, C classes.
 """
 
 from dataclasses import dataclass, field
 from itertools import pairwise
+from types import ModuleType
 from typing import Any
 
 from shards.errors import BadSettings
@@ -76,3 +78,10 @@ class Sides:
     task: Any
     student: Shapes
     teacher: Shapes
+
+
+def about(method: ModuleType) -> dict[str, str]:
+    """What `method=?` tells of a method, beside its opening sentence."""
+    needs = getattr(method.Method, "needs", None)
+    asked = "; ".join(f"{need} ({NEEDS[need]})" for need in sorted(needs or ()))
+    return {"formula": method.FORMULA, "paper": method.PAPER, "needs": asked or "what its settings say"}

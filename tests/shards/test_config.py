@@ -1,5 +1,6 @@
 """Settings: what is typed is what is meant, and what cannot be is said with what exists."""
 
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -7,7 +8,7 @@ from typing import Any, Literal
 import pytest
 
 from distill import student
-from shards import config, typed
+from shards import config, lookup, typed
 from shards.errors import BadSettings
 from train import workbench
 
@@ -95,6 +96,39 @@ def test_a_question_lists_what_exists(capsys, key, said):
         read(f"{key}=?")
     assert end.value.code == 0
     assert said in capsys.readouterr().out
+
+
+def test_a_question_about_a_seam_opens_with_what_each_member_is(capsys):
+    with pytest.raises(SystemExit):
+        config.read(workbench.Settings, "teacher", ["tracking=?"])
+    said = capsys.readouterr().out
+    assert said.startswith("tracking:\n  none  No tracker: metrics.jsonl stands alone.\n")
+    assert "  wandb  Weights & Biases.\n" in said  # the opening sentence, no more
+
+
+def test_a_question_about_methods_tells_paper_formula_and_needs_of_each(capsys):
+    with pytest.raises(SystemExit):
+        config.read(student.Settings, "student", ["method=?"])
+    said = capsys.readouterr().out
+    blocks = {block.split()[0]: block for block in re.split(r"\n  (?=\S)", said)[1:]}
+    assert set(blocks) == {*lookup.members("distill.methods"), "none"}
+    for member in lookup.members("distill.methods"):
+        for word in ("formula: ", "paper: ", "needs: "):
+            assert word in blocks[member], (member, word)
+    assert "      formula: CTC(student, what the teacher reads)\n" in said
+    assert "      needs: answers (the teacher's classes at every step, however many steps it has)\n" in said
+    assert "      sets: dkd.schedule=['0:0', '.1:1']\n" in said
+
+
+def test_a_question_about_presets_tells_what_they_set(capsys):
+    for argument, told in (
+        ("augment=?", "  shift\n      sets: chance=0.4, rotation=3"),
+        ("model=?", "  crnn_nano\n      sets: name=crnn, channels=[8, 8, 16, 16, 16, 16, 32]"),
+        ("experiment=?", "  demo_start\n      sets: model=crnn_nano, augment=shift, fit.epochs=4"),
+    ):
+        with pytest.raises(SystemExit):
+            config.read(workbench.Settings, "teacher", [argument])
+        assert told in capsys.readouterr().out
 
 
 def test_presets_experiments_and_the_command_line_win_in_that_order():

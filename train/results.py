@@ -1,0 +1,166 @@
+"""An evaluation, and what a model got wrong, as their files tell it: read, and checked value by value."""
+
+import base64
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from shards.errors import BadData
+from shards.manifest import read_json
+from train import fidelity
+from train.verdicts import short, told, words_of
+
+FIGURES = ("word_acc", "one_minus_ned", "cer")  # that every evaluation has
+LARGEST = 1e15  # of any figure: more is no result
+LATER = ("word_acc_ics",)  # and those that may be missing
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A fraction and its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A mistake; scored: the truth as it was compared; png: what the model saw."""
+
+    uid: str
+    truth: str
+    scored: str
+    prediction: str
+    score: float
+    png: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Mistakes:
+    """See train.mistakes. confusions (truth, read, count); lengths (characters, words, right); sources
+    name -> (words, right). None where the file does not say.
+    """
+
+    examples: tuple[Example, ...]
+    confusions: tuple[tuple[str, str, int], ...] | None
+    lengths: tuple[tuple[int, int, int], ...] | None
+    sources: dict[str, tuple[int, int]] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Fidelity:
+    """How close a model comes to a teacher (run/model); why: in words, where that cannot be said."""
+
+    teacher: str
+    figures: dict[str, Figure]
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """An evaluation of one of a run's models on one set; verdict and, where it is not judged, the reason: in
+    words.
+    """
+
+    run: str
+    model: str
+    checkpoint: str
+    set: str
+    data: str
+    n: int
+    params: int
+    mb: float
+    ms_per_word: float | None
+    figures: dict[str, Figure]
+    damaged: int
+    damage: dict[str, str]
+    verdict: str
+    reason: str
+    mistakes: Mistakes
+    fidelity: Fidelity | None
+
+    @property
+    def name(self) -> str:
+        """The run and the model in it."""
+        return f"{self.run}/{self.model}"
+
+
+@contextmanager
+def checked(path: Path, what: str) -> Iterator[None]:
+    """Makes a BadData that names the file of what goes wrong where its content is taken apart."""
+    try:
+        yield
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        said = f"no {error}" if isinstance(error, KeyError) else str(error)
+        raise BadData(f"{path}: not {what} ({said})") from None
+
+
+def result_of(path: Path, run: str) -> Result:
+    """The evaluation in a file of eval/."""
+    found = read_json(path)
+    with checked(path, "an evaluation; run train.evaluation again"):
+        figures = {key: _figure(found[key]) for key in (*FIGURES, *(k for k in LATER if k in found))}
+        verdict, speed = {"against": "", **found}, found.get("ms_per_word")
+        checkpoint = str(found.get("checkpoint", ""))
+        return Result(
+            run, str(found["model"]), checkpoint, str(found["set"]),
+            str(found.get("data", "")), whole(found["n"]), whole(found["params"]), finite(found["mb"]),
+            None if speed is None else finite(speed), figures, whole(found.get("damaged", 0)),
+            {str(uid): str(why) for uid, why in found.get("damage", {}).items()},
+            told(verdict), words_of(checkpoint, verdict), mistakes_of(found),
+            _fidelity(found.get("fidelity")),
+        )  # fmt: skip
+
+
+def _figure(found: dict[str, float]) -> Figure:
+    return Figure(*(finite(found[key]) for key in ("value", "low", "high")))
+
+
+def _fidelity(found: dict[str, Any] | None) -> Fidelity | None:
+    if found is None:
+        return None
+    figures = {} if "why" in found else {key: _figure(found[key]) for key in fidelity.MEASURES}
+    return Fidelity(short(str(found["teacher"])), figures, str(found.get("why", "")))
+
+
+def finite(value: Any) -> float:
+    """A number that is one; else a ValueError."""
+    if not abs(float(value)) < LARGEST:
+        raise ValueError(f"{value} where a number was expected")
+    return float(value)
+
+
+def whole(value: Any) -> int:
+    """A count; else a ValueError."""
+    if not 0 <= int(value) < LARGEST:
+        raise ValueError(f"{value} where a count was expected")
+    return int(value)
+
+
+def _counted(n: Any, right: Any) -> tuple[int, int]:
+    if not 0 <= whole(right) <= whole(n):
+        raise ValueError(f"{right} of {n} words read right")
+    return int(n), int(right)
+
+
+def mistakes_of(found: dict[str, Any]) -> Mistakes:
+    """What a JSON object tells of mistakes."""
+    triples, sources = ("confusions", "lengths"), found.get("by_source")
+    confusions, lengths = (found.get(key) for key in triples)
+    return Mistakes(
+        tuple(_example(one) for one in found["examples"]),
+        None if confusions is None else tuple((str(t), str(p), whole(n)) for t, p, n in confusions),
+        None if lengths is None else tuple((whole(k), *_counted(*of)) for k, *of in lengths),
+        None if sources is None else {str(k): _counted(v["n"], v["right"]) for k, v in sources.items()},
+    )
+
+
+def _example(found: dict[str, Any]) -> Example:
+    truth = str(found["truth"])
+    return Example(
+        str(found.get("uid", "")), truth, str(found.get("scored", truth)), str(found["prediction"]),
+        finite(found["score"]), base64.b64decode(found["png"], validate=True),
+    )  # fmt: skip
