@@ -13,11 +13,12 @@ from shards import config
 from shards.progress import run
 from train import training, workbench
 from train.steps import TaskStep
+from train.workbench import Settings
 
 
 def main(argv: list[str]) -> None:
     """Entry."""
-    settings = config.read(workbench.Settings, "teacher", argv)
+    settings = config.read(Settings, "teacher", argv)
     bench = workbench.bench(settings, "train.teacher")
     result = training.run(bench, TaskStep(bench.model, bench.task), lambda batch: batch, story={})
     best = f"{settings.run.root}/{settings.run.name}/best"
@@ -27,4 +28,4 @@ def main(argv: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(run(main, __doc__, workbench.Settings))
+    sys.exit(run(main, __doc__, Settings))
