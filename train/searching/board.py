@@ -66,7 +66,9 @@ class Board:
         found, gain, half = verdict.difference, NONE, NONE
         if found:
             gain = f"{k * found.mean:+.2f} [{k * found.low:+.2f}, {k * found.high:+.2f}]"
-            half = f"{k * found.half:.2f}" if found.half else NONE  # where nothing varied, nothing is known
+            half = (
+                f"{k * found.half:.2f}" if found.half > 1e-9 else NONE
+            )  # where nothing varied, nothing is known
         than = " than" if verdict.verdict in ("BETTER", "WORSE") else " from" if found else " against"
         told = verdict.verdict + (f"{than} {verdict.against}" if verdict.against else "")
         seeds = " ".join(f"{k * one:+.2f}" for one in verdict.by_seed) or NONE

@@ -114,8 +114,8 @@ class Roster:
         A name is made of values; where others of the same name exist, the identity makes the difference.
         """
         if known := self.trials.get(trial.identity):
-            # how the axes are cut may have changed: what is a value now may have been the same for all before
-            found = replace(known, values=trial.values, seed=trial.seed)
+            # as they are told now: what is a value may have been the same for all before; JSON keeps no order
+            found = replace(known, arguments=trial.arguments, values=trial.values, seed=trial.seed)
         else:
             found = replace(trial, name=self.name_of(trial))
         self.trials[trial.identity] = found
