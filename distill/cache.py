@@ -1,240 +1,199 @@
-"""The cache of a teacher's answers, addressed by uid and view: layout, reading, verification.
+"""The cache of a teacher's answers, addressed by uid and view: reading, verification, copies.
 
     python -m distill.cache verify caches/words
-    python -m distill.cache verify caches/words json=true
-    python -m distill.cache verify caches/a caches/b
+    python -m distill.cache verify caches/a caches/b json=true
+    python -m distill.cache copy caches/words s3://bucket/caches/words
 
-card.json (see distill.fingerprint); <data set>/view<k>/<array>/ are zarr v3 arrays addressed by row of the
-source listing; done/<data set>/view<k>/<shard>.json is written last, with the sha256 of the chunks and
-their mean KL.
-Letters: N samples, L time steps, C classes.
+Copies go to and from any place that fsspec reaches, a done mark after what it vouches for. Every stage that
+takes cache= takes such an address too: it is fetched once, beside the fetched ones, and checked.
+Letters: N samples, T time steps, C classes.
 """
 
 import sys
-from collections.abc import Iterator
+from collections import OrderedDict
 from dataclasses import dataclass, field
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor
 
-from distill import chunks, fingerprint
-from distill.codec import Array
-from distill.fingerprint import Card, Data
+from distill import chunks, fetch, fingerprint, soundness
+from distill.codecs import Array
+from distill.layout import Job, bases_of, file_of, files_of, jobs, kinds_of, read_mark
+from distill.lost import Lost, add
+from distill.taps import PREFIX, Tap
 from shards import config
 from shards.errors import BadData, BadSettings
-from shards.manifest import ROW_BITS, read_json
-from shards.pack import sha256_of, stem_of
+from shards.manifest import ROW_BITS
 from shards.progress import Reporter, run
 
-TAP = "feature."  # prefix of the arrays that hold features
-MARK = 2  # format of done marks
 MAPS = 4096  # chunks mapped at a time; a system allows some 65,000 maps to a process
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What to verify."""
+    """What to do with which caches."""
 
-    dirs: list[str] = field(default_factory=list, metadata={"positional": True})  # cache folders
+    dirs: list[str] = field(default_factory=list, metadata={"positional": True})  # cache folders or addresses
     json: bool = False  # print the result as JSON on the last line
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
-    """The unit of writing and of done marks: one shard of one data set in one view."""
+class Places:
+    """Where answers stand: the samples in the order of their chunks, and each chunk's stretch of them."""
 
-    key: str
-    view: int
-    shard: int
-
-    @property
-    def mark(self) -> str:
-        """Its done mark, relative to the cache."""
-        return f"done/{self.key}/view{self.view}/{stem_of(self.shard)}.json"
-
-
-def arrays_of(card: Card) -> tuple[Array, ...]:
-    """Every array of a view: the codec's, then the taps in fp16."""
-    taps = (Array(TAP + name, "<f2", tuple(shape), float("nan")) for name, shape in sorted(card.taps.items()))
-    return (*card.make_codec().arrays, *taps)
-
-
-def bytes_per_view(card: Card) -> int:
-    """Bytes per sample and view."""
-    return sum(array.bytes for array in arrays_of(card))
-
-
-def jobs(card: Card) -> list[Job]:
-    """All jobs, view by view."""
-    return [
-        Job(key, view, shard)
-        for view in range(card.views)
-        for key, data in card.data.items()
-        for shard in range(-(-data.rows // data.rows_per_shard))
-    ]
-
-
-def chunks_of(data: Data, shard: int) -> range:
-    """The numbers of the chunks of a shard."""
-    first, stop = shard * data.rows_per_shard, min((shard + 1) * data.rows_per_shard, data.rows)
-    return range(first // data.chunk_rows, -(-stop // data.chunk_rows))
-
-
-def file_of(job: Job, array: Array, chunk: int) -> str:
-    """A chunk file, relative to the cache."""
-    return f"{job.key}/view{job.view}/{array.name}/{chunks.chunk_path(array, chunk)}"
-
-
-def files_of(card: Card, job: Job) -> Iterator[tuple[str, Array]]:
-    """All chunk files of a job."""
-    for array in arrays_of(card):
-        for chunk in chunks_of(card.data[job.key], job.shard):
-            yield file_of(job, array, chunk), array
-
-
-def read_mark(root: Path, card: Card, digest: str, job: Job) -> dict[str, Any]:
-    """A done mark: {card, rows, kl, damaged, sha256: {file: hex}}; that of another card or other files is
-    refused.
-    """
-    path = root / job.mark
-    if not path.exists():
-        raise BadData(f"{path}: missing, so the cache is not whole; run distill/record.py again")
-    mark = read_json(path)
-    files = {name for name, _ in files_of(card, job)}
-    if mark.get("format") != MARK:
-        raise BadData(f"{path}: format {mark.get('format')!r}, this version reads {MARK}; record anew")
-    if mark.get("card") != digest or set(mark.get("sha256", ())) != files:
-        raise BadData(f"{path}: belongs to another card; run distill/record.py again")
-    return mark
+    order: np.ndarray
+    rows: np.ndarray
+    stretches: list[tuple[str, int, int, slice]]  # key, view, chunk, which
 
 
 class Cache:
     """A whole cache, opened for reading: every done mark stands and every chunk file has its size.
 
-    answers: samples times views; kl: nats per step that the codec lost on average; damaged: uid -> what is
-    wrong of the samples that could not be read, which have no answer.
+    answers: samples times views; lost: of each kind, on all of them; damaged: uid -> what is wrong of
+    the samples that could not be read, which have no answer.
     Chunks are mapped when first touched; then their crc32c is checked, once per process.
     """
 
     def __init__(self, path: str | Path) -> None:
-        self.path = Path(path)
+        self.path = fetch.local(path)
         self.card = fingerprint.load(self.path / fingerprint.NAME)
-        self.codec, self.arrays = self.card.make_codec(), {a.name: a for a in arrays_of(self.card)}
-        self._sets = {data.id: key for key, data in self.card.data.items()}
+        self.kinds = kinds_of(self.card, bases_of(self.path, self.card))
+        self._identities = np.array(sorted(data.id for data in self.card.data.values()), np.int64)
+        keys = {data.id: key for key, data in self.card.data.items()}
+        self._keys = [keys[identity] for identity in self._identities.tolist()]
+        self._mapped: OrderedDict[str, np.ndarray] = OrderedDict()
         self._verified: set[str] = set()
-        self._chunk = lru_cache(maxsize=MAPS)(self._open_chunk)
-        digest, lost, self.answers = self.card.digest, 0.0, 0
+        digest, self.answers = self.card.digest, 0
+        self.lost: dict[str, Lost] = {}
         self.damaged: dict[str, str] = {}
         for job in jobs(self.card):
             mark = read_mark(self.path, self.card, digest, job)
-            lost, self.answers = lost + mark["kl"] * mark["rows"], self.answers + mark["rows"]
-            self.damaged |= mark["damaged"]
+            add(self.lost, mark.lost)
+            self.answers += mark.rows
+            self.damaged |= mark.damaged
             for name, array in files_of(self.card, job):
                 chunks.present(self.path / name, array, self.card.data[job.key].chunk_rows)
-        self.kl = lost / max(self.answers, 1)
 
     def rows(self, uids: np.ndarray, view: np.ndarray | int) -> Tensor:
-        """Log-probabilities float32 [N,L,C] of uids int64 [N] in the views [N], or one view for all."""
-        return self.codec.decode({a.name: self._gather(a, uids, view) for a in self.codec.arrays})
+        """Log-probabilities float32 [N,T,C] of uids int64 [N] in the views [N], or one view for all."""
+        return self.read("frames", uids, view)
 
     def features(self, name: str, uids: np.ndarray, view: np.ndarray | int) -> Tensor:
         """A recorded feature, float32 [N, ...]."""
+        self.tap(name)
+        return self.read(PREFIX + name, uids, view)
+
+    def tap(self, name: str) -> Tap:
+        """How a feature was kept; one that was not is refused."""
         if name not in self.card.taps:
             raise BadSettings(
                 f"{self.path}: no feature {name!r} (there are: {', '.join(self.card.taps) or 'none'}); "
                 f"record it with taps=[{name}]"
             )
-        return torch.from_numpy(self._gather(self.arrays[TAP + name], uids, view).astype(np.float32))
+        return self.card.taps[name]
 
-    def _gather(self, array: Array, uids: np.ndarray, view: np.ndarray | int) -> np.ndarray:
-        """The stored values [N, ...] of an array; an absent sample is a BadData that names it."""
-        uids, views = np.asarray(uids, np.int64), np.broadcast_to(view, len(uids))
-        for wrong in views[(views < 0) | (views >= self.card.views)]:
-            raise BadData(f"{self.path}: no view {wrong} (there are: 0 to {self.card.views - 1})")
-        out = chunks.empty(array, len(uids))
-        sets, rows = uids >> ROW_BITS, uids & ((1 << ROW_BITS) - 1)
-        for identity in np.unique(sets):
-            key = self._sets.get(int(identity))
-            within = np.flatnonzero(sets == identity)
-            if key is None or rows[within].max() >= self.card.data[key].rows:
-                raise BadData(f"{self.path}: sample {int(uids[within[0]]):016x} was not recorded")
-            size = self.card.data[key].chunk_rows
-            places = np.stack([views[within], rows[within] // size], -1)
-            chunks_met, turn = np.unique(places, axis=0, return_inverse=True)
-            for place, (seen, number) in enumerate(chunks_met.tolist()):
-                mine = within[turn == place]
-                out[mine] = self._chunk(key, seen, array, number)[rows[mine] % size]
-        if array.dtype == "<f2":
-            self._refuse_absent(array, out, uids)
+    def read(self, kind: str, uids: np.ndarray, view: np.ndarray | int) -> Any:
+        """The answers of one kind; a sample that has none is a BadData that names it."""
+        if kind not in self.kinds:
+            raise BadSettings(
+                f"{self.path}: no {kind} (there are: {', '.join(self.kinds)}); record with kinds=[{kind}]"
+            )
+        return self.kinds[kind].decode(self.packed(kind, uids, view))
+
+    def packed(self, kind: str, uids: np.ndarray, view: np.ndarray | int) -> dict[str, np.ndarray]:
+        """The same as it is stored: {array: [N, ...]}."""
+        places, found = self._places(np.asarray(uids, np.int64), view), self.kinds[kind]
+        out = {array.name: self._gather(array, places) for array in found.arrays}
+        first = found.arrays[0]
+        if not found.optional and (absent := first.absent(out[first.name])).any():
+            uid = int(uids[np.flatnonzero(absent)[0]])
+            raise BadData(f"{self.path}: sample {uid:016x} has no {first.name}; it was not recorded")
         return out
 
-    def _refuse_absent(self, array: Array, values: np.ndarray, uids: np.ndarray) -> None:
-        absent = np.isnan(values.reshape(len(uids), -1)).any(1)
-        if absent.any():
-            uid = int(uids[np.flatnonzero(absent)[0]])
-            raise BadData(f"{self.path}: sample {uid:016x} has no {array.name}; it was not recorded")
+    def _places(self, uids: np.ndarray, view: np.ndarray | int) -> Places:
+        sets, rows, views = uids >> ROW_BITS, uids & ((1 << ROW_BITS) - 1), np.broadcast_to(view, len(uids))
+        which = np.searchsorted(self._identities, sets).clip(max=len(self._identities) - 1)
+        data = [self.card.data[key] for key in self._keys]
+        limits = np.array([(d.chunk_rows, d.rows, d.views) for d in data], np.int64)[which]
+        for wrong in np.flatnonzero((self._identities[which] != sets) | (rows >= limits[:, 1]))[:1]:
+            raise BadData(f"{self.path}: sample {int(uids[wrong]):016x} was not recorded")
+        for wrong in np.flatnonzero((views < 0) | (views >= limits[:, 2]))[:1]:
+            last = limits[wrong, 2] - 1
+            raise BadData(f"{self.path}: no view {views[wrong]} (there are: 0 to {last})")
+        numbers = rows // limits[:, 0]
+        code = ((which << 12 | views) << 32) + numbers
+        order = np.argsort(code, kind="stable")
+        code = code[order]
+        edges = [0, *(np.flatnonzero(code[1:] != code[:-1]) + 1).tolist(), len(code)]
+        firsts = order[edges[:-1]]
+        met = zip(which[firsts].tolist(), views[firsts].tolist(), numbers[firsts].tolist(), strict=True)
+        stretches = [
+            (self._keys[k], v, n, slice(*edges[i : i + 2])) for i, (k, v, n) in enumerate(met) if len(code)
+        ]
+        return Places(order, (rows - numbers * limits[:, 0])[order], stretches)
 
-    def _open_chunk(self, key: str, view: int, array: Array, number: int) -> np.ndarray:
-        name, rows = file_of(Job(key, view, 0), array, number), self.card.data[key].chunk_rows
-        opened = chunks.open_chunk(self.path / name, array, rows, name in self._verified)
-        self._verified.add(name)
-        return opened
+    def _gather(self, array: Array, places: Places) -> np.ndarray:
+        """The stored values [N, ...] of an array."""
+        met = np.empty((len(places.order), *array.shape), array.dtype)
+        for key, view, number, stretch in places.stretches:
+            chunk = self._chunk(key, view, array, number)
+            chunk.take(places.rows[stretch], 0, met[stretch], "clip")
+        out = np.empty_like(met)
+        out[places.order] = met
+        return out
+
+    def _chunk(self, key: str, view: int, array: Array, number: int) -> np.ndarray:
+        name = file_of(Job(key, view, 0), array, number)
+        found = self._mapped.get(name)
+        if found is None:
+            rows = self.card.data[key].chunk_rows
+            found = np.asarray(chunks.open_chunk(self.path / name, array, rows, name in self._verified))
+            self._verified.add(name)
+            self._mapped[name] = found
+            if len(self._mapped) > MAPS:
+                self._mapped.popitem(last=False)
+        return found
 
 
-def faults(root: Path, card: Card) -> tuple[list[str], dict[str, Any]]:
-    """Every fault of a cache, one sentence each, and what it holds: rows of a view, views, bytes, mean KL."""
-    found, rows, total, digest = [], 0, 0.0, card.digest
-    for job in jobs(card):
-        try:
-            mark = read_mark(root, card, digest, job)
-        except BadData as error:
-            found.append(str(error))
-            continue
-        rows, total = rows + mark["rows"], total + mark["kl"] * mark["rows"]
-        for name, expected in mark["sha256"].items():
-            path = root / name
-            if not path.exists():
-                found.append(f"{path}: chunk is missing")
-            elif sha256_of(path) != expected:
-                found.append(f"{path}: sha256 differs from its done mark")
-    facts = {"rows": rows // card.views, "views": card.views, "bytes_per_view": bytes_per_view(card)}
-    return found, {**facts, "kl": total / max(rows, 1), "digest": digest}
+def verify(settings: Settings) -> None:
+    """Hashes every file of every cache again; faults are told one by one, and end in a BadData."""
+    report, found, results = Reporter("distill.cache", settings.json), [], {}
+    for folder in settings.dirs:
+        place = fetch.local(folder)
+        wrong, results[folder] = soundness.faults(place, fingerprint.load(place / fingerprint.NAME))
+        found += wrong
+    columns = ["cache", "rows", "views", "bytes per view", "KL nats/step", "spoken", "p99"]
+    columns += ["readings changed", "digest"]
+    keys = ("rows", "views", "bytes_per_view", "kl", "kl_spoken", "p99", "changed", "digest")
+    report.table("caches", columns, [(n, *(facts[key] for key in keys)) for n, facts in results.items()])
+    if found:
+        raise report.failed(BadData("; ".join(found)), faults=found, caches=results)
+    report.done(faults=found, caches=results)
 
 
-def documents(card: Card) -> dict[str, bytes]:
-    """Every zarr.json of a cache: path -> content."""
-    out = {}
-    for key, data in card.data.items():
-        out[f"{key}/zarr.json"] = chunks.group_document()
-        for view in range(card.views):
-            out[f"{key}/view{view}/zarr.json"] = chunks.group_document()
-            for array in arrays_of(card):
-                document = chunks.array_document(array, data.rows, data.chunk_rows)
-                out[f"{key}/view{view}/{array.name}/zarr.json"] = document
-    return out
+def copy(settings: Settings) -> None:
+    """Copies a cache, its done marks last."""
+    if len(settings.dirs) != 2:
+        raise BadSettings("python -m distill.cache copy FROM TO: two folders or addresses are required")
+    report = Reporter("distill.cache", settings.json)
+    files, size = fetch.copy(*settings.dirs, say=report.line)
+    report.done(f"python -m distill.cache verify {settings.dirs[1]}", files=files, bytes=size)
+
+
+COMMANDS = {"verify": verify, "copy": copy}
 
 
 def main(argv: list[str]) -> None:
     """Entry."""
-    if argv[:1] != ["verify"]:
-        raise BadSettings(f"python -m distill.cache: no {' '.join(argv[:1])!r} (there are: verify)")
+    name = argv[0] if argv else ""
+    if name not in COMMANDS:
+        raise BadSettings(f"python -m distill.cache: no {name!r} (there are: {', '.join(COMMANDS)})")
     settings = config.read(Settings, "cache", argv[1:])
     if not settings.dirs:
-        raise BadSettings("python -m distill.cache verify DIR: a cache folder is required")
-    report, found, results = Reporter("distill.cache", settings.json), [], {}
-    for folder in settings.dirs:
-        card = fingerprint.load(Path(folder) / fingerprint.NAME)
-        wrong, results[folder] = faults(Path(folder), card)
-        found += wrong
-    columns = ["cache", "rows", "views", "bytes per view", "KL nats/step", "digest"]
-    report.table("caches", columns, [(name, *facts.values()) for name, facts in results.items()])
-    if found:
-        raise report.failed(BadData("; ".join(found)), faults=found, caches=results)
-    report.done(faults=found, caches=results)
+        raise BadSettings(f"python -m distill.cache {name} DIR: a cache folder is required")
+    COMMANDS[name](settings)
 
 
 if __name__ == "__main__":

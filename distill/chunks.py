@@ -6,12 +6,13 @@ under a temporary name, synced and renamed: there is none or a whole one.
 """
 
 import functools
+import hashlib
 from pathlib import Path
 
 import google_crc32c
 import numpy as np
 
-from distill.codec import Array
+from distill.codecs import Array
 from shards.errors import BadData
 from shards.manifest import write_bytes
 
@@ -59,6 +60,11 @@ def group_document() -> bytes:
 def chunk_path(array: Array, number: int) -> str:
     """The file of a chunk, relative to its array's folder."""
     return "/".join(["c", str(number), *("0" for _ in array.shape)])
+
+
+def digest(values: np.ndarray) -> str:
+    """sha256 of the values of an array."""
+    return hashlib.sha256(np.ascontiguousarray(values).tobytes()).hexdigest()
 
 
 def empty(array: Array, rows: int) -> np.ndarray:

@@ -6,26 +6,20 @@ compared with it, even where the hashed canvases are equal; those of torch, nump
 and are not.
 """
 
-import copy
-import hashlib
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from distill.codec import Codec, codec
-from shards import augment, config, manifest
+from distill.codecs import Kept
+from distill.taps import Tap
+from shards import augment, config, lookup, manifest
 from shards.errors import BadData
 from shards.image import ImageSpec
 from shards.loader import Loader
 from shards.manifest import Manifest
-from shards.plan import Part
-from shards.read import Shards
 
-FORMAT = 1
-CANVASES = 16  # rows per data set whose canvases are hashed, in every view
+FORMAT = 2
 NAME = "card.json"
 
 
@@ -40,7 +34,7 @@ class Teacher:
 
 @dataclass(frozen=True, slots=True)
 class Data:
-    """One recorded split: identity, sha256 over all shards, rows of its listing and how they are cut."""
+    """One recorded split: identity, sha256 over all shards, rows of its listing, how they are cut; views."""
 
     id: int
     split: str
@@ -48,22 +42,24 @@ class Data:
     rows: int
     rows_per_shard: int
     chunk_rows: int
+    views: int
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
-    """The codec (dense, topk) and K (0 for dense)."""
+class Beam:
+    """How best readings were found: so many of each sample, from a beam of that width; 0 = none were."""
 
-    name: str
-    k: int
+    count: int = 0
+    width: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Card:
     """frames L, classes C; charset: characters, fold, blank; batch: samples per forward pass when recording.
 
-    data: key (`Manifest.key`) -> Data; taps: feature -> shape of one sample; canvases: uid -> hash of its
-    canvas in each view (see `canvases`).
+    data: key (`Manifest.key`) -> Data; views: of the split that is trained on, others may have fewer; kinds:
+    of answers (distill.kinds); taps: features; canvases: uid -> hash of its canvas in each view, pictures:
+    sha256 of the file that holds them (distill.canvases).
     """
 
     teacher: Teacher
@@ -78,9 +74,12 @@ class Card:
     augment_code: str
     views: int
     batch: int
+    kinds: list[str]
     codec: Kept
-    taps: dict[str, list[int]]
+    nbest: Beam
+    taps: dict[str, Tap]
     canvases: dict[str, list[str]]
+    pictures: str
     provenance: dict[str, str] = field(default_factory=dict)
     format: int = FORMAT
 
@@ -89,9 +88,9 @@ class Card:
         """sha256 of what is compared; stands in every done mark."""
         return manifest.digest(compared(self))
 
-    def make_codec(self) -> Codec:
+    def make_codec(self) -> Any:
         """The codec that wrote the cache."""
-        return codec(self.codec.name, self.frames, self.classes, self.codec.k)
+        return lookup.find("distill.codecs", self.codec.name).Codec(self.frames, self.classes, self.codec)
 
 
 def load(path: Path) -> Card:
@@ -108,6 +107,8 @@ def load(path: Path) -> Card:
             "image": ImageSpec(**raw.pop("image")),
             "augment": augment.Settings(**raw.pop("augment")),
             "codec": Kept(**raw.pop("codec")),
+            "nbest": Beam(**raw.pop("nbest")),
+            "taps": {name: Tap(**value) for name, value in raw.pop("taps").items()},
         }
         return Card(**parts, **raw)
     except (KeyError, TypeError, AttributeError) as error:
@@ -148,42 +149,6 @@ def check_data(where: str | Path, card: Card, manifests: Iterable[Manifest]) -> 
         kept = card.data[recorded[content.dataset_id]]
         if kept.digest != content.digest:
             raise BadData(f"{where}: data.{key}.digest is {kept.digest} in the cache, {content.digest} here")
-
-
-def check_canvases(where: str | Path, card: Card, loader: Loader) -> None:
-    """Recomputes the hashed canvases of the loader's data sets and refuses if a pixel differs."""
-    here = {content.dataset_id for content in loader.shards.manifests}
-    uids = [uid for uid in card.canvases if manifest.split_uid(int(uid, 16))[0] in here]
-    positions = np.array([loader.shards.position(int(uid, 16)) for uid in uids])
-    now = canvases(loader, positions, card.views)
-    check(where, card, {"canvases": {**card.canvases, **now}})
-
-
-def sample(shards: Shards) -> np.ndarray:
-    """Positions of the samples whose canvases are hashed: evenly spaced in each data set."""
-    picked, start = [], 0
-    for content in shards.manifests:
-        count = min(CANVASES, content.written)
-        picked.append(start + np.linspace(0, content.written - 1, count).astype(np.int64))
-        start += content.written
-    return np.concatenate(picked)
-
-
-def canvases(loader: Loader, positions: np.ndarray, views: int) -> dict[str, list[str]]:
-    """uid -> for each view, the first 16 hex digits of sha256 of the float32 canvas that a model sees;
-    `damaged` where it cannot be read.
-    """
-    whole = copy.copy(loader)  # the same engine, over all samples
-    whole.positions = np.arange(len(loader.shards))
-    passes, valid = np.zeros(len(positions), np.int64), np.ones(len(positions), bool)
-    part = Part(0, 0, positions, passes, valid, len(positions))
-    out: dict[str, list[str]] = {f"{int(uid):016x}": [] for uid in loader.shards.uids[positions]}
-    for view in range(views):
-        batch = whole.batch(part, view)
-        for row, (uid, image) in enumerate(zip(batch.uids.tolist(), batch.images.cpu().float(), strict=True)):
-            pixels = hashlib.sha256(image.contiguous().numpy().tobytes()).hexdigest()[:16]
-            out[f"{uid:016x}"].append("damaged" if row in batch.damage else pixels)
-    return out
 
 
 def engine_of(loader: Loader) -> str:

@@ -2,16 +2,20 @@
 
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
+from distill import closeness
 from distill.lesson import Lesson
 from distill.methods import NEEDS, Shapes, Sides
 from shards import lookup
-from shards.errors import BadSettings
+from shards.errors import BadSettings, GateFailed
 from shards.lookup import unknown
-from train.steps import TaskStep, mean
+from train.models import Output
+from train.steps import PULL, TaskStep, mean
 
 SLACK = 1e-9  # weights like .7 + .3 do not add up to 1 exactly
+STILL = 5  # watched steps in a row in which a term that has weight may pull at nothing
 
 
 class Objective(TaskStep):
@@ -21,38 +25,100 @@ class Objective(TaskStep):
         self, model: nn.Module, task: Any, methods: dict[str, Any], student: Shapes, teacher: Shapes
     ) -> None:
         super().__init__(model, task)
-        self.weights = {name: float(settings.weight) for name, settings in methods.items()}
         sides = Sides(task, student, teacher)
+        self.settings, self.still = methods, dict.fromkeys(methods, 0)
         self.methods = nn.ModuleDict(
             {n: lookup.find("distill.methods", n).Method(s, sides) for n, s in methods.items()}
         )
-        total = sum(self.weights.values())
-        if total > 1 + SLACK or min(self.weights.values(), default=0.0) < 0:
-            shares = ", ".join(f"method.{name}.weight={weight}" for name, weight in self.weights.items())
-            raise BadSettings(f"{shares}: weights are shares of the loss, at least 0 and together at most 1")
-        self.task_weight = max(0.0, 1 - total)
+        for progress in sorted({0.0, *(at for s in methods.values() for at, _ in s.points())}):
+            shares = {name: s.share(progress) for name, s in methods.items()}
+            if sum(shares.values()) > 1 + SLACK or min(shares.values(), default=0.0) < 0:
+                told = ", ".join(f"method.{name}.weight={share:g}" for name, share in shares.items())
+                at = f" (at {progress:g} of the run)" if progress else ""
+                raise BadSettings(
+                    f"{told}{at}: weights are shares of the loss, at least 0 and together at most 1"
+                )
         for need in sorted(self.needs - set(NEEDS)):
             raise BadSettings(unknown("methods: needs", need, list(NEEDS)))
 
     @property
     def needs(self) -> frozenset[str]:
-        """What all methods together ask of teacher and student."""
+        """What all methods together ask of a teacher."""
         return frozenset(need for method in self.methods.values() for need in method.needs)  # type: ignore[union-attr]
+
+    @property
+    def taps(self) -> tuple[str, ...]:
+        """The teacher's features that all methods together ask for."""
+        found = [tap for method in self.methods.values() for tap in getattr(method, "taps", ())]
+        return tuple(dict.fromkeys(found))
 
     @property
     def formula(self) -> str:
         """What "loss" is, in words; weights of 0 too: such a term teaches nothing."""
-        return " + ".join(
-            f"{weight:g} {name}" for name, weight in {"task": self.task_weight, **self.weights}.items()
-        )
+        told = {name: f"{s.weight:g}{' (scheduled)' * bool(s.schedule)}" for name, s in self.settings.items()}
+        task = f"{max(0.0, 1 - sum(s.weight for s in self.settings.values())):g}"
+        return " + ".join(f"{weight} {name}" for name, weight in {"task": task, **told}.items())
+
+    def shares(self) -> dict[str, float]:
+        """Every term's share of the loss as the run stands."""
+        found = {name: s.share(self.progress) for name, s in self.settings.items()}
+        return {"task": max(0.0, 1 - sum(found.values())), **found}
 
     def forward(self, lesson: Lesson) -> dict[str, Tensor]:
-        """Raw terms by name, and "loss", their weighted sum: shares of the mean over the global batch."""
+        """Raw terms by name, and "loss", their weighted sum: shares of the mean over the global batch.
+
+        In watched steps also what each weighted term pulls at the student's answers, and how close these are
+        to the teacher's.
+        """
+        output, shares = self.answer(lesson.batch), self.shares()
+        terms, watched = self._terms(output, lesson)
+        loss = sum((shares[name] * term for name, term in terms.items()), torch.zeros(()))
+        out = {"loss": loss, **terms, **watched}
+        if self.watched and self.methods:
+            out |= self._pulls(output, lesson, shares)
+            out |= {name: mean(v, lesson.batch) for name, v in closeness.of(output, lesson).items()}
+        return out
+
+    def _terms(self, output: Output, lesson: Lesson) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """The terms of the loss, and what the task has watched beside them."""
         batch = lesson.batch
-        output = self.answer(batch)
-        out = {name: mean(values, batch) for name, values in self.task.loss(output, batch.targets).items()}
-        loss = self.task_weight * out["task"]
+        watched = {
+            name: mean(values, batch) for name, values in self.task.loss(output, batch.targets).items()
+        }
+        terms = {"task": watched.pop("task")}
         for name, method in self.methods.items():
-            out[name] = mean(method(output, lesson), batch)
-            loss = loss + self.weights[name] * out[name]
-        return {"loss": loss, **out}
+            values = method(output, lesson)
+            terms[name] = mean(values if lesson.trust is None else values * lesson.trust, batch)
+        return terms, watched
+
+    def _pulls(self, output: Output, lesson: Lesson, shares: dict[str, float]) -> dict[str, Tensor]:
+        """Squared norm of the gradient of each weighted term at the student's answers."""
+        features = {name: value.detach().requires_grad_() for name, value in output.features.items()}
+        leaves = Output(output.logits.detach().requires_grad_(), output.grids, features)
+        out = {}
+        with torch.enable_grad():
+            terms, _ = self._terms(leaves, lesson)
+            for name, term in terms.items():
+                if not term.requires_grad:
+                    raise GateFailed(f"method.{name} has weight {shares[name]:g} but no gradient at all")
+                found = torch.autograd.grad(
+                    shares[name] * term,
+                    [leaves.logits, *features.values()],
+                    retain_graph=True,
+                    allow_unused=True,
+                )
+                pulls = [g.float().square().sum() for g in found if g is not None]
+                out[PULL + name] = torch.stack(pulls).sum() if pulls else torch.zeros_like(term)
+        return out
+
+    def told(self, terms: dict[str, float]) -> None:
+        """Stops a run in which a term has weight but pulls at nothing, step after step."""
+        for name, share in self.shares().items():
+            if name == "task" or PULL + name not in terms:
+                continue
+            self.still[name] = self.still[name] + 1 if share > 0 and terms[PULL + name] == 0 else 0
+            if self.still[name] >= STILL:
+                raise GateFailed(
+                    f"method.{name} has weight {share:g} but no gradient in {STILL} watched steps: it "
+                    f"teaches nothing; leave it out, or see what the teacher answers"
+                )

@@ -1,26 +1,33 @@
-"""What a recording is: its settings, and from them the teacher, the loader and the card of the cache."""
+"""What a recording is: its settings, and from them the teacher, the loaders and the card of the cache."""
 
 from __future__ import annotations  # fields are named like the modules whose settings they hold
 
+import hashlib
 from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
+import safetensors.numpy
 import torch
+from torch import Tensor
 
-from distill import chunks, fingerprint
-from distill.codec import codec as make_codec
-from distill.fingerprint import Card, Data, Kept, Teacher
+from distill import canvases, chunks, fingerprint, layout, taps
+from distill.codecs import Kept, sequence
+from distill.fingerprint import Beam, Card, Data, Teacher
 from distill.inherit import inherit
-from distill.teachers import Live
+from distill.kinds import NAMES
+from distill.teachers import Live, Wanted
 from shards import augment, progress
 from shards.augment import Augment
 from shards.errors import BadSettings
 from shards.loader import Loader, Where
+from shards.lookup import unknown
 from shards.manifest import Manifest
 from shards.plan import Part, Plan
-from shards.read import Shards
+from shards.read import Shards, splits_of
 from train import modelfolder
+
+CALIBRATION = 1024  # samples from which the prior of classes and the directions of pca are measured
 
 
 @dataclass
@@ -29,28 +36,60 @@ class Settings:
 
     checkpoint: str = ""  # the teacher's model folder
     data: Where = field(default_factory=Where)
+    val: bool = True  # record view 0 of the split val too, where a root has one
     out: str = ""  # the cache's folder
     views: int = 1  # K: view 0 is untouched, views 1 to K-1 are augmented
     augment: augment.Settings = field(default_factory=augment.Settings)
-    codec: Literal["dense", "topk"] = "topk"  # every class, or the k best of each step
-    k: int = 8  # classes kept per step by topk
-    taps: list[str] = field(default_factory=list)  # features to store too, in fp16
-    kl_limit: float = 0.05  # nats per step that the codec may lose on average over a chunk
+    kinds: list[str] = field(default_factory=lambda: ["frames"])  # frames, nbest, occupancy: what to keep
+    codec: Literal["sequence", "topk", "dense"] = "sequence"  # records of a fixed size, k best a step, or all
+    bytes: int = 96  # of a record of codec=sequence
+    k: int = 8  # classes kept per step by codec=topk
+    nbest: int = 5  # readings kept by kinds=[nbest]
+    beam: int = 10  # prefixes that the search for them follows
+    taps: list[str] = field(default_factory=list)  # features to store too: name, name:int8, name:pca:32
+    kl_limit: float = 0.01  # nats per step that the codec may lose on average over a chunk
     batch: int = 256  # samples per forward pass
     precision: Literal["fp32", "bf16"] = "fp32"  # of the teacher's forward pass
     processes: int = 0  # how many the launch must have, 0 = what it was told
     dry_run: bool = False  # show the size and the card, write nothing
     json: bool = False  # print the result as JSON on the last line
 
+    def __post_init__(self) -> None:
+        for kind in self.kinds:
+            if kind not in NAMES:
+                raise BadSettings(unknown("kinds", kind, list(NAMES)))
+        if not self.kinds and not self.taps:
+            raise BadSettings(f"kinds: nothing to keep (there are: {', '.join(NAMES)})")
+        for name in ("views", "batch", "nbest", "beam"):
+            if getattr(self, name) < 1:
+                raise BadSettings(f"{name}: {getattr(self, name)}, must be at least 1")
+
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """Everything a recording stands on, opened."""
+    """Everything a recording stands on, opened. loaders: of what is trained on, then of val; bases:
+    directions of taps kept by pca; beside: files that stand beside the arrays, by name.
+    """
 
     settings: Settings
     teacher: Live
-    loader: Loader
+    loaders: list[Loader]
     card: Card
+    bases: dict[str, np.ndarray]
+    beside: dict[str, bytes]
+
+    def loader(self, key: str) -> Loader:
+        """The loader of a data set."""
+        return next(o for o in self.loaders if any(m.key == key for m in o.shards.manifests))
+
+    @property
+    def samples(self) -> int:
+        """Answers in all: samples times views."""
+        return sum(
+            content.written * self.card.data[content.key].views
+            for loader in self.loaders
+            for content in loader.shards.manifests
+        )
 
 
 def prepare(settings: Settings, argv: list[str], device: torch.device | str) -> Recording:
@@ -58,63 +97,108 @@ def prepare(settings: Settings, argv: list[str], device: torch.device | str) -> 
     for name in ("checkpoint", "out"):
         if not getattr(settings, name):
             raise BadSettings(f"{name}= is required")
-    if settings.views < 1 or settings.batch < 1:
-        raise BadSettings(f"views={settings.views} and batch={settings.batch} must be at least 1")
-    teacher = Live(settings.checkpoint, device, settings.precision, settings.taps)
-    task, data = teacher.loaded.task, settings.data
+    teacher = Live(settings.checkpoint, device, settings.precision)
+    names = tuple(taps.asked(tap)[0] for tap in settings.taps)
+    teacher.want(Wanted(frozenset(settings.kinds), names, settings.nbest, settings.beam))
     taught = augment.Settings(**teacher.loaded.config.get("augment", {}))
     augmentation = inherit(settings.augment, taught, "augment", argv)
     if settings.views > 1 and not augmentation.active:
         raise BadSettings(
             f"views={settings.views}, but the teacher had no augmentation and none is given: augment=light"
         )
-    shards = Shards(data.root, data.split)
-    loader = Loader(
-        shards, Plan(shards.uids, settings.batch, shuffle=False), task.image, task.encode,
-        Augment(augmentation), settings.views, data.engine, data.threads, device,
+    data, task = settings.data, teacher.loaded.task
+
+    def opened(roots: list[str], split: str, views: int) -> Loader:
+        shards = Shards(roots, split)
+        return Loader(
+            shards, Plan(shards.uids, settings.batch, shuffle=False), task.image, task.encode,
+            Augment(augmentation), views, data.engine, data.threads, device,
+        )  # fmt: skip
+
+    loaders = [opened(data.root, data.split, settings.views)]
+    watched = [root for root in data.root if "val" in splits_of(root)]
+    if settings.val and watched and data.split != "val":
+        loaders.append(opened(watched, "val", 1))
+    frames, features = _calibration(settings, teacher, loaders[0])
+    tapped, bases = _taps(settings, features)
+    pictures = {}
+    for loader in loaders:
+        pictures |= canvases.seen(loader, canvases.sample(loader.shards), loader.views)
+    beside = {canvases.NAME: canvases.pictures(pictures)}
+    if bases:
+        beside[layout.BASES] = safetensors.numpy.save(bases)
+    card = _card(settings, teacher, loaders, frames, tapped, canvases.hashes(pictures), beside)
+    return Recording(settings, teacher, loaders, card, bases, beside)
+
+
+def _card(
+    settings: Settings, teacher: Live, loaders: list[Loader], frames: Tensor, tapped: dict[str, taps.Tap],
+    seen: dict[str, list[str]], beside: dict[str, bytes],
+) -> Card:  # fmt: skip
+    """The fingerprint; `frames` [N,T,C]: some of the teacher's answers."""
+    config, task, first = teacher.loaded.config, teacher.loaded.task, loaders[0]
+    card = Card(
+        teacher=Teacher(modelfolder.weights_digest(settings.checkpoint), config["model"], settings.precision),
+        task=config["task"], charset=fingerprint.charset_of(task), frames=frames.shape[1],
+        classes=frames.shape[2], data={},
+        image=first.image, engine=fingerprint.engine_of(first), augment=first.augment.settings,
+        augment_code=augment.code_hash(), views=settings.views, batch=settings.batch,
+        kinds=sorted(settings.kinds), codec=_kept(settings, frames),
+        nbest=Beam(settings.nbest, settings.beam) if "nbest" in settings.kinds else Beam(),
+        taps=tapped, canvases=seen,
+        pictures=hashlib.sha256(beside[canvases.NAME]).hexdigest(), provenance=_provenance(),
     )  # fmt: skip
-    return Recording(settings, teacher, loader, _card(settings, teacher, loader))
+    widest = max(array.bytes for array in layout.arrays_of(card))
+    for loader in loaders:
+        card.data.update({m.key: _data(m, widest, loader.views) for m in loader.shards.manifests})
+    return card
 
 
-def _card(settings: Settings, teacher: Live, loader: Loader) -> Card:
-    """The fingerprint; one forward pass tells L, C and the shapes of the taps."""
-    config, task = teacher.loaded.config, teacher.loaded.task
-    positions = fingerprint.sample(loader.shards)
-    lesson = teacher(loader.batch(part_of(positions[:1], settings.batch), 0))
-    frames, classes = lesson.log_probs.shape[1:]
-    kept = Kept(settings.codec, settings.k if settings.codec == "topk" else 0)
-    stored = make_codec(kept.name, frames, classes, kept.k).arrays
-    taps = {name: list(value.shape[1:]) for name, value in lesson.features.items()}
-    widest = max([a.bytes for a in stored] + [2 * int(np.prod(shape)) for shape in taps.values()])
-    weights = modelfolder.weights_digest(settings.checkpoint)
-    versions = {
-        "ocr-distillery": progress.version(),
-        "torch": str(torch.__version__),
-        "numpy": np.__version__,
-    }
-    return Card(
-        teacher=Teacher(weights, config["model"], settings.precision),
-        task=config["task"],
-        charset=fingerprint.charset_of(task),
-        frames=frames,
-        classes=classes,
-        data={m.key: _data(m, widest) for m in loader.shards.manifests},
-        image=loader.image,
-        engine=fingerprint.engine_of(loader),
-        augment=loader.augment.settings,
-        augment_code=augment.code_hash(),
-        views=settings.views,
-        batch=settings.batch,
-        codec=kept,
-        taps=taps,
-        canvases=fingerprint.canvases(loader, positions, settings.views),
-        provenance=versions,
-    )
+def _calibration(settings: Settings, teacher: Live, loader: Loader) -> tuple[Tensor, dict[str, Tensor]]:
+    """The teacher's answers to some samples, evenly spaced, each in one of the views, and features."""
+    positions = np.unique(canvases.sample(loader.shards, CALIBRATION))
+    frames, features = [], {name: [] for name in teacher.wanted.taps}
+    needed = settings.codec == "sequence" or any("pca" in tap for tap in settings.taps)
+    positions = positions if needed else positions[:1]
+    for at in range(0, len(positions), settings.batch):
+        part = part_of(positions[at : at + settings.batch], settings.batch)
+        lesson = teacher.answer(loader.batch(part, at // settings.batch % settings.views))
+        valid = lesson.batch.valid.cpu()
+        frames.append(lesson.log_probs.cpu()[valid])
+        for name, values in lesson.features.items():
+            features[name].append(values.cpu()[valid])
+    return torch.cat(frames), {name: torch.cat(values) for name, values in features.items()}
 
 
-def _data(content: Manifest, widest: int) -> Data:
+def _taps(
+    settings: Settings, features: dict[str, Tensor]
+) -> tuple[dict[str, taps.Tap], dict[str, np.ndarray]]:
+    """How each feature is kept, and the directions of those kept by pca."""
+    found, bases = {}, {}
+    for text in settings.taps:
+        name, kind, rank = taps.asked(text)
+        basis = ""
+        if kind == "pca":
+            bases[name] = taps.directions(features[name], rank)
+            basis = chunks.digest(bases[name])
+        found[name] = taps.Tap(list(features[name].shape[1:]), kind, rank, basis)
+    return found, bases
+
+
+def _kept(settings: Settings, frames: Tensor) -> Kept:
+    if settings.codec == "sequence":
+        return Kept("sequence", bytes=settings.bytes, prior=sequence.prior(frames))
+    return Kept(settings.codec, k=settings.k if settings.codec == "topk" else 0)
+
+
+def _provenance() -> dict[str, str]:
+    return {"ocr-distillery": progress.version(), "torch": str(torch.__version__), "numpy": np.__version__}
+
+
+def _data(content: Manifest, widest: int, views: int) -> Data:
     rows = chunks.rows_of_chunk(content.rows_per_shard, widest)
-    return Data(content.dataset_id, content.split, content.digest, content.rows, content.rows_per_shard, rows)
+    key = (content.dataset_id, content.split, content.digest, content.rows, content.rows_per_shard)
+    return Data(*key, rows, views)
 
 
 def part_of(positions: np.ndarray, size: int) -> Part:

@@ -12,8 +12,7 @@ steps, without a teacher. The same command again goes on where the run stopped.
 
 import sys
 
-from distill.objective import Objective
-from distill.studying import Settings, identity, make_teacher, next_command, settle
+from distill.studying import Settings, identity, make_objective, make_teacher, next_command, settle, story
 from shards import config
 from shards.progress import run
 from train import training, workbench
@@ -23,9 +22,9 @@ def main(argv: list[str]) -> None:
     """Entry."""
     settings = settle(config.read(Settings, "student", argv), argv)
     bench = workbench.bench(settings, "distill.student")
-    objective = Objective(bench.model, bench.task, settings.method)
-    teacher, story = make_teacher(settings, bench, objective)
-    result = training.run(bench, objective, teacher, story, identity(story), objective.formula)
+    teacher = make_teacher(settings, bench)
+    objective, told = make_objective(settings, bench, teacher), story(settings, teacher)
+    result = training.run(bench, objective, teacher, told, identity(told), objective.formula)
     verdict, command = next_command(settings, argv)
     if verdict and not settings.dry_run:
         bench.report.say(verdict)

@@ -1,79 +1,162 @@
 """Teachers: what gives a student its Lesson. All are callables from a Batch; none is a part of the Step.
 
 A cached and a live teacher answer alike, up to the codec's error: both see the very canvases of the batch.
-Letters: N samples, L time steps, C classes.
+Letters: N samples, T time steps, C classes.
 """
 
-from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from distill.cache import Cache
-from distill.lesson import Lesson
+from distill.lesson import Hypotheses, Lesson
+from distill.methods import Shapes
 from shards.errors import BadSettings
 from shards.loader import Batch
 from shards.lookup import unknown
 from train import modelfolder
+from train.beam import prefix_beam
+from train.occupancy import occupancy
 
 PRECISIONS = {"fp32": None, "bf16": torch.bfloat16}
+NOTHING = Shapes(0, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is asked of a teacher: kinds of answers (distill.kinds), features, best readings and the width of
+    the beam that finds them.
+    """
+
+    kinds: frozenset[str] = frozenset({"frames"})
+    taps: tuple[str, ...] = ()
+    nbest: int = 5
+    beam: int = 10
 
 
 class NoTeacher:
     """The control's: nobody answers."""
+
+    shapes = NOTHING
+
+    def want(self, wanted: Wanted) -> None:
+        """Nothing is asked of nobody."""
+
+    def story(self) -> dict[str, Any]:
+        """What a student's config.json says of its teacher."""
+        return {}
 
     def __call__(self, batch: Batch) -> Lesson:
         return Lesson(batch, torch.empty(0))
 
 
 class Cached:
-    """Answers from a cache. taps: the features that are wanted."""
+    """Answers from a cache."""
 
-    def __init__(self, cache: Cache, taps: Sequence[str] = ()) -> None:
-        self.cache, self.taps = cache, tuple(taps)
+    def __init__(self, cache: Cache) -> None:
+        self.cache, self.wanted, card = cache, Wanted(), cache.card
+        features = {name: tuple(tap.shape) for name, tap in card.taps.items()}
+        self.shapes = Shapes(card.frames, card.classes, features)
         self.absent = torch.tensor([int(uid, 16) for uid in cache.damaged]) if cache.damaged else None
+
+    def story(self) -> dict[str, Any]:
+        """What a student's config.json says of its teacher."""
+        return {**asdict(self.cache.card.teacher), "cache": self.cache.card.digest}
+
+    def want(self, wanted: Wanted) -> None:
+        """Refuses what was not recorded."""
+        for name in sorted(wanted.kinds - {"features"}):
+            if name not in self.cache.kinds:
+                raise BadSettings(
+                    f"{self.cache.path}: {name} was not recorded (there are: {', '.join(self.cache.kinds)}); "
+                    f"record it with kinds=[{','.join([*self.cache.card.kinds, name])}]"
+                )
+        for tap in wanted.taps:
+            self.cache.tap(tap)
+        self.wanted = wanted
 
     def __call__(self, batch: Batch) -> Lesson:
         valid = batch.valid.cpu()
         if self.absent is not None:  # what the teacher could not read teaches nothing
             valid = valid & ~torch.isin(batch.uids, self.absent)
             batch = replace(batch, valid=valid.to(batch.valid.device))
-        uids, views = batch.uids[valid].numpy(), batch.view[valid.numpy()]
+        uids, views, device = batch.uids[valid].numpy(), batch.view[valid.numpy()], batch.images.device
 
         def whole(answers: Tensor) -> Tensor:  # a row that is not valid has no answer, and counts nowhere
             out = answers.new_zeros(len(valid), *answers.shape[1:])
             out[valid] = answers
-            return out.to(batch.images.device)
+            return out.to(device)
 
-        features = {tap: whole(self.cache.features(tap, uids, views)) for tap in self.taps}
-        return Lesson(batch, whole(self.cache.rows(uids, views)), features)
+        def read(kind: str) -> Any:
+            return self.cache.read(kind, uids, views)
+
+        kinds = self.wanted.kinds
+        frames = whole(read("frames")) if "frames" in kinds else torch.empty(0)
+        features = {tap: whole(self.cache.features(tap, uids, views)) for tap in self.wanted.taps}
+        lesson = Lesson(batch, frames, features)
+        if "occupancy" in kinds:
+            lesson = replace(lesson, occupancy=whole(read("occupancy")))
+        if "nbest" in kinds:
+            found = read("nbest")
+            parts = (whole(found.symbols), whole(found.lengths), whole(found.log_probs))
+            lesson = replace(lesson, nbest=Hypotheses(*parts))
+        return lesson
 
 
 class Live:
     """Answers from a model folder: in eval mode, without gradients. precision: fp32 or bf16."""
 
     def __init__(
-        self,
-        folder: str | Path,
-        device: str | torch.device = "cpu",
-        precision: str = "fp32",
-        taps: Sequence[str] = (),
+        self, folder: str | Path, device: str | torch.device = "cpu", precision: str = "fp32"
     ) -> None:
         if precision not in PRECISIONS:
             raise BadSettings(unknown("precision", precision, list(PRECISIONS)))
-        self.folder, self.taps, self.precision = Path(folder), tuple(taps), precision
+        self.folder, self.precision, self.wanted = Path(folder), precision, Wanted()
         self.loaded = modelfolder.load(folder, device)
         self.loaded.model.to(memory_format=torch.channels_last).requires_grad_(False)
+        image = self.loaded.task.image
+        with torch.no_grad():
+            answer = self.loaded.model(torch.zeros(1, image.depth, image.height, image.width, device=device))
+        features = {name: tuple(value.shape[1:]) for name, value in answer.features.items()}
+        self.shapes = Shapes(answer.logits.shape[1], answer.logits.shape[2], features)
 
-    def __call__(self, batch: Batch) -> Lesson:
+    def story(self) -> dict[str, Any]:
+        """What a student's config.json says of its teacher."""
+        weights = modelfolder.weights_digest(self.folder)
+        return {"weights": weights, "model": self.loaded.config["model"], "precision": self.precision}
+
+    def want(self, wanted: Wanted) -> None:
+        """Refuses features that the model does not have."""
+        for tap in wanted.taps:
+            if tap not in self.shapes.features:
+                raise BadSettings(unknown("taps", tap, sorted(self.shapes.features)))
+        self.wanted = wanted
+
+    def answer(self, batch: Batch) -> Lesson:
+        """The classes of every step, and the features that are wanted."""
         images = batch.images.contiguous(memory_format=torch.channels_last)
         lower = PRECISIONS[self.precision]
         with torch.no_grad(), torch.autocast(images.device.type, lower, enabled=lower is not None):
             output = self.loaded.model(images)
-        for tap in self.taps:
-            if tap not in output.features:
-                raise BadSettings(unknown("taps", tap, sorted(output.features)))
-        features = {tap: output.features[tap].float() for tap in self.taps}
+        features = {tap: output.features[tap].float() for tap in self.wanted.taps}
         return Lesson(batch, output.logits.float().log_softmax(-1), features)
+
+    def __call__(self, batch: Batch) -> Lesson:
+        lesson, kinds = self.answer(batch), self.wanted.kinds
+        if "occupancy" in kinds:
+            lesson = replace(lesson, occupancy=_aligned(lesson))
+        if "nbest" in kinds:
+            found = prefix_beam(lesson.log_probs, self.wanted.nbest, self.wanted.beam)
+            parts = (torch.from_numpy(part) for part in (found.symbols, found.lengths, found.log_probs))
+            lesson = replace(lesson, nbest=Hypotheses(*parts).to(batch.images.device))
+        return lesson
+
+
+def _aligned(lesson: Lesson) -> Tensor:
+    """Occupancies [N,T,C] of the labels; zeros where there is none, or none that fits."""
+    targets = lesson.batch.targets
+    found, feasible = occupancy(lesson.log_probs, targets.symbols, targets.lengths, targets.usable)
+    return torch.where(feasible[:, None, None], found, 0.0)

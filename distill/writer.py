@@ -14,8 +14,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from distill import cache, chunks, codec, fingerprint
-from distill.cache import Job
+from distill import chunks, fingerprint, layout
+from distill.codecs import Array
+from distill.kinds import Kind
+from distill.layout import Job, Mark
+from distill.lost import Lost, add
 from distill.recording import Recording, part_of
 from shards import manifest
 from shards.errors import BadData, BadSettings, GateFailed
@@ -25,23 +28,18 @@ from shards.pack import sha256_of
 from shards.plan import Part
 
 LOCK = ".lock"
-HALF = float(np.finfo(np.float16).max)
 
 
 @dataclass(slots=True)
-class Tally:
-    """What was written so far: samples, the nats per step that the codec lost on them, and uid -> what is
-    wrong of samples that nobody can read.
+class Block:
+    """A chunk while it is filled: its arrays, samples in it, what the codec lost, uid -> what is wrong of
+    samples that nobody can read.
     """
 
-    samples: int = 0
-    lost: float = 0.0
+    arrays: dict[str, np.ndarray]
+    rows: int = 0
+    lost: dict[str, Lost] = field(default_factory=dict)
     damaged: dict[str, str] = field(default_factory=dict)
-
-    def add(self, other: "Tally") -> None:
-        """Counts what another one counted."""
-        self.samples, self.lost = self.samples + other.samples, self.lost + other.lost
-        self.damaged |= other.damaged
 
 
 class Writer:
@@ -50,7 +48,8 @@ class Writer:
     def __init__(self, recording: Recording) -> None:
         self.recording, self.card = recording, recording.card
         self.root = Path(recording.settings.out)
-        self.arrays, self.codec = cache.arrays_of(self.card), self.card.make_codec()
+        self.kinds: list[Kind] = list(layout.kinds_of(self.card, recording.bases).values())
+        self.arrays: list[Array] = [array for kind in self.kinds for array in kind.arrays]
         self.digest = self.card.digest
         self._lock = -1
 
@@ -60,13 +59,17 @@ class Writer:
         A standing cache goes on if its card is the same; another card, or other files, are refused.
         """
         self.root.mkdir(parents=True, exist_ok=True)
-        strange = [p.name for p in self.root.iterdir() if p.name not in (LOCK, f"{fingerprint.NAME}.part")]
+        mine = {LOCK, f"{fingerprint.NAME}.part"}
+        mine |= {part for name in self.recording.beside for part in (name, f"{name}.part")}
+        strange = [p.name for p in self.root.iterdir() if p.name not in mine]
         if strange:
             self._same_card()
         self._take()
+        for name, content in self.recording.beside.items():
+            write_bytes(self.root / name, content)
         if not strange:
             fingerprint.save(self.root / fingerprint.NAME, self.card)
-        for name, content in cache.documents(self.card).items():
+        for name, content in layout.documents(self.card).items():
             path = self.root / name
             if not path.exists():
                 path.parent.mkdir(parents=True, exist_ok=True)
@@ -95,47 +98,43 @@ class Writer:
 
     def todo(self, rank: int, world: int) -> list[Job]:
         """A rank's jobs without a done mark, or whose chunks are not those of the mark."""
-        return [job for job in cache.jobs(self.card)[rank::world] if not self._finished(job)]
+        return [job for job in layout.jobs(self.card)[rank::world] if not self._finished(job)]
 
     def _finished(self, job: Job) -> bool:
         """Whether the job is whole; what could not be read once is tried again."""
         try:
-            mark = cache.read_mark(self.root, self.card, self.digest, job)
-            whole = all(sha256_of(self.root / name) == known for name, known in mark["sha256"].items())
-            return whole and not mark["damaged"]
+            mark = layout.read_mark(self.root, self.card, self.digest, job)
+            whole = all(sha256_of(self.root / name) == known for name, known in mark.sha256.items())
+            return whole and not mark.damaged
         except (BadData, OSError):
             return False
 
     def write(self, job: Job) -> Iterator[int]:
         """Writes a job and, last, its done mark; yields how many samples each batch held."""
         (self.root / job.mark).unlink(missing_ok=True)
-        total, sums = Tally(), {}
-        for chunk in cache.chunks_of(self.card.data[job.key], job.shard):
+        mark = Mark(0, {}, {}, {})
+        for chunk in layout.chunks_of(self.card.data[job.key], job.shard):
             rows = self.card.data[job.key].chunk_rows
-            blocks = {array.name: chunks.empty(array, rows) for array in self.arrays}
-            tally = Tally()
+            block = Block({array.name: chunks.empty(array, rows) for array in self.arrays})
             for batch in ahead(self._batches(job, chunk), AHEAD):
-                yield self._fill(blocks, batch, rows, tally)
-            self._within_limit(job, chunk, tally)
+                yield self._fill(block, batch, rows)
+            self._within_limit(job, chunk, block.lost)
             for array in self.arrays:
-                name = cache.file_of(job, array, chunk)
-                chunks.write(self.root / name, blocks[array.name])
-                sums[name] = sha256_of(self.root / name)
-            total.add(tally)
-        kl = total.lost / max(total.samples, 1)
-        mark = {
-            "format": cache.MARK, "card": self.digest, "rows": total.samples, "kl": kl,
-            "damaged": total.damaged, "sha256": sums,
-        }  # fmt: skip
+                name = layout.file_of(job, array, chunk)
+                chunks.write(self.root / name, block.arrays[array.name])
+                mark.sha256[name] = sha256_of(self.root / name)
+            mark.chunks[str(chunk)] = block.lost
+            mark = Mark(mark.rows + block.rows, mark.chunks, mark.damaged | block.damaged, mark.sha256)
         (self.root / job.mark).parent.mkdir(parents=True, exist_ok=True)
-        write_json(self.root / job.mark, mark)
+        write_json(self.root / job.mark, mark.told(self.digest))
 
     def _batches(self, job: Job, chunk: int) -> Iterator[Batch]:
-        return (self.recording.loader.batch(part, job.view) for part in self._parts(job, chunk))
+        loader = self.recording.loader(job.key)
+        return (loader.batch(part, job.view) for part in self._parts(job, chunk))
 
     def _parts(self, job: Job, chunk: int) -> Iterator[Part]:
         """The samples of a chunk in batches of one size."""
-        shards, data, start = self.recording.loader.shards, self.card.data[job.key], 0
+        shards, data, start = self.recording.loader(job.key).shards, self.card.data[job.key], 0
         for content in shards.manifests:
             if content.dataset_id == data.id:
                 break
@@ -147,27 +146,28 @@ class Writer:
         for at in range(low, high, size):
             yield part_of(np.arange(at, min(at + size, high)), size)
 
-    def _fill(self, blocks: dict[str, np.ndarray], batch: Batch, chunk_rows: int, tally: Tally) -> int:
-        """Puts the teacher's answer to a batch into the blocks of its chunk."""
-        tally.damaged |= {f"{int(batch.uids[row]):016x}": damage for row, damage in batch.damage.items()}
+    def _fill(self, block: Block, batch: Batch, chunk_rows: int) -> int:
+        """Puts the teacher's answer to a batch into its chunk."""
+        block.damaged |= {f"{int(batch.uids[row]):016x}": damage for row, damage in batch.damage.items()}
         lesson, valid = self.recording.teacher(batch), batch.valid.cpu()
-        log_probs = lesson.log_probs.cpu()[valid]
-        if not torch.isfinite(log_probs).all():
+        if not torch.isfinite(lesson.log_probs.cpu()[valid]).all():
             raise BadData(f"{self.recording.teacher.folder}: the teacher's answers are not finite")
-        encoded = self.codec.encode(log_probs)
-        lost = codec.kl(log_probs, self.codec.decode(encoded))
-        for name, values in lesson.features.items():
-            encoded[cache.TAP + name] = values.cpu()[valid].clamp(-HALF, HALF).numpy().astype(np.float16)
         rows = [manifest.split_uid(uid)[1] % chunk_rows for uid in batch.uids[valid].tolist()]
-        for name, values in encoded.items():
-            blocks[name][rows] = values
-        tally.add(Tally(len(rows), float(lost.sum())))
+        for kind in self.kinds:
+            encoded, lost = kind.encode(lesson, valid)
+            if lost is not None:
+                add(block.lost, {kind.name: lost})
+            for name, values in encoded.items():
+                block.arrays[name][rows] = values
+        block.rows += len(rows)
         return len(rows)
 
-    def _within_limit(self, job: Job, chunk: int, tally: Tally) -> None:
-        settings, lost = self.recording.settings, tally.lost / max(tally.samples, 1)
-        if lost > settings.kl_limit:
+    def _within_limit(self, job: Job, chunk: int, found: dict[str, Lost]) -> None:
+        limit, name = self.recording.settings.kl_limit, self.card.codec.name
+        for kind, lost in found.items():
+            if lost.kl <= limit:
+                continue
             raise GateFailed(
-                f"{job.key} view {job.view} chunk {chunk}: {settings.codec} loses {lost:.4f} nats per step, "
-                f"kl_limit={settings.kl_limit}; raise k (now {settings.k}) or take codec=dense"
+                f"{job.key} view {job.view} chunk {chunk}: {name} loses {lost.kl:.4f} nats per step of "
+                f"{kind}, kl_limit={limit}; {self.card.make_codec().remedy(lost, limit)}"
             )

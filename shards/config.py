@@ -7,7 +7,8 @@ literally after the first `=`. Field metadata: {"seam": package} = one member of
 (`Choice`);
 with "flat": True its keys stand at the top level; {"seams": package} = several members, a dict name ->
 settings;
-{"positional": True} = a list that also takes arguments without a key.
+{"positional": True} = a list that also takes arguments without a key; {"bare": name} = settings of which that
+one is also given by the key alone.
 """
 
 import dataclasses
@@ -43,9 +44,10 @@ def read(schema: Callable[..., T], name: str, argv: list[str]) -> T:
     if key := next((key for key, value in values if value == "?"), None):
         print(_answer(schema, tree, groups, key))
         raise SystemExit(0)
+    bare = {f.name: f"{f.name}.{f.metadata['bare']}" for f in fields(schema) if "bare" in f.metadata}  # pyright: ignore[reportArgumentType]
     for key, text in values:
         _chosen(schema, tree, key)
-        _put(tree, key, text)
+        _put(tree, bare.get(key, key), text)
     for field in fields(schema):  # pyright: ignore[reportArgumentType]
         if positional and field.metadata.get("positional"):
             tree[field.name] = [*tree.get(field.name, []), *positional]

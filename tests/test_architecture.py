@@ -19,6 +19,7 @@ SEAMS = {
     "train/tasks",
     "train/trackers",
     "train/strategies",
+    "distill/codecs",
     "distill/methods",
 }
 TOP = {

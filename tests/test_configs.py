@@ -7,7 +7,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from distill import student
-from shards import config
+from shards import config, lookup
 from train import workbench
 
 CONFIGS = Path(__file__).resolve().parent.parent / "configs"
@@ -38,6 +38,15 @@ def test_every_method_preset_and_any_mix_composes():
     assert list(mixed.method) == ["logits", "hard"]
     assert mixed.method["logits"].weight == 0.6
     assert config.read(student.Settings, "student", ["method=none"]).method == {}
+
+
+def test_every_method_has_a_preset_that_chooses_it_alone():
+    members = lookup.members("distill.methods")
+    assert set(names("method")) == {*members, "none"}
+    for member in members:
+        assert list(config.read(student.Settings, "student", [f"method={member}"]).method) == [member]
+    warm = config.read(student.Settings, "student", ["method=dkd"]).method["dkd"]
+    assert (warm.share(0.0), warm.share(0.1), warm.share(1.0)) == (0.0, warm.weight, warm.weight)
 
 
 @pytest.mark.parametrize("experiment", names("experiment"))

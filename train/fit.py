@@ -146,7 +146,7 @@ class Loop:
             over = self.accelerator.is_main_process and self.clock.over
             return {"damaged": damaged, "asked": self.stop.asked(), "over": over}
 
-        moved = self.update(micro, self.at.global_step, counts)
+        moved = self.update(micro, self.at.global_step, counts, self._logged(self.at.global_step + 1))
         self.at.damaged += int(moved.sums["damaged"])
         self.at.global_step += 1  # lines of a step carry the number after it, as saved states do: see rewind
         self.at.step += 1
@@ -181,10 +181,14 @@ class Loop:
                 f"{self.folder.path / 'nonfinite.jsonl'}); lower optim.lr or use fit.precision=fp32"
             )
 
+    def _logged(self, step: int) -> bool:
+        """Whether the step of this number, counted from 1, gets a line in metrics.jsonl."""
+        return step % self.settings.log_every == 0 or step == 1
+
     def _tell(self, terms: dict[str, float], meter: Speed) -> None:
         """Logs and shows a step."""
         speed, wait = meter.figures()
-        if self.at.global_step % self.settings.log_every == 0 or self.at.global_step == 1:
+        if self._logged(self.at.global_step):
             values = {f"train/{k}": v for k, v in terms.items()}
             values |= {"perf/images_per_s": speed, "perf/data_wait_frac": wait, "epoch": self.at.epoch}
             values |= {"ctc/nonfinite": self.at.nonfinite, "data/damaged": self.at.damaged}

@@ -8,9 +8,16 @@ from torch import Tensor, nn
 from shards.loader import Batch
 from train.models import Output
 
+PULL = "grad/"  # terms named so are squared norms, which add up over micro-batches and ranks; told as norms
+
 
 class TaskStep(nn.Module):
-    """A teacher's step: the model's answer to a batch against the task's loss."""
+    """A teacher's step: the model's answer to a batch against the task's loss.
+
+    progress: how much of the run is behind it, 0 to 1; watched: whether this step's terms are looked at.
+    """
+
+    progress, watched = 0.0, False
 
     def __init__(self, model: nn.Module, task: Any) -> None:
         super().__init__()
@@ -21,6 +28,9 @@ class TaskStep(nn.Module):
         terms = self.task.loss(self.answer(batch), batch.targets)
         out = {name: mean(values, batch) for name, values in terms.items()}
         return {"loss": out["task"], **out}
+
+    def told(self, terms: dict[str, float]) -> None:
+        """Hears the terms of a watched step, over the global batch; a Stop ends the run."""
 
     def answer(self, batch: Batch) -> Output:
         """The model's output for a batch."""

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from shards.loader import Batch
 from train import optim, zero
+from train.steps import PULL
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,7 @@ class Update:
         self.accelerator, self.teach, self.optimizing, self.steps = accelerator, teach, optimizing, steps
         self.ema = ema
         self.model: nn.Module = step.model  # type: ignore[assignment]
+        self.plain: Any = step  # as it was before it was wrapped
         self.average = copy.deepcopy(self.model).requires_grad_(False) if ema else None
         self.step, self.optimizer = accelerator.prepare(step, optim.optimizer(step, optimizing))
         self.mover = (
@@ -58,8 +60,14 @@ class Update:
         """The weights that are evaluated and kept: the average where there is one."""
         return self.model if self.average is None else self.average
 
-    def __call__(self, micro: Sequence[Batch], at: int, counts: Callable[[], dict[str, float]]) -> Moved:
-        """Optimiser step `at` over this rank's micro-batches; `counts`, asked at its end, are added up."""
+    def __call__(
+        self, micro: Sequence[Batch], at: int, counts: Callable[[], dict[str, float]], watched: bool = False
+    ) -> Moved:
+        """Optimiser step `at` over this rank's micro-batches; `counts`, asked at its end, are added up.
+
+        watched: its terms will be looked at.
+        """
+        self.plain.progress, self.plain.watched = at / self.steps, watched
         self.step.train()
         rate = optim.rate(self.optimizing, at, self.steps)
         for group in self.optimizer.param_groups:
@@ -76,6 +84,10 @@ class Update:
             for name, value in losses.items():
                 total[name] = total.get(name, torch.zeros_like(value.detach())) + value.detach()
         terms, sums = self._over_ranks(total, counts())
+        world = self.accelerator.num_processes
+        terms = {n: math.sqrt(world * v) if n.startswith(PULL) else v for n, v in terms.items()}
+        if watched:
+            self.plain.told(terms)
         return Moved({**terms, "lr": rate, "grad_norm": norm}, math.isfinite(norm), sums)
 
     def _move(self, at: int, buffers: list[Tensor]) -> float:

@@ -5,6 +5,9 @@ A Method is an nn.Module (adapters are its parameters, so they never stand in th
 - `taps`: the features it asks of the teacher, by name (needs "features");
 - `forward(output, lesson)` -> the raw loss of each sample, fp32 [N]; validity, trust and weight are not its
   task. Every row of [N] is full: L is the same for all, since a canvas has one width.
+- `divergence` (False where it is not said): the loss and its gradient are 0 where student and teacher agree;
+- `couples` (False where it is not said): the loss of a sample depends on the others of its batch; never on
+  their order, and never on rows that are not valid (their answers are zeros, their loss is finite);
 - `PAPER`, `FORMULA`: where it comes from, and what it computes, in one line each: `method=?` shows them.
 Letters: N samples, L time steps, C classes.
 """

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from distill.frames import TEMPERATURES, kl, rows
 from distill.lesson import Lesson
 from distill.methods import Sides, Weighted
-from shards.errors import BadSettings
+from shards.typed import check_ranges
 from train.models import Output
 
 PAPER = "Hinton, Vinyals, Dean 2015"
@@ -25,14 +26,14 @@ class Settings(Weighted):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.temperature <= 0:
-            raise BadSettings(f"method.logits.temperature: {self.temperature}, must be above 0")
+        check_ranges(self, "method.logits.", temperature=TEMPERATURES)
 
 
 class Method(nn.Module):
     """See distill.methods."""
 
     needs = frozenset({"frames"})
+    divergence = True
 
     def __init__(self, settings: Settings, sides: Sides) -> None:
         super().__init__()
@@ -41,6 +42,5 @@ class Method(nn.Module):
     def forward(self, output: Output, lesson: Lesson) -> Tensor:
         """tau^2 times the mean over the steps of KL(teacher, student) in nats, [N]."""
         with torch.autocast(output.logits.device.type, enabled=False):
-            teacher = (lesson.log_probs.float() / self.tau).log_softmax(-1)
-            student = (output.logits.float() / self.tau).log_softmax(-1)
-            return self.tau**2 * (teacher.exp() * (teacher - student)).sum(-1).mean(-1)
+            teacher, student = rows(lesson.log_probs, self.tau), rows(output.logits, self.tau)
+            return self.tau**2 * kl(teacher, student).mean(-1)

@@ -1,0 +1,106 @@
+"""What a codec loses: KL(teacher, record) over all steps and over those that speak, its spread, readings that
+change.
+
+Sums and counts, so that batches, chunks, shards and views add up to the same figures in any order.
+Letters: N samples, T time steps, C classes.
+"""
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+LEAST, PER_DECADE, BINS = 1e-6, 20, 160  # the histogram: nats from LEAST on, equal steps of their logarithm
+
+
+@dataclass(slots=True)
+class Lost:
+    """samples, steps, and `spoken` steps whose best class is not the blank; sums of nats over the latter two;
+    histogram of the steps by nats; changed: samples that read otherwise.
+
+    prices: sum of nats over all steps if every sample had 1, 2, ... pairs: what larger records would lose.
+    """
+
+    samples: int = 0
+    steps: int = 0
+    spoken: int = 0
+    nats: float = 0.0
+    nats_spoken: float = 0.0
+    changed: int = 0
+    histogram: list[int] = field(default_factory=lambda: [0] * BINS)
+    prices: list[float] = field(default_factory=list)
+
+    def add(self, other: "Lost") -> None:
+        """Counts what another one counted."""
+        for name in ("samples", "steps", "spoken", "nats", "nats_spoken", "changed"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        self.histogram = [a + b for a, b in zip(self.histogram, other.histogram, strict=True)]
+        mine = self.prices or [0.0] * len(other.prices)
+        self.prices = [a + b for a, b in zip(mine, other.prices or [0.0] * len(mine), strict=True)]
+
+    @property
+    def kl(self) -> float:
+        """Nats per step."""
+        return self.nats / max(self.steps, 1)
+
+    @property
+    def kl_spoken(self) -> float:
+        """Nats per step whose best class is not the blank."""
+        return self.nats_spoken / max(self.spoken, 1)
+
+    @property
+    def p99(self) -> float:
+        """Nats that 99 of 100 steps stay below, to the upper edge of a bin (12 % of a value)."""
+        total = np.cumsum(self.histogram)
+        place = int(np.searchsorted(total, 0.99 * max(self.steps, 1)))
+        return LEAST * 10 ** ((min(place, BINS - 1) + 1) / PER_DECADE)
+
+    def would_do(self, limit: float) -> int | None:
+        """The fewest pairs of a record that lose at most `limit` nats per step; None: none would."""
+        fit = [pairs for pairs, nats in enumerate(self.prices, 1) if nats <= limit * self.steps]
+        return fit[0] if fit else None
+
+    def told(self) -> dict[str, Any]:
+        """As a done mark holds it."""
+        out = asdict(self)
+        del out["prices"]
+        return out
+
+    def figures(self) -> dict[str, Any]:
+        """What a person wants to know."""
+        return {"kl": self.kl, "kl_spoken": self.kl_spoken, "p99": self.p99, "changed": self.changed}
+
+
+def add(total: dict[str, Lost], more: dict[str, Lost]) -> None:
+    """Adds what was lost of each kind of answer to `total`."""
+    for kind, lost in more.items():
+        total.setdefault(kind, Lost()).add(lost)
+
+
+def figures(found: dict[str, Lost]) -> dict[str, Any]:
+    """What a person wants to know: of the steps' classes, and of other kinds under their names."""
+    out = found.get("frames", Lost()).figures()
+    return out | {kind: lost.figures() for kind, lost in found.items() if kind != "frames"}
+
+
+def lost(log_probs: Tensor, decoded: Tensor, blank: int = 0) -> Lost:
+    """What `decoded` [N,T,C] loses of `log_probs` [N,T,C]; excluded classes (-inf) lose nothing."""
+    p, q = log_probs.double(), decoded.double()
+    nats = (p.exp() * (p - q)).nan_to_num(0.0, 0.0, 0.0).sum(-1)
+    best, told = log_probs.argmax(-1), decoded.argmax(-1)
+    spoken = best != blank
+    bins = np.floor(np.log10(np.maximum(nats.numpy(), LEAST) / LEAST) * PER_DECADE).astype(np.int64)
+    histogram = np.bincount(bins.clip(0, BINS - 1).ravel(), minlength=BINS)
+    moved = (best != told).any(-1)
+    pairs = zip(best[moved].tolist(), told[moved].tolist(), strict=True)
+    changed = sum(_collapsed(a, blank) != _collapsed(b, blank) for a, b in pairs)
+    return Lost(
+        samples=len(nats), steps=nats.numel(), spoken=int(spoken.sum()), nats=float(nats.sum()),
+        nats_spoken=float(nats[spoken].sum()), changed=changed, histogram=histogram.tolist(),
+    )  # fmt: skip
+
+
+def _collapsed(path: list[int], blank: int) -> list[int]:
+    kept = [c for at, c in enumerate(path) if at == 0 or path[at - 1] != c]
+    return [c for c in kept if c != blank]
