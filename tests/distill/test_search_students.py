@@ -31,7 +31,7 @@ def test_students_are_searched_through_a_kill_and_judged_word_by_word(words, cac
     out = tmp_path / "out"
     command = [
         sys.executable, "-m", "train.search", f"entry={ROOT / 'distill' / 'student.py'}", f"cache={cache}",
-        f"data.root={words}", *tiny, "fit.epochs=8", "fit.batch=8", "fit.log_every=1", "fit.save_every=5",
+        f"data.root={words}", *tiny, "fit.epochs=3", "fit.batch=8", "fit.log_every=1", "fit.save_every=5",
         "data.threads=1", "method=none,hard", f"evaluate={words}", f"out={out}", "threads=1",
     ]  # fmt: skip
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}

@@ -1,6 +1,7 @@
 """Training runs for tests: a tiny CRNN, in this process or as commands."""
 
 import contextlib
+import json
 import os
 import subprocess
 import sys
@@ -12,7 +13,7 @@ import pytest
 from accelerate.state import AcceleratorState, GradientState, PartialState
 
 from shards import config
-from train import training, workbench
+from train import search, training, workbench
 from train.steps import TaskStep
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -93,3 +94,17 @@ def command(words, tmp_path) -> Iterator[SimpleNamespace]:
             os.killpg(process.pid, 9)
         process.wait()
         process.stdout.close()
+
+
+@pytest.fixture
+def look(tmp_path, monkeypatch) -> Callable:
+    """look(*arguments) searches over the double of a training into tmp_path/out; returns leaderboard.json."""
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+
+    def go(*arguments: str) -> dict:
+        search.main(
+            [f"entry={Path(__file__).with_name('searched.py')}", f"out={tmp_path / 'out'}", *arguments]
+        )
+        return json.loads((tmp_path / "out" / "leaderboard.json").read_text())
+
+    return go
