@@ -161,6 +161,12 @@ def member_of(engine: str) -> str:
     return engine.partition("/")[0]
 
 
+def score_of(config: dict[str, Any]) -> dict[str, str]:
+    """How good a teacher's config.json says it is, and on which data (their digest); {} if it does not."""
+    score, measured = config.get("metrics", {}).get("word_acc"), config.get("measured", {}).get("digest")
+    return {"word_acc": f"{score:.6f}", "measured": measured} if score is not None and measured else {}
+
+
 def charset_of(task: Any) -> dict[str, Any]:
     """Which class means what."""
     return {**task.charset.to_dict(), "blank": task.charset.BLANK}

@@ -2,7 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import fields, replace
-from typing import TypeVar
+from typing import Any, TypeVar
+
+from shards import lookup
+from shards.config import Choice
 
 T = TypeVar("T")
 
@@ -22,3 +25,19 @@ def inherit(mine: T, theirs: T, prefix: str, argv: Sequence[str]) -> T:
         if f"{prefix}.{f.name}" not in given and getattr(mine, f.name) == getattr(default, f.name)
     }
     return replace(mine, **taken)  # type: ignore[type-var]
+
+
+def inherit_task(chosen: Choice, told: dict[str, Any], argv: Sequence[str]) -> Choice:
+    """The task of a card or model, {"name", "settings"}, where nobody chose another: whole or not at all,
+    since its fields stand for each other (a charset's name and its characters).
+    """
+    kind = lookup.find("train.tasks", told["name"]).Settings
+    untouched = chosen.name == told["name"] and chosen.settings == kind()
+    if not untouched or any(argument.startswith("task.") for argument in argv):
+        return chosen
+    return Choice(chosen.name, kind(**told["settings"]))
+
+
+def came_from_elsewhere(config: dict[str, Any]) -> bool:
+    """Whether a model folder only answers (an ONNX file): its canvas and charset are then no student's."""
+    return not getattr(lookup.find("train.models", config["model"]["name"]).Model, "trains", True)

@@ -117,5 +117,21 @@ class NBest:
         )
 
 
+class Trust:
+    """Whether an answer teaches; those of a teacher brought onto the students' side may not."""
+
+    name, optional = "trust", False
+    arrays = (Array("trust", "|u1", (1,), 0),)
+
+    def encode(self, lesson: Lesson, valid: Tensor) -> tuple[dict[str, np.ndarray], Lost | None]:
+        """See Kind."""
+        assert lesson.trust is not None
+        return {"trust": 1 + lesson.trust.cpu()[valid].numpy().astype(np.uint8)[:, None]}, None
+
+    def decode(self, arrays: dict[str, np.ndarray]) -> Tensor:
+        """bool [N]."""
+        return torch.from_numpy(arrays["trust"][:, 0] == 2)
+
+
 def _called(name: str, array: Array) -> Array:
     return Array(name, array.dtype, array.shape, array.fill)

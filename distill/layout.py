@@ -16,7 +16,7 @@ import safetensors.numpy
 from distill import chunks
 from distill.codecs import Array
 from distill.fingerprint import Card, Data
-from distill.kinds import Frames, Kind, NBest, Occupancy
+from distill.kinds import Frames, Kind, NBest, Occupancy, Trust
 from distill.lost import Lost, add
 from distill.taps import Feature
 from shards.errors import BadData
@@ -50,6 +50,8 @@ def kinds_of(card: Card, bases: dict[str, np.ndarray] | None = None) -> dict[str
         found["occupancy"] = Occupancy(card.make_codec())
     if "nbest" in card.kinds:
         found["nbest"] = NBest(card.nbest.count, card.frames, card.classes)
+    if "trust" in card.kinds:
+        found["trust"] = Trust()
     for name, tap in sorted(card.taps.items()):
         feature = Feature(name, tap, (bases or {}).get(name))
         found[feature.name] = feature

@@ -3,8 +3,8 @@
 from __future__ import annotations  # fields are named like the modules whose settings they hold
 
 import hashlib
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
 
 import numpy as np
 import safetensors.numpy
@@ -14,12 +14,14 @@ from torch import Tensor
 from distill import canvases, chunks, fingerprint, layout, taps
 from distill.codecs import Kept, sequence
 from distill.fingerprint import Beam, Card, Data, Teacher
-from distill.inherit import inherit
+from distill.inherit import came_from_elsewhere, inherit, inherit_task
 from distill.kinds import NAMES
-from distill.teachers import Live, Wanted
-from shards import augment, progress
+from distill.reconcile import Reconciled, for_task
+from distill.teachers import Derived, Live, Wanted
+from shards import augment, lookup, progress
 from shards.augment import Augment
 from shards.errors import BadSettings
+from shards.image import ImageSpec
 from shards.loader import Loader, Where
 from shards.lookup import unknown
 from shards.manifest import Manifest
@@ -32,11 +34,16 @@ CALIBRATION = 1024  # samples from which the prior of classes and the directions
 
 @dataclass
 class Settings:
-    """A recording. augment: that of views 1 to K-1, by default what the teacher was trained with."""
+    """A recording. augment: that of views 1 to K-1; image and task: of the students. All three are by default
+    the teacher's; those of a teacher that came from elsewhere (ONNX) are no student's, and not taken.
+    """
 
     checkpoint: str = ""  # the teacher's model folder
     data: Where = field(default_factory=Where)
     val: bool = True  # record view 0 of the split val too, where a root has one
+    image: ImageSpec = field(default_factory=ImageSpec)
+    task: Any = field(default="recognise", metadata={"seam": "train.tasks"})
+    frames: int = 0  # steps to bring the teacher's onto, 0 = its own
     out: str = ""  # the cache's folder
     views: int = 1  # K: view 0 is untouched, views 1 to K-1 are augmented
     augment: augment.Settings = field(default_factory=augment.Settings)
@@ -72,7 +79,7 @@ class Recording:
     """
 
     settings: Settings
-    teacher: Live
+    teacher: Derived
     loaders: list[Loader]
     card: Card
     bases: dict[str, np.ndarray]
@@ -97,16 +104,18 @@ def prepare(settings: Settings, argv: list[str], device: torch.device | str) -> 
     for name in ("checkpoint", "out"):
         if not getattr(settings, name):
             raise BadSettings(f"{name}= is required")
-    teacher = Live(settings.checkpoint, device, settings.precision)
+    live = Live(settings.checkpoint, device, settings.precision)
+    task = _task(settings, live.loaded, argv)
+    teacher = Derived(for_task(live, task, settings.frames))
     names = tuple(taps.asked(tap)[0] for tap in settings.taps)
     teacher.want(Wanted(frozenset(settings.kinds), names, settings.nbest, settings.beam))
-    taught = augment.Settings(**teacher.loaded.config.get("augment", {}))
+    taught = augment.Settings(**live.loaded.config.get("augment", {}))
     augmentation = inherit(settings.augment, taught, "augment", argv)
     if settings.views > 1 and not augmentation.active:
         raise BadSettings(
             f"views={settings.views}, but the teacher had no augmentation and none is given: augment=light"
         )
-    data, task = settings.data, teacher.loaded.task
+    data = settings.data
 
     def opened(roots: list[str], split: str, views: int) -> Loader:
         shards = Shards(roots, split)
@@ -127,26 +136,38 @@ def prepare(settings: Settings, argv: list[str], device: torch.device | str) -> 
     beside = {canvases.NAME: canvases.pictures(pictures)}
     if bases:
         beside[layout.BASES] = safetensors.numpy.save(bases)
-    card = _card(settings, teacher, loaders, frames, tapped, canvases.hashes(pictures), beside)
+    kinds = {*settings.kinds, *(["trust"] if isinstance(teacher.teacher, Reconciled) else [])}
+    card = _card(settings, kinds, live, task, loaders, frames, tapped, canvases.hashes(pictures), beside)
     return Recording(settings, teacher, loaders, card, bases, beside)
 
 
+def _task(settings: Settings, loaded: modelfolder.Loaded, argv: list[str]) -> Any:
+    """The task of the students: whose canvas the teacher sees, and whose classes are kept."""
+    image, chosen = settings.image, settings.task
+    if not came_from_elsewhere(loaded.config):
+        image = inherit(image, loaded.task.image, "image", argv)
+        chosen = inherit_task(chosen, loaded.config["task"], argv)
+    return lookup.find("train.tasks", chosen.name).Task(chosen.settings, image)
+
+
 def _card(
-    settings: Settings, teacher: Live, loaders: list[Loader], frames: Tensor, tapped: dict[str, taps.Tap],
-    seen: dict[str, list[str]], beside: dict[str, bytes],
+    settings: Settings, kinds: set[str], live: Live, task: Any, loaders: list[Loader], frames: Tensor,
+    tapped: dict[str, taps.Tap], seen: dict[str, list[str]], beside: dict[str, bytes],
 ) -> Card:  # fmt: skip
     """The fingerprint; `frames` [N,T,C]: some of the teacher's answers."""
-    config, task, first = teacher.loaded.config, teacher.loaded.task, loaders[0]
+    config, first = live.loaded.config, loaders[0]
     card = Card(
         teacher=Teacher(modelfolder.weights_digest(settings.checkpoint), config["model"], settings.precision),
-        task=config["task"], charset=fingerprint.charset_of(task), frames=frames.shape[1],
+        task={"name": settings.task.name, "settings": asdict(task.settings)},
+        charset=fingerprint.charset_of(task), frames=frames.shape[1],
         classes=frames.shape[2], data={},
         image=first.image, engine=fingerprint.engine_of(first), augment=first.augment.settings,
         augment_code=augment.code_hash(), views=settings.views, batch=settings.batch,
-        kinds=sorted(settings.kinds), codec=_kept(settings, frames),
+        kinds=sorted(kinds), codec=_kept(settings, frames),
         nbest=Beam(settings.nbest, settings.beam) if "nbest" in settings.kinds else Beam(),
         taps=tapped, canvases=seen,
-        pictures=hashlib.sha256(beside[canvases.NAME]).hexdigest(), provenance=_provenance(),
+        pictures=hashlib.sha256(beside[canvases.NAME]).hexdigest(),
+        provenance={**_provenance(), **fingerprint.score_of(config)},
     )  # fmt: skip
     widest = max(array.bytes for array in layout.arrays_of(card))
     for loader in loaders:
@@ -154,7 +175,7 @@ def _card(
     return card
 
 
-def _calibration(settings: Settings, teacher: Live, loader: Loader) -> tuple[Tensor, dict[str, Tensor]]:
+def _calibration(settings: Settings, teacher: Derived, loader: Loader) -> tuple[Tensor, dict[str, Tensor]]:
     """The teacher's answers to some samples, evenly spaced, each in one of the views, and features."""
     positions = np.unique(canvases.sample(loader.shards, CALIBRATION))
     frames, features = [], {name: [] for name in teacher.wanted.taps}
@@ -162,7 +183,7 @@ def _calibration(settings: Settings, teacher: Live, loader: Loader) -> tuple[Ten
     positions = positions if needed else positions[:1]
     for at in range(0, len(positions), settings.batch):
         part = part_of(positions[at : at + settings.batch], settings.batch)
-        lesson = teacher.answer(loader.batch(part, at // settings.batch % settings.views))
+        lesson = teacher.plain(loader.batch(part, at // settings.batch % settings.views))
         valid = lesson.batch.valid.cpu()
         frames.append(lesson.log_probs.cpu()[valid])
         for name, values in lesson.features.items():

@@ -7,24 +7,28 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
 from distill import canvases, fetch, fingerprint
 from distill.cache import Cache
-from distill.inherit import inherit
+from distill.ensemble import Ensemble
+from distill.inherit import came_from_elsewhere, inherit, inherit_task
 from distill.methods import Shapes
 from distill.objective import Objective
-from distill.teachers import Cached, Live, NoTeacher, Wanted
+from distill.reconcile import for_task, reconciled
+from distill.teachers import Cached, Derived, Live, NoTeacher, Wanted
+from distill.trust import Sure
 from shards import augment, lookup
-from shards.config import Choice, plain
+from shards.config import plain
 from shards.errors import BadSettings
 from shards.image import ImageSpec
-from train import modelfolder, workbench
+from train import limit, modelfolder, workbench
+from train.charset import Charset
 from train.workbench import Bench
 
-Teacher = Cached | Live | NoTeacher
+Teacher = Any  # of distill.teachers: a callable from a Batch to a Lesson, that can be asked for kinds
 
 
 @dataclass
@@ -43,6 +47,9 @@ class Settings(workbench.Settings):
     teacher: list[str] = field(
         default_factory=list
     )  # model folders: answer live, or, with cache=, were recorded
+    confidence: float = 0.9  # readings of unlabelled samples less sure than this, 0 to 1, teach nothing
+    limit: limit.Settings = field(default_factory=limit.Settings)
+    ensemble: Literal["mean", "best", "per_sample"] = "mean"  # of several teachers: see distill/ensemble.py
     method: dict[str, Any] = field(default_factory=dict, metadata={"seams": "distill.methods"})
     control: str = ""  # the run without distillation to be judged against; default: <run.name>-control
 
@@ -58,6 +65,8 @@ def settle(settings: Settings, argv: Sequence[str]) -> Settings:
             settings.data.engine = fingerprint.member_of(card.engine)
     elif settings.teacher:
         config = modelfolder.load(settings.teacher[0]).config
+        if came_from_elsewhere(config):
+            return settings
         image, augmentation = ImageSpec(**config["image"]), augment.Settings(**config.get("augment", {}))
         task = config["task"]
     elif settings.method:
@@ -66,41 +75,42 @@ def settle(settings: Settings, argv: Sequence[str]) -> Settings:
         )
     else:
         return settings
-    chosen = settings.task
-    kind = lookup.find("train.tasks", task["name"]).Settings
-    # whole or not at all: the fields of a task stand for each other (a charset's name and its characters)
-    if (
-        chosen.name == task["name"]
-        and chosen.settings == kind()
-        and not any(a.startswith("task.") for a in argv)
-    ):
-        chosen = Choice(chosen.name, kind(**task["settings"]))
     return replace(
         settings,
         image=inherit(settings.image, image, "image", argv),
         augment=inherit(settings.augment, augmentation, "augment", argv),
-        task=chosen,
+        task=inherit_task(settings.task, task, argv),
     )
 
 
 def make_teacher(settings: Settings, bench: Bench) -> Teacher:
-    """The teacher that answers; one that is not about what this run will show its student is refused."""
-    found: list[Any] = []
+    """The teacher that answers, brought onto the student's side; one that cannot be is refused."""
+    if not settings.method:
+        return NoTeacher()
+    members = [lookup.find("distill.methods", name).Method for name in settings.method]
+    placed = any({"frames", "occupancy"} & set(getattr(method, "needs", ())) for method in members)
+    mine, frames = bench.task.charset, frames_of(bench) if placed else 0
+    found, scores = [], []
     for folder in settings.cache.dirs:
         cache = Cache(folder)
         check_cache(settings, bench, cache)
-        found.append(Cached(cache))
+        theirs = Charset(*(cache.card.charset[name] for name in ("characters", "fold")))
+        found.append(reconciled(Cached(cache), theirs, mine, frames))
+        scores.append(cache.card.provenance)
     for folder in settings.teacher if not found else ():
         live = Live(folder, bench.accelerator.device)
-        theirs, mine = (fingerprint.charset_of(t) for t in (live.loaded.task, bench.task))
-        if theirs != mine:
-            raise BadSettings(f"teacher={folder}: charset is {theirs}, the student's is {mine}")
-        if live.loaded.task.image != bench.task.image:
-            raise BadSettings(
-                f"teacher={folder}: image is {live.loaded.task.image}, the student's is {bench.task.image}"
-            )
-        found.append(live)
-    return found[0] if found and settings.method else NoTeacher()
+        found.append(for_task(live, bench.task, frames))
+        scores.append(fingerprint.score_of(live.loaded.config))
+    one = found[0] if len(found) == 1 else Ensemble(found, settings.ensemble, comparable(scores))
+    whole = one if settings.cache.dirs else Derived(one)
+    return Sure(whole, settings.confidence) if settings.data.unlabelled else whole
+
+
+def comparable(scores: list[dict[str, str]]) -> list[float]:
+    """The teachers' word accuracies, if all were measured on the same data; else none."""
+    if len({score.get("measured") for score in scores}) > 1 or not all("word_acc" in s for s in scores):
+        return []
+    return [float(score["word_acc"]) for score in scores]
 
 
 def make_objective(settings: Settings, bench: Bench, teacher: Teacher) -> Objective:
@@ -109,16 +119,15 @@ def make_objective(settings: Settings, bench: Bench, teacher: Teacher) -> Object
     objective = Objective(bench.model, bench.task, settings.method, student, theirs)
     if not settings.method:
         return objective
-    if "frames" in objective.needs and theirs.frames != student.frames:
-        raise BadSettings(
-            f"frames (L): the teacher answers {theirs.frames} steps, the student {student.frames}; "
-            "method=hard compares readings instead of steps"
-        )
-    if theirs.classes != student.classes:
-        raise BadSettings(f"classes (C): the teacher has {theirs.classes}, the student {student.classes}")
     kinds = {"frames" if need == "answers" else need for need in objective.needs - {"features"}}
     teacher.want(Wanted(frozenset(kinds), objective.taps))
     return objective
+
+
+def frames_of(bench: Bench) -> int:
+    """L of the student."""
+    model: Any = bench.model
+    return model.frames
 
 
 def shapes_of(bench: Bench) -> Shapes:
@@ -127,7 +136,7 @@ def shapes_of(bench: Bench) -> Shapes:
     with torch.no_grad():
         answer = shell(torch.zeros(1, image.depth, image.height, image.width, device="meta"))
     features = {name: tuple(value.shape[1:]) for name, value in answer.features.items()}
-    return Shapes(answer.logits.shape[1], answer.logits.shape[2], features)
+    return Shapes(frames_of(bench), bench.task.channels, features)
 
 
 def story(settings: Settings, teacher: Teacher) -> dict[str, Any]:
@@ -157,7 +166,6 @@ def check_cache(settings: Settings, bench: Bench, cache: Cache) -> None:
     fingerprint.check_data(where, card, loader.shards.manifests)
     doing = {
         "image": loader.image,
-        "charset": fingerprint.charset_of(bench.task),
         "augment": loader.augment.settings,
         "augment_code": augment.code_hash(),
     }

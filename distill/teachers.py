@@ -99,6 +99,8 @@ class Cached:
         lesson = Lesson(batch, frames, features)
         if "occupancy" in kinds:
             lesson = replace(lesson, occupancy=whole(read("occupancy")))
+        if "trust" in self.cache.kinds:
+            lesson = replace(lesson, trust=whole(read("trust")))
         if "nbest" in kinds:
             found = read("nbest")
             parts = (whole(found.symbols), whole(found.lengths), whole(found.log_probs))
@@ -135,8 +137,7 @@ class Live:
                 raise BadSettings(unknown("taps", tap, sorted(self.shapes.features)))
         self.wanted = wanted
 
-    def answer(self, batch: Batch) -> Lesson:
-        """The classes of every step, and the features that are wanted."""
+    def __call__(self, batch: Batch) -> Lesson:
         images = batch.images.contiguous(memory_format=torch.channels_last)
         lower = PRECISIONS[self.precision]
         with torch.no_grad(), torch.autocast(images.device.type, lower, enabled=lower is not None):
@@ -144,8 +145,28 @@ class Live:
         features = {tap: output.features[tap].float() for tap in self.wanted.taps}
         return Lesson(batch, output.logits.float().log_softmax(-1), features)
 
+
+class Derived:
+    """A teacher that answers the classes of every step; readings and occupancies are worked out of them."""
+
+    def __init__(self, teacher: Any) -> None:
+        self.teacher, self.wanted, self.shapes = teacher, Wanted(), teacher.shapes
+
+    def want(self, wanted: Wanted) -> None:
+        """See `Live`."""
+        self.teacher.want(replace(wanted, kinds=frozenset({"frames"})))
+        self.wanted = wanted
+
+    def story(self) -> dict[str, Any]:
+        """See `Live`."""
+        return self.teacher.story()
+
+    def plain(self, batch: Batch) -> Lesson:
+        """The classes of every step, and the features that are wanted."""
+        return self.teacher(batch)
+
     def __call__(self, batch: Batch) -> Lesson:
-        lesson, kinds = self.answer(batch), self.wanted.kinds
+        lesson, kinds = self.plain(batch), self.wanted.kinds
         if "occupancy" in kinds:
             lesson = replace(lesson, occupancy=_aligned(lesson))
         if "nbest" in kinds:

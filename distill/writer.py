@@ -151,7 +151,7 @@ class Writer:
         block.damaged |= {f"{int(batch.uids[row]):016x}": damage for row, damage in batch.damage.items()}
         lesson, valid = self.recording.teacher(batch), batch.valid.cpu()
         if not torch.isfinite(lesson.log_probs.cpu()[valid]).all():
-            raise BadData(f"{self.recording.teacher.folder}: the teacher's answers are not finite")
+            raise BadData(f"{self.recording.settings.checkpoint}: the teacher's answers are not finite")
         rows = [manifest.split_uid(uid)[1] % chunk_rows for uid in batch.uids[valid].tolist()]
         for kind in self.kinds:
             encoded, lost = kind.encode(lesson, valid)

@@ -41,6 +41,7 @@ class Where:
 class Settings(Where):
     """What a training run reads."""
 
+    unlabelled: list[str] = field(default_factory=list)  # more roots, whose labels nobody sees: for students
     val_share: float = 0.05  # share of the groups held out where there is no split `val`
     memory: int = 256  # megabytes of decoded canvases kept, 0 = none
     window: str = "all"  # all, or how many shards are mixed at a time

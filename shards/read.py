@@ -8,7 +8,7 @@ Open it in the process that reads (the memory maps do not travel).
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -33,15 +33,17 @@ class _Open:
 
 
 class Shards:
-    """All samples of one split of the given roots, in the order of the roots. Positions run from 0 to len -
-    1.
+    """All samples of one split of the given roots, in the order of the roots, then those of `unlabelled`
+    roots, whose labels nobody sees. Positions run from 0 to len - 1.
     """
 
-    def __init__(self, roots: Sequence[str | Path], split: str) -> None:
+    def __init__(
+        self, roots: Sequence[str | Path], split: str, unlabelled: Sequence[str | Path] = ()
+    ) -> None:
         if not roots:
             raise BadData("data.root= is required: the out= folder of python -m ingest.shard")
         self.split = split
-        self.folders = [_split_folder(Path(root), split) for root in roots]
+        self.folders = [_split_folder(Path(root), split) for root in [*roots, *unlabelled]]
         self.manifests: list[Manifest] = [manifest.load(folder) for folder in self.folders]
         _distinct(self.folders, self.manifests)
         self._open: list[_Open] = []
@@ -55,6 +57,7 @@ class Shards:
                 self._starts.append(self._starts[-1] + info.written)
         self.uids = np.concatenate(uids) if uids else np.zeros(0, np.uint64)
         self.shard_of = np.concatenate(shard_of) if shard_of else np.zeros(0, np.int32)
+        self._labelled_shards = sum(len(content.shards) for content in self.manifests[: len(roots)])
         if not len(self.uids):
             raise BadData(f"{self.folders[0]}: no samples in split {split!r}")
 
@@ -83,14 +86,17 @@ class Shards:
     def text(self, position: int) -> str | None:
         """The label as stored, without touching the tar."""
         opened, row = self._row(position)
+        if self._hidden(position):
+            return None
         return columns.label(opened.labels, row)
 
     def texts(self) -> Iterator[str | None]:
         """All labels in the order of the positions; those of a scene's words are joined by newlines."""
-        for opened in self._open:
+        for number, opened in enumerate(self._open):
             starts, sizes = (opened.columns[name].tolist() for name in ("label_offset", "label_size"))
             for start, size in zip(starts, sizes, strict=True):
-                yield opened.labels[start : start + size].decode() if size >= 0 else None
+                known = size >= 0 and number < self._labelled_shards
+                yield opened.labels[start : start + size].decode() if known else None
 
     def image(self, position: int) -> bytes:
         """The encoded image."""
@@ -102,7 +108,14 @@ class Shards:
 
     def record(self, position: int) -> Record:
         """The record."""
-        return record_from_json(self._checked(position, "json"))
+        found = record_from_json(self._checked(position, "json"))
+        if not self._hidden(position):
+            return found
+        return replace(found, words=tuple(replace(word, text=None) for word in found.words))
+
+    def _hidden(self, position: int) -> bool:
+        """Whether a sample's label is not to be seen."""
+        return int(self.shard_of[position]) >= self._labelled_shards
 
     def _checked(self, position: int, part: str) -> bytes:
         opened, row = self._row(position)

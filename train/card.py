@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+LONGEST = 1000  # characters of a value that the card shows; a charset may have thousands
 OWN = ("format", "task", "model", "image")
 
 
@@ -34,4 +35,5 @@ def _rows(value: Any) -> list[str]:
 
 
 def _text(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, sort_keys=True)
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, sort_keys=True)
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}... (whole in config.json)"

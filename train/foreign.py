@@ -1,17 +1,23 @@
-"""Foreign weights: files of other projects become tensors and settings of ours. One function per format."""
+"""Foreign weights: files of other projects become tensors and settings of ours. One function per format.
+
+Where data is given, the model is measured on it, and its config.json says how good it is on what.
+"""
 
 import hashlib
 import pickle
 import zipfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
 from shards.errors import BadData, BadSettings
 from shards.image import ImageSpec
+from shards.loader import Where
+from train import onnxfile
+from train.measured import measure
 from train.modelfolder import fill, save
 from train.models import crnn
 from train.tasks import recognise
@@ -20,23 +26,39 @@ from train.tasks import recognise
 BROKEN = (pickle.UnpicklingError, zipfile.BadZipFile, RuntimeError, EOFError, ValueError, LookupError)
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+@dataclass
+class Data(Where):
+    """What the model is measured on."""
+
+    split: str = "test"  # val or test
+
+
+@dataclass(frozen=True)
+class Settings(onnxfile.Settings):
     """Which file, and what it is."""
 
-    weights: str = ""  # the file
-    out: str = ""  # the model folder to write
-    format: Literal["crnn_pytorch"] = "crnn_pytorch"  # crnn_pytorch: GitYCC/crnn-pytorch and its forks
-    leaky_relu: bool = False  # weights cannot tell: whether the model was built with leaky_relu
+    format: Literal["crnn_pytorch", "onnx"] = "crnn_pytorch"  # GitYCC/crnn-pytorch and forks; an ONNX file
+    leaky_relu: bool = False  # crnn_pytorch: weights cannot tell whether the model was built with leaky_relu
+    data: Data = field(default_factory=Data)  # measured on, where data.root is given
     json: bool = False  # print the result as JSON on the last line
 
     def __post_init__(self) -> None:
         for name in ("weights", "out"):
             if not getattr(self, name):
                 raise BadSettings(f"{name}= is required")
+        if self.format == "onnx":
+            strange = ["leaky_relu"] if self.leaky_relu else []
+        else:
+            untold = onnxfile.Settings(self.weights, self.out)
+            names = [f.name for f in fields(untold)]
+            strange = [name for name in names if getattr(self, name) != getattr(untold, name)]
+        if strange:
+            raise BadSettings(f"format={self.format} takes no {', '.join(strange)}")
 
 
-def import_crnn_pytorch(weights: Path, out: Path, leaky_relu: bool = False) -> None:
+def import_crnn_pytorch(
+    weights: Path, out: Path, leaky_relu: bool = False, data: Where | None = None
+) -> list[str]:
     """A state dict of GitYCC/crnn-pytorch or a fork of it to a model folder: 36 characters, 32x100 grey.
 
     The shapes tell the sizes; `leaky_relu` is the one choice that leaves no trace in them.
@@ -54,9 +76,27 @@ def import_crnn_pytorch(weights: Path, out: Path, leaky_relu: bool = False) -> N
     task = recognise.Task(recognise.Settings("36"), ImageSpec())
     model = crnn.Model(settings, task.image, task.channels)
     fill(model, tensors, str(weights))
-    source = {"format": "crnn_pytorch", "sha256": hashlib.sha256(Path(weights).read_bytes()).hexdigest()}
-    extra = {"decoder": {"name": "greedy"}, "source": source}
-    save(out, model, task, model_name="crnn", task_name="recognise", extra=extra)
+    _keep(Path(out), model, task, "crnn", _source("crnn_pytorch", weights), data)
+    return []
+
+
+def import_onnx(settings: Settings) -> list[str]:
+    """An ONNX recogniser to a model folder; returns what there is to say about its characters."""
+    model, task, notes = onnxfile.read(settings)
+    source = _source("onnx", settings.weights) | {"characters": notes}
+    _keep(Path(settings.out), model, task, "onnx", source, settings.data)
+    return notes
+
+
+def _source(form: str, weights: str | Path) -> dict[str, Any]:
+    return {"format": form, "sha256": hashlib.sha256(Path(weights).read_bytes()).hexdigest()}
+
+
+def _keep(out: Path, model: Any, task: Any, name: str, source: dict[str, Any], data: Where | None) -> None:
+    """Writes the model folder, with figures where there is data to measure on."""
+    told = measure(model, task, data) if data is not None and data.root else {}
+    extra = {"decoder": {"name": "greedy"}, "source": source, **told}
+    save(out, model, task, model_name=name, task_name="recognise", extra=extra)
 
 
 def _state_dict(weights: Path) -> dict[str, Tensor]:
@@ -80,4 +120,7 @@ def _some(tensors: dict[str, Tensor]) -> str:
     return ", ".join(list(tensors)[:5]) + (", ..." if len(tensors) > 5 else "") or "nothing"
 
 
-FORMATS = {"crnn_pytorch": lambda s: import_crnn_pytorch(Path(s.weights), Path(s.out), s.leaky_relu)}
+FORMATS = {
+    "crnn_pytorch": lambda s: import_crnn_pytorch(Path(s.weights), Path(s.out), s.leaky_relu, s.data),
+    "onnx": import_onnx,
+}

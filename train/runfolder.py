@@ -21,7 +21,7 @@ from shards.manifest import canonical, read_json, sync, write_bytes, write_json
 # Settings that may differ when a run goes on: they change when it ends or how it is watched, not what it
 # computes. Data, cache and teacher may have moved: data.digest and identity say whether they are the same.
 FREE = (
-    "cache",
+    "cache.dirs",
     "teacher",
     "run.root",
     "time_limit",

@@ -10,6 +10,7 @@ The same command again goes on where the run stopped. On two CPU processes see t
 import sys
 
 from shards import config
+from shards.errors import BadSettings
 from shards.progress import run
 from train import training, workbench
 from train.steps import TaskStep
@@ -19,6 +20,8 @@ from train.workbench import Settings
 def main(argv: list[str]) -> None:
     """Entry."""
     settings = config.read(Settings, "teacher", argv)
+    if settings.data.unlabelled:
+        raise BadSettings("data.unlabelled: a teacher learns from labels; distill/student.py learns without")
     bench = workbench.bench(settings, "train.teacher")
     result = training.run(bench, TaskStep(bench.model, bench.task), lambda batch: batch, story={})
     best = f"{settings.run.root}/{settings.run.name}/best"

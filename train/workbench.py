@@ -13,7 +13,7 @@ from shards import augment, config, loader
 from shards.augment import Augment
 from shards.errors import BadData, BadSettings
 from shards.image import ImageSpec
-from shards.lookup import find
+from shards.lookup import find, unknown
 from shards.mixture import Mixture
 from shards.plan import Plan, held_out
 from shards.progress import Reporter
@@ -37,6 +37,9 @@ class Settings:
     fit: fit.Settings = field(default_factory=fit.Settings)
     tracking: Any = field(default="none", metadata={"seam": "train.trackers"})
     init_from: str = ""  # a model folder whose weights the run begins with
+    init_parts: list[str] = field(
+        default_factory=list
+    )  # of another model: cnn, rnn1, dense, ...; empty = all
     seed: int = 0  # of weights and order
     time_limit: str = ""  # train at most this long in all, for example 45m or 2h30m
     processes: int = 0  # how many the launch must have, 0 = what it was told
@@ -72,7 +75,7 @@ def bench(settings: Settings, stage: str) -> Bench:
     if zero.asked():
         zero.complete(accelerator, -(-share // accumulation), accumulation, settings.fit.clip, precision)
     report = Reporter(stage, settings.json, silent=not accelerator.is_main_process)
-    train = Shards(settings.data.root, settings.data.split)
+    train = Shards(settings.data.root, settings.data.split, settings.data.unlabelled)
     runtime.seed_everything(settings.seed)
     task, model = build(settings)
     task.check(train)
@@ -103,10 +106,10 @@ def _plan(settings: Settings, train: Shards, positions: np.ndarray) -> Plan:
     uids, shard, window = train.uids[positions], train.shard_of[positions], data.shards_mixed()
     if not data.weights:
         return Plan(uids, batch, seed, True, window, shard)
-    if len(data.weights) != len(data.root):
-        raise BadSettings(
-            f"data.weights: {len(data.weights)} weights for {len(data.root)} roots in data.root"
-        )
+    roots = len(data.root) + len(data.unlabelled)
+    if len(data.weights) != roots:
+        raise BadSettings(f"data.weights: {len(data.weights)} weights for {roots} roots in data.root and "
+                          "data.unlabelled")  # fmt: skip
     return Mixture(
         uids, train.root_of[positions], data.weights, batch, seed, window, shard, data.draws or len(uids)
     )
@@ -115,10 +118,13 @@ def _plan(settings: Settings, train: Shards, positions: np.ndarray) -> Plan:
 def build(settings: Settings) -> tuple[Any, nn.Module]:
     """Task and model, with the weights of init_from where it is given."""
     task = find("train.tasks", settings.task.name).Task(settings.task.settings, settings.image)
-    model = find("train.models", settings.model.name).Model(
-        settings.model.settings, task.image, task.channels
-    )
-    if settings.init_from:
+    models = find("train.models", settings.model.name).Model
+    if not getattr(models, "trains", True):
+        raise BadSettings(f"model={settings.model.name}: such a model answers only, it cannot be trained")
+    model = models(settings.model.settings, task.image, task.channels)
+    if settings.init_parts:
+        _copy_parts(settings, model)
+    elif settings.init_from:
         given = modelfolder.load(settings.init_from)
         for name, theirs, mine in (
             ("image", config.plain(given.task.image), config.plain(task.image)),
@@ -135,6 +141,27 @@ def build(settings: Settings) -> tuple[Any, nn.Module]:
     return task, model
 
 
+def _copy_parts(settings: Settings, model: nn.Module) -> None:
+    """Begins with some parts of another model, say its trunk or its head; they must have the same shapes."""
+    if not settings.init_from:
+        raise BadSettings(f"init_parts={','.join(settings.init_parts)} needs init_from=MODEL, whose they are")
+    given, mine = modelfolder.load(settings.init_from).model.state_dict(), model.state_dict()
+    for part in settings.init_parts:
+        names = [name for name in given if name == part or name.startswith(f"{part}.")]
+        if not names:
+            parts = list(dict.fromkeys(name.partition(".")[0] for name in given))
+            raise BadSettings(unknown(f"init_parts: {settings.init_from}", part, parts))
+        for name in names:
+            theirs, ours = list(given[name].shape), list(mine[name].shape) if name in mine else None
+            if theirs != ours:
+                raise BadSettings(
+                    f"init_parts={part}: {name} is {theirs} in {settings.init_from}, "
+                    f"{ours or 'not there'} in this model"
+                )
+        mine |= {name: given[name] for name in names}
+    model.load_state_dict(mine)
+
+
 def _sides(settings: Settings, train: Shards) -> tuple[np.ndarray, Shards, np.ndarray]:
     """Positions trained on, and the samples watched: split `val` of the roots, else a share by group."""
     everything, data = np.arange(len(train)), settings.data
@@ -147,6 +174,7 @@ def _sides(settings: Settings, train: Shards) -> tuple[np.ndarray, Shards, np.nd
         val = Shards(with_val, "val")
         return everything, val, np.arange(len(val))
     out = held_out(train.column("group"), data.val_share, settings.seed)
+    out &= train.root_of < len(data.root)  # nothing can be judged without a label
     if not out.any() or out.all():
         raise BadData(
             f"data.val_share={data.val_share} of {len(train)} samples leaves nothing to train or to watch"

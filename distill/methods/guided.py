@@ -1,8 +1,8 @@
 """Guided CTC (Kurata, Audhkhasi 2019): the student's spikes are drawn to the steps of the teacher's.
 
 A guide for other terms: afterwards step against step compares the same letters, and several teachers agree.
-Steps where the teacher's best class is the blank guide nothing. The paper sums over the steps; the mean keeps
-a weight's meaning for any L. At least -1: its least value is the share of steps with a spike, negated.
+Steps where the teacher's best class is the blank guide nothing. A sum, as in the paper, of the size of the
+CTC beside it: at least minus the number of spikes.
 """
 
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from train.charset import Charset
 from train.models import Output
 
 PAPER = "Kurata, Audhkhasi 2019 (guiding CTC posterior spikes)"
-FORMULA = "-mean_t [k_t is no blank] p_s(k_t), k_t = argmax_c p_t(c)"
+FORMULA = "-sum_t [k_t is no blank] p_s(k_t), k_t = argmax_c p_t(c)"
 
 
 @dataclass
@@ -33,8 +33,8 @@ class Method(nn.Module):
         super().__init__()
 
     def forward(self, output: Output, lesson: Lesson) -> Tensor:
-        """Minus the student's probability at the teacher's spikes, the mean over all steps, [N]."""
+        """Minus the student's probability at the teacher's spikes, summed over the steps, [N]."""
         with torch.autocast(output.logits.device.type, enabled=False):
             best = lesson.log_probs.argmax(-1, keepdim=True)
             told = output.logits.float().softmax(-1).gather(-1, best)
-            return -torch.where(best != Charset.BLANK, told, 0.0).mean((1, 2))
+            return -torch.where(best != Charset.BLANK, told, 0.0).sum((1, 2))

@@ -134,7 +134,7 @@ def test_marginal_sees_letters_that_stand_as_faintly_as_peaky_outputs_leave_them
 def test_guided_pulls_only_where_the_teacher_has_a_letter():
     loss, pull = loss_and_pull("guided", random_logits(1), lesson(spikes({2: 1, 7: 4})))
     p = random_logits(1).softmax(-1)
-    assert torch.allclose(loss, -(p[:, 2, 1] + p[:, 7, 4]) / L, atol=1e-6)
+    assert torch.allclose(loss, -(p[:, 2, 1] + p[:, 7, 4]), atol=1e-6)
     assert pull[:, [2, 7]].abs().sum((1, 2)).min() > 0
     assert not pull[:, [t for t in range(L) if t not in (2, 7)]].any()
 
@@ -144,7 +144,7 @@ def test_guided_falls_as_the_students_spike_moves_onto_the_teachers():
     away, home = spikes({6: 3}), spikes({5: 3})
     losses = [loss_and_pull("guided", away.lerp(home, part), told)[0][0] for part in np.linspace(0, 1, 6)]
     assert all(right < left for left, right in itertools.pairwise(losses))
-    assert float(losses[-1]) == pytest.approx(-1 / L, rel=1e-2)
+    assert float(losses[-1]) == pytest.approx(-1, rel=1e-2)
 
 
 def test_occupancy_teaches_the_label_where_the_teacher_misreads():

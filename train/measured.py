@@ -1,0 +1,32 @@
+"""How good a model is on a data set, and what it was measured on: what config.json says under `metrics` and
+`measured`. A student's figures are compared with its teacher's where the digests are the same.
+"""
+
+from typing import Any
+
+from torch import nn
+
+from shards.errors import BadSettings
+from shards.loader import Where
+from shards.read import Shards
+from train.judging import judge, still_loader
+
+SPLITS = ("val", "test")  # what a model that came from elsewhere may be measured on
+
+
+def measure(
+    model: nn.Module, task: Any, where: Where, batch: int = 64, device: str = "cpu"
+) -> dict[str, Any]:
+    """{"metrics": the meter's figures, "measured": split, digest and data sets}, each sample read once."""
+    if where.split not in SPLITS:
+        raise BadSettings(f"data.split={where.split}: models are measured on {' or '.join(SPLITS)}")
+    shards = Shards(where.root, where.split)
+    task.check(shards)
+    damage: dict[int, str] = {}
+    source = still_loader(shards, task, batch, None, where.engine, where.threads, device)
+    meter = judge(model, task, source, damage=damage)
+    sets = {m.key: {"digest": m.digest, "samples": m.written} for m in shards.manifests}
+    return {
+        "metrics": {**meter.compute(), "damaged": float(len(damage))},
+        "measured": {"split": where.split, "digest": shards.digest, "sets": sets},
+    }
