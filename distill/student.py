@@ -12,16 +12,8 @@ steps, without a teacher. The same command again goes on where the run stopped.
 
 import sys
 
-from distill.studying import (
-    Settings,
-    explain,
-    identity,
-    make_objective,
-    make_teacher,
-    next_command,
-    settle,
-    story,
-)
+from distill import examples, studying
+from distill.studying import Settings
 from shards import config
 from shards.progress import run
 from train import training, workbench
@@ -29,15 +21,16 @@ from train import training, workbench
 
 def main(argv: list[str]) -> None:
     """Entry."""
-    settings = settle(config.read(Settings, "student", argv), argv)
+    settings = studying.settle(config.read(Settings, "student", argv), argv)
     bench = workbench.bench(settings, "distill.student")
-    explain(settings, bench)
-    teacher = make_teacher(settings, bench)
-    objective, told = make_objective(settings, bench, teacher), story(settings, teacher)
-    result = training.run(bench, objective, teacher, told, identity(told), objective.formula)
+    studying.explain(settings, bench)
+    teacher = studying.make_teacher(settings, bench)
+    objective = studying.make_objective(settings, bench, teacher)
+    told = studying.story(settings, teacher)
+    result = training.run(bench, objective, teacher, told, studying.identity(told), objective.formula)
     if settings.method and not settings.dry_run and bench.accelerator.is_main_process:
-        bench.report.say(examples.write(bench, control(settings), teacher))
-    verdict, command = next_command(settings, argv)
+        bench.report.say(examples.write(bench, studying.control(settings), teacher))
+    verdict, command = studying.next_command(settings, argv)
     if verdict and not settings.dry_run:
         bench.report.say(verdict)
     bench.report.done(command, **result)

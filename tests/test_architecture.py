@@ -18,6 +18,7 @@ SEAMS = {
     "train/models",
     "train/tasks",
     "train/trackers",
+    "train/strategies",
     "distill/codecs",
     "distill/methods",
 }
@@ -165,6 +166,7 @@ def test_seams_have_members_and_members_keep_the_contract():
         "train.models": "Model",
         "train.tasks": "Task",
         "train.trackers": "Tracker",
+        "train.strategies": "Strategy",
     }
     for package, agreed in {**wanted, "distill.methods": "Method"}.items():
         for member in lookup.members(package):

@@ -17,6 +17,7 @@ SMALLER = {
     "ingest.shard": ["count=96"],
     "train/teacher.py": ["fit.epochs=1", "fit.batch=32"],
     "distill/student.py": ["fit.epochs=1", "fit.batch=32"],
+    "train.search": ["fit.epochs=1", "fit.batch=32"],
 }
 
 
@@ -49,6 +50,7 @@ def test_the_commands_by_hand_run_in_their_order(tmp_path):
         ran += 1
     assert ran >= 10
     assert (tmp_path / "runs" / "small" / "report.html").exists()
+    assert (tmp_path / "runs" / "methods" / "leaderboard.md").exists()
 
 
 @pytest.mark.slow

@@ -7,13 +7,13 @@ import time
 from shards.errors import BadSettings
 
 
-def seconds_of(text: str) -> float:
+def seconds_of(text: str, key: str = "time_limit") -> float:
     """`45m`, `2h30m`, `90s` or a number of seconds; empty = no limit."""
     if not text:
         return math.inf
     match = re.fullmatch(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s?)?", text)
     if not match:
-        raise BadSettings(f"time_limit: {text!r} is not a time like 45m, 2h30m or 90s")
+        raise BadSettings(f"{key}: {text!r} is not a time like 45m, 2h30m or 90s")
     hours, minutes, rest = (int(part or 0) for part in match.groups())
     return 3600.0 * hours + 60.0 * minutes + rest
 

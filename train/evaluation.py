@@ -22,7 +22,7 @@ import torch
 
 from shards import config, loader
 from shards.errors import BadData, BadSettings
-from shards.manifest import write_json
+from shards.manifest import read_json, write_json
 from shards.progress import Reporter, run
 from shards.read import Shards
 from train import fidelity, judging, metrics, modelfolder
@@ -54,6 +54,7 @@ class Settings:
     latency: bool = False  # also measure ms per word: one image at a time, one thread, decoding included
     seed: int = 0  # of the bootstrap
     out: str = ""  # a JSON file for the result; runs also keep eval/<set>-<split>-<best|last>.json
+    words: str = ""  # a JSON file that says of each word, by uid, whether each model read it right
     json: bool = False  # print the result as JSON on the last line
 
 
@@ -136,9 +137,15 @@ def _gather(settings: Settings) -> list[str]:
     if not settings.baseline:
         for path in settings.checkpoint:
             control = control_of(path, modelfolder.load(path).config)
-            if control and control.is_dir():
+            if control and _trained(control):
                 paths.append(str(control) if Path(path).is_absolute() else os.path.relpath(control))
     return list({Path(p).resolve(): p for p in reversed(paths)}.values())[::-1]
+
+
+def _trained(control: Path) -> bool:
+    """Whether a control is there, and no run that is still training it."""
+    status = control.parent / "status.json"
+    return control.is_dir() and (not status.exists() or read_json(status).get("state") != "running")
 
 
 def main(argv: list[str]) -> None:
@@ -168,6 +175,10 @@ def main(argv: list[str]) -> None:
     if settings.out:
         Path(settings.out).parent.mkdir(parents=True, exist_ok=True)
         write_json(Path(settings.out), {"format": 1, "models": result})
+    if settings.words:
+        Path(settings.words).parent.mkdir(parents=True, exist_ok=True)
+        read = {one.path: {f"{uid:016x}": hit for uid, hit in one.correct.items()} for one in judged}
+        write_json(Path(settings.words), {"format": 1, "models": read})
     report.done(f"python -m train.report {' '.join(runs)}" if runs else "", models=result)
 
 

@@ -92,6 +92,7 @@ METRICS = {
     f.__name__: f
     for f in (word_acc, word_acc_ics, cer, one_minus_ned, edit_distance_mean, edit_distance_normalised)
 }
+LOWER_IS_BETTER = frozenset({"cer", "edit_distance_mean", "edit_distance_normalised"})
 
 
 def scores(

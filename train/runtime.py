@@ -56,7 +56,7 @@ def _command_of(pid: int) -> list[str]:
 
 
 def _is_launcher(command: list[str]) -> bool:
-    names = ("accelerate", "torchrun", "torch.distributed")
+    names = ("accelerate", "torchrun", "torch.distributed", "train.search", "train/search.py")
     return any(name in part for part in command for name in names if " " not in part)  # no shell's -c text
 
 

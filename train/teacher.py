@@ -14,11 +14,12 @@ from shards.errors import BadSettings
 from shards.progress import run
 from train import training, workbench
 from train.steps import TaskStep
+from train.workbench import Settings
 
 
 def main(argv: list[str]) -> None:
     """Entry."""
-    settings = config.read(workbench.Settings, "teacher", argv)
+    settings = config.read(Settings, "teacher", argv)
     if settings.data.unlabelled:
         raise BadSettings("data.unlabelled: a teacher learns from labels; distill/student.py learns without")
     bench = workbench.bench(settings, "train.teacher")
@@ -30,4 +31,4 @@ def main(argv: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(run(main, __doc__, workbench.Settings))
+    sys.exit(run(main, __doc__, Settings))

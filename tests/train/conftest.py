@@ -14,7 +14,7 @@ import pytest
 from accelerate.state import AcceleratorState, GradientState, PartialState
 
 from shards import config
-from train import report, training, workbench
+from train import report, search, training, workbench
 from train.steps import TaskStep
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -182,3 +182,17 @@ def page() -> Callable[..., str]:
         return (arguments[0] / "report.html").read_text(encoding="utf-8")
 
     return make
+
+
+@pytest.fixture
+def look(tmp_path, monkeypatch) -> Callable:
+    """look(*arguments) searches over the double of a training into tmp_path/out; returns leaderboard.json."""
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+
+    def go(*arguments: str) -> dict:
+        search.main(
+            [f"entry={Path(__file__).with_name('searched.py')}", f"out={tmp_path / 'out'}", *arguments]
+        )
+        return json.loads((tmp_path / "out" / "leaderboard.json").read_text())
+
+    return go

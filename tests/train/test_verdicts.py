@@ -113,3 +113,18 @@ def test_what_may_differ_between_a_student_and_its_control(words, tmp_path):
     student = run_folder(tmp_path / "s", identity={"cache": "c"}, cache="a", teacher="t", time_limit="1h")
     run_folder(tmp_path / "s-control", data={"root": ["b"], "digest": "d"}, method={}, json=True)
     assert "difference" in evaluate(words, tmp_path, f"checkpoint={student}")[str(student)]
+
+
+def test_a_control_that_is_still_training_is_none_yet(words, tmp_path):
+    student, control = run_folder(tmp_path / "s"), run_folder(tmp_path / "s-control", seed=1, method={})
+    status = json.dumps({"state": "running", "global_step": 3})
+    (control.parent / "status.json").write_text(status)
+    assert set(evaluate(words, tmp_path, f"checkpoint={student}")) == {str(student)}
+
+
+def test_it_is_kept_on_request_which_words_were_read_right(words, tmp_path):
+    model = run_folder(tmp_path / "s")
+    found = evaluate(words, tmp_path, f"checkpoint={model}", f"words={tmp_path / 'words.json'}")
+    kept = json.loads((tmp_path / "words.json").read_text())["models"][str(model)]
+    assert len(kept) == found[str(model)]["n"] == 32
+    assert sum(kept.values()) == round(32 * found[str(model)]["word_acc"]["value"])
