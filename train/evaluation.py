@@ -10,15 +10,10 @@ stands beside it and differs in nothing but method and teacher.
 """
 
 import os
-import statistics
 import sys
-import time
-from collections.abc import Container
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-
-import torch
 
 from shards import config, loader
 from shards.errors import BadData, BadSettings
@@ -27,9 +22,9 @@ from shards.progress import Reporter, run
 from shards.read import Shards
 from train import fidelity, judging, metrics, modelfolder
 from train.judging import judge, still_loader
+from train.latency import latency
 from train.verdicts import Judged, control_of, short, told, verdicts, words_of
 
-LATENCY_WORDS = 100
 SHARES = {"agreement": 100, "blank": 100, "kl": 1, "peak_shift": 1}  # measures, shown times this
 DAMAGE_KEPT = 50  # damaged samples that a run's file names; all are counted
 
@@ -101,32 +96,6 @@ def _fidelity(loaded: modelfolder.Loaded, shards: Shards, settings: Settings) ->
         for one in (loaded, teacher)
     )
     return {**known, **fidelity.measure(loaded, teacher, own.batches(0), its.batches(0), settings.seed)}
-
-
-def latency(loaded: modelfolder.Loaded, shards: Shards, damage: Container[int] = ()) -> float:
-    """Median milliseconds from encoded bytes to text, one image at a time, on one CPU thread.
-
-    damage: uids of samples to leave out.
-    """
-    from train.predict import Reader
-
-    reader, threads = Reader(loaded), torch.get_num_threads()
-    whole = [place for place, uid in enumerate(shards.uids.tolist()) if uid not in damage]
-    if not whole:
-        raise BadData(
-            f"{', '.join(map(str, shards.folders))}: every sample is damaged, no latency to measure"
-        )
-    torch.set_num_threads(1)
-    try:
-        images = [shards.image(whole[i % len(whole)]) for i in range(LATENCY_WORDS + 10)]
-        times = []
-        for image in images:
-            begun = time.perf_counter()
-            reader.read([image])
-            times.append(1000 * (time.perf_counter() - begun))
-        return statistics.median(times[10:])
-    finally:
-        torch.set_num_threads(threads)
 
 
 def _gather(settings: Settings) -> list[str]:
