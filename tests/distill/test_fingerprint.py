@@ -91,7 +91,6 @@ def test_a_cache_begun_otherwise_is_not_gone_on_with(words, teacher, cache, reci
     [
         (["image.mean=.4"], r"image.mean is 0.5 in the cache, 0.4 here"),
         (["image.width=128"], r"image.width is 100 in the cache, 128 here"),
-        (["task.charset=62"], r"charset.characters is '0123456789a.*z' in the cache, '0123.*Z' here"),
         (["augment.blur=3"], r"augment.blur is 1.0 in the cache, 3.0 here"),
         (["augment=none"], r"augment.blur is 1.0 in the cache, 0.0 here"),
         (["data.views=3"], r"views is 2 in the cache, data.views=3 here"),

@@ -8,7 +8,7 @@ from distill.cache import Cache
 from distill.codecs import Kept, sequence
 from distill.kinds import Frames, NBest, Occupancy
 from distill.lesson import Hypotheses, Lesson
-from distill.teachers import Live, Wanted
+from distill.teachers import Derived, Live, Wanted
 from shards.augment import Augment
 from shards.loader import Loader
 from shards.plan import Plan
@@ -92,9 +92,9 @@ def test_a_batch_without_a_single_alignment_or_valid_row_is_no_fault():
 
 
 def test_a_cache_gives_back_every_kind_that_the_teacher_answered(rich, words, teacher):
-    opened, live = Cache(rich), Live(teacher)
+    opened, live = Cache(rich), Derived(Live(teacher))
     live.want(Wanted(frozenset({"frames", "nbest", "occupancy"}), ("rnn1", "rnn2", "sequence")))
-    shards, task = Shards([words], "train"), live.loaded.task
+    shards, task = Shards([words], "train"), live.teacher.loaded.task
     card = opened.card
     loader = Loader(shards, Plan(shards.uids, 32), task.image, task.encode, Augment(card.augment), card.views)
     batch = next(iter(loader.batches(1)))
