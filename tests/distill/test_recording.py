@@ -10,6 +10,7 @@ import pytest
 
 from distill import record
 from distill.cache import Cache
+from distill.teachers import Live
 from shards.errors import BadData, BadSettings, GateFailed
 
 
@@ -109,6 +110,21 @@ def test_a_full_disk_is_told_and_the_same_command_goes_on(
         Cache(tmp_path / "c")
     record.main(arguments)
     assert files(tmp_path / "c") == files(cache)
+
+
+@pytest.mark.parametrize("which", ["log_probs", "rnn2"])
+def test_an_answer_that_is_not_finite_is_refused(words, teacher, recipe, tmp_path, monkeypatch, which):
+    real = Live.answer
+
+    def broken(self, batch):
+        lesson = real(self, batch)
+        (lesson.log_probs if which == "log_probs" else lesson.features["rnn2"])[1, 0, 0] = float("nan")
+        return lesson
+
+    monkeypatch.setattr(Live, "answer", broken)
+    name = "answers" if which == "log_probs" else "rnn2"
+    with pytest.raises(BadData, match=rf"the teacher's {name} are not finite"):
+        record.main(recipe(teacher, words, tmp_path / "c", "codec=dense", "taps=[rnn2]"))
 
 
 def test_a_recording_goes_on_with_what_it_measured_first(words, teacher, rich, recipe, full, files, tmp_path):
