@@ -3,6 +3,7 @@
 import json
 import shutil
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -93,6 +94,14 @@ def test_the_card_and_marks_say_what_was_kept(cache):
 
 def test_no_sample_is_no_answer(cache):
     assert Cache(cache).rows(np.array([], np.int64), np.array([], np.int64)).shape == (0, 24, 37)
+
+
+def test_a_mapped_chunk_holds_no_file_open(cache, words):
+    uids, opened, held = Shards([words], "train").uids.astype(np.int64), Cache(cache), Path("/proc/self/fd")
+    before = len(list(held.iterdir()))
+    opened.rows(uids, uids % 2)
+    assert len(opened._mapped) == 6
+    assert len(list(held.iterdir())) == before
 
 
 def test_more_chunks_than_may_be_mapped_are_mapped_in_turn(cache, words, monkeypatch):

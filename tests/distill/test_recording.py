@@ -82,6 +82,7 @@ def test_a_dry_run_shows_the_size_and_writes_nothing(words, teacher, recipe, tmp
     )
     result = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert result["bytes_per_view"] == 64 + 24 * 16 + 2 * 16
+    assert result["bytes_of"] == {"frames": 64, "feature.rnn2": 24 * 16 + 2 * 16}
     assert result["bytes"] == result["bytes_per_view"] * (96 * 2 + 32)
     assert not (tmp_path / "c").exists()
 
