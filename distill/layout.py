@@ -20,6 +20,7 @@ from distill.fingerprint import Card, Data
 from distill.kinds import Frames, Kind, NBest, Occupancy, Trust
 from distill.lost import Lost, add
 from distill.taps import Feature
+from shards import manifest
 from shards.errors import BadData
 from shards.manifest import read_json
 from shards.pack import stem_of
@@ -135,12 +136,13 @@ class Mark:
         return total
 
     def told(self, digest: str) -> dict[str, Any]:
-        """As a file holds it. digest: of the card."""
-        return {
+        """As a file holds it, with the digest of all that. digest: of the card."""
+        told = {
             "format": MARK, "card": digest, "rows": self.rows,
             "chunks": {n: {k: one.told() for k, one in lost.items()} for n, lost in self.chunks.items()},
             "damaged": self.damaged, "sha256": self.sha256,
         }  # fmt: skip
+        return {**told, "digest": manifest.digest(told)}
 
 
 def read_mark(root: Path, card: Card, digest: str, job: Job) -> Mark:
@@ -152,6 +154,8 @@ def read_mark(root: Path, card: Card, digest: str, job: Job) -> Mark:
     files = {name for name, _ in files_of(card, job)}
     if raw.get("format") != MARK:
         raise BadData(f"{path}: format {raw.get('format')!r}, this version reads {MARK}; record anew")
+    if raw.pop("digest", None) != manifest.digest(raw):
+        raise BadData(f"{path}: damaged, its content is not that of its digest; run distill/record.py again")
     if raw.get("card") != digest or set(raw.get("sha256", ())) != files:
         raise BadData(f"{path}: belongs to another card; run distill/record.py again")
     try:

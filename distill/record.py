@@ -36,12 +36,14 @@ def main(argv: list[str]) -> None:
         teacher=card.teacher.weights[:12], data=data, card=card.digest[:12],
         device=str(accelerator.device), processes=accelerator.num_processes, folder=settings.out,
     )  # fmt: skip
+    kinds = {name: sum(array.bytes for array in kind.arrays) for name, kind in layout.kinds_of(card).items()}
     report.say(
         f"{samples} answers in up to {card.views} views, T = {card.frames}, C = {card.classes}, "
-        f"{'+'.join([*card.kinds, *card.taps])} ({card.codec.name}): "
+        f"{' + '.join(f'{name} {count}' for name, count in kinds.items())} (codec={card.codec.name}): "
         f"{per_sample} bytes per sample and view, {size / 1e6:.1f} MB in all"
     )
-    facts = {"bytes_per_view": per_sample, "bytes": size, "views": card.views, "answers": samples}
+    facts = {"bytes_per_view": per_sample, "bytes": size, "bytes_of": kinds, "views": card.views}
+    facts["answers"] = samples
     if settings.dry_run:
         report.say(f"card: {config.plain(card)}")
         report.done("", card=config.plain(card), **facts)

@@ -9,8 +9,8 @@ out=$(realpath -m "${1:-bench.md}")
 real=$(realpath -m "${OCR_REAL_DATA:-../shared/data}")
 export PYTHONPATH=$PWD${PYTHONPATH:+:$PYTHONPATH} HF_HUB_OFFLINE=1
 case ${SIZE:-full} in
-    full) words=() training=() ;;
-    small) words=(count=64 rounds=1) training=(batch=16 steps=2 rounds=1) ;;
+    full) words=() training=() cache=() ;;
+    small) words=(count=64 rounds=1) training=(batch=16 steps=2 rounds=1) cache=(chunks=2 rows=64 rounds=1) ;;
     *) echo "SIZE=$SIZE: there are full and small" >&2; exit 2 ;;
 esac
 code=0
@@ -36,6 +36,7 @@ if "$PYTHON" -c 'import sys, torch; sys.exit(not torch.cuda.is_available())'; th
         bench training.py model=crnn batch=1024 steps=50 workers=0,8 augment=light precision=$precision "${training[@]}"
     done
 fi
+bench cache.py "${cache[@]}"
 bench student.py "${training[@]}"
 weights=$real/weights/crnn_small_student_3.pt
 if [ -f "$weights" ]; then # a published teacher; beside a student as large, both run at the same efficiency

@@ -3,6 +3,7 @@
 import json
 import shutil
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,13 +20,19 @@ from shards import progress
 from shards.augment import Augment
 from shards.errors import BadData, BadSettings
 from shards.loader import Loader
-from shards.manifest import uid_of
+from shards.manifest import digest, uid_of
 from shards.plan import Plan
 from shards.read import Shards
 
 
 def copy(cache, tmp_path):
     return shutil.copytree(cache, tmp_path / "copy")
+
+
+def rewrite(mark, **changes):
+    content = {**json.loads(mark.read_text()), **changes}
+    del content["digest"]
+    mark.write_text(json.dumps({**content, "digest": digest(content)}))
 
 
 def batches(words, card, task, view):
@@ -87,6 +94,14 @@ def test_the_card_and_marks_say_what_was_kept(cache):
 
 def test_no_sample_is_no_answer(cache):
     assert Cache(cache).rows(np.array([], np.int64), np.array([], np.int64)).shape == (0, 24, 37)
+
+
+def test_a_mapped_chunk_holds_no_file_open(cache, words):
+    uids, opened, held = Shards([words], "train").uids.astype(np.int64), Cache(cache), Path("/proc/self/fd")
+    before = len(list(held.iterdir()))
+    opened.rows(uids, uids % 2)
+    assert len(opened._mapped) == 6
+    assert len(list(held.iterdir())) == before
 
 
 def test_more_chunks_than_may_be_mapped_are_mapped_in_turn(cache, words, monkeypatch):
@@ -158,7 +173,7 @@ def test_a_cache_that_is_not_whole_is_not_opened(cache, tmp_path, harm):
     elif harm == "mark":
         mark.unlink()
     else:
-        mark.write_text(mark.read_text().replace('"card": "', '"card": "0'))
+        rewrite(mark, card="0")
     named = {"missing": r"c/1/0/0: chunk is missing", "cut": r"c/1/0/0: \d+ bytes, the chunk has \d+"}
     named |= {"mark": r"view1/000001.json: missing", "foreign": r"view1/000001.json: belongs to another card"}
     with pytest.raises(BadData, match=named[harm]):
@@ -222,8 +237,7 @@ def test_what_the_teacher_could_not_read_teaches_nothing_and_is_recorded_when_it
     place = copy(cache, tmp_path)
     uid = f"{int(Shards([words], 'train').uids[45]):016x}"
     for mark in place.glob("done/*train*/view*/000001.json"):
-        content = json.loads(mark.read_text())
-        mark.write_text(json.dumps({**content, "damaged": {uid: "gone for a moment"}}))
+        rewrite(mark, damaged={uid: "gone for a moment"})
     opened, seen = Cache(place), 0
     cached = Cached(opened)
     for batch in batches(words, opened.card, Live(teacher).loaded.task, 1):
@@ -233,16 +247,3 @@ def test_what_the_teacher_could_not_read_teaches_nothing_and_is_recorded_when_it
     assert seen == 95
     record.main(recipe(teacher, words, place, "codec=dense", "taps=[rnn2]"))
     assert files(place) == files(cache)
-
-
-def test_verify_says_what_a_cache_holds(cache, capsys):
-    caches.main(["verify", str(cache), "json=true"])
-    held = json.loads(capsys.readouterr().out.splitlines()[-1])["caches"][str(cache)]
-    assert (held["rows"], held["views"], held["bytes_per_view"]) == (128, 2, 2544)
-    assert held["kl"] == Cache(cache).lost["frames"].kl
-
-
-@pytest.mark.parametrize("argv", [[], ["check", "x"], ["verify"]])
-def test_verify_and_copy_are_all_that_the_command_knows(argv):
-    with pytest.raises(BadSettings, match=r"verify"):
-        caches.main(argv)

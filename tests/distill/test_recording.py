@@ -10,6 +10,7 @@ import pytest
 
 from distill import record
 from distill.cache import Cache
+from distill.teachers import Live
 from shards.errors import BadData, BadSettings, GateFailed
 
 
@@ -81,6 +82,7 @@ def test_a_dry_run_shows_the_size_and_writes_nothing(words, teacher, recipe, tmp
     )
     result = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert result["bytes_per_view"] == 64 + 24 * 16 + 2 * 16
+    assert result["bytes_of"] == {"frames": 64, "feature.rnn2": 24 * 16 + 2 * 16}
     assert result["bytes"] == result["bytes_per_view"] * (96 * 2 + 32)
     assert not (tmp_path / "c").exists()
 
@@ -109,6 +111,21 @@ def test_a_full_disk_is_told_and_the_same_command_goes_on(
         Cache(tmp_path / "c")
     record.main(arguments)
     assert files(tmp_path / "c") == files(cache)
+
+
+@pytest.mark.parametrize("which", ["log_probs", "rnn2"])
+def test_an_answer_that_is_not_finite_is_refused(words, teacher, recipe, tmp_path, monkeypatch, which):
+    real = Live.answer
+
+    def broken(self, batch):
+        lesson = real(self, batch)
+        (lesson.log_probs if which == "log_probs" else lesson.features["rnn2"])[1, 0, 0] = float("nan")
+        return lesson
+
+    monkeypatch.setattr(Live, "answer", broken)
+    name = "answers" if which == "log_probs" else "rnn2"
+    with pytest.raises(BadData, match=rf"the teacher's {name} are not finite"):
+        record.main(recipe(teacher, words, tmp_path / "c", "codec=dense", "taps=[rnn2]"))
 
 
 def test_a_recording_goes_on_with_what_it_measured_first(words, teacher, rich, recipe, full, files, tmp_path):
