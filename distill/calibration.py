@@ -1,7 +1,6 @@
 """What has to be measured before a recording: the prior of the classes, the directions of features."""
 
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from distill import canvases, chunks, fingerprint, layout, taps
+from distill import canvases, chunks, fingerprint, layout, sizing, taps
 from distill.codecs import Kept, sequence
 from distill.teachers import Derived
 from shards.errors import BadData
@@ -31,14 +30,10 @@ def measured(
     is one that is kept alike: a device may not measure the same bits twice.
     """
     asked = {name: (kind, rank) for name, kind, rank in map(taps.asked, settings.taps)}
-    plain = Kept(
-        settings.codec, settings.k if settings.codec == "topk" else 0,
-        settings.bytes if settings.codec == "sequence" else 0,
-    )  # fmt: skip
     if (Path(settings.out) / fingerprint.NAME).exists():
         card = fingerprint.load(Path(settings.out) / fingerprint.NAME)
         ways = {name: (tap.kind, tap.rank) for name, tap in card.taps.items()}
-        if ways == asked and replace(card.codec, prior="") == plain:
+        if ways == asked and _alike(settings, card.codec):
             with suppress(BadData):  # damaged directions are measured again
                 return card.codec, card.taps, layout.bases_of(Path(settings.out), card)
     frames, features = _calibration(settings, teacher, loader)
@@ -49,8 +44,23 @@ def measured(
             bases[name] = taps.directions(features[name], rank)
             basis = chunks.digest(bases[name])
         tapped[name] = taps.Tap(list(teacher.shapes.features[name]), kind, rank, basis)
-    prior = sequence.prior(frames) if settings.codec == "sequence" else ""
-    return replace(plain, prior=prior), tapped, bases
+    return _kept(settings, frames), tapped, bases
+
+
+def _alike(settings: "Settings", kept: Kept) -> bool:
+    """Whether a standing cache keeps answers in the way that is asked for."""
+    if kept.name == "topk":
+        return settings.codec == "topk" and settings.k == kept.k
+    return settings.codec in ("auto", kept.name) and settings.bytes in (0, kept.bytes)
+
+
+def _kept(settings: "Settings", frames: Tensor) -> Kept:
+    """The codec, and its numbers, for answers of which `frames` [N,T,C] are some."""
+    if settings.codec in ("topk", "dense"):
+        return Kept(settings.codec, k=settings.k if settings.codec == "topk" else 0)
+    if not settings.bytes:
+        return sizing.kept(frames, settings.kl_limit, settings.codec)
+    return Kept("sequence", bytes=settings.bytes, prior=sequence.prior(frames))
 
 
 def _calibration(settings: "Settings", teacher: Derived, loader: Loader) -> tuple[Tensor, dict[str, Tensor]]:

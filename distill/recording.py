@@ -45,8 +45,10 @@ class Settings:
     views: int = 1  # K: view 0 is untouched, views 1 to K-1 are augmented
     augment: augment.Settings = field(default_factory=augment.Settings)
     kinds: list[str] = field(default_factory=lambda: ["frames"])  # frames, nbest, occupancy: what to keep
-    codec: Literal["sequence", "topk", "dense"] = "sequence"  # records of a fixed size, k best a step, or all
-    bytes: int = 96  # of a record of codec=sequence
+    codec: Literal["auto", "sequence", "topk", "dense"] = (
+        "auto"  # fixed records, the k best, all; auto: see distill/sizing.py
+    )
+    bytes: int = 0  # of a record of codec=sequence, 0 = the fewest that keep kl_limit, at least 96
     k: int = 8  # classes kept per step by codec=topk
     nbest: int = 5  # readings kept by kinds=[nbest]
     beam: int = 10  # prefixes that the search for them follows
