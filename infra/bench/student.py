@@ -22,9 +22,8 @@ from samples import quietly, rendered
 
 from distill import record
 from distill.cache import Cache
-from distill.objective import Objective
 from distill.studying import Settings as Study
-from distill.studying import make_teacher, settle
+from distill.studying import make_objective, make_teacher, settle
 from distill.teachers import Cached
 from shards import config, lookup, progress
 from shards.config import plain
@@ -76,8 +75,9 @@ def studying(settings: Settings, place: Path, *more: str, teach: Cached | None =
     with quietly():
         study = settle(config.read(Study, "student", argv), argv)
         bench = workbench.bench(study, "bench")
-        objective = Objective(bench.model, bench.task, study.method)
-        return Ours(bench, objective, teach or make_teacher(study, bench, objective)[0])
+        teacher = make_teacher(study, bench)
+        objective = make_objective(study, bench, teacher)
+        return Ours(bench, objective, teach or teacher)
 
 
 def students(settings: Settings, place: Path, teacher: str) -> dict[str, Ours]:
