@@ -36,8 +36,9 @@ stage teacher train train/teacher.py teacher experiment=demo_teacher
 stage record "$PYTHON" distill/record.py checkpoint="$OUT/teacher/best" data.root="$data" out="$cache" views=4
 # Student and control begin with the same weights, so that the verdict is about the teacher, not about a lucky start.
 stage start train train/teacher.py start experiment=demo_start
-stage student train distill/student.py student experiment=demo_student cache="$cache" init_from="$OUT/start/last"
+# The control comes first, so that the student can tell which words its teacher changed.
 stage control train distill/student.py student-control experiment=demo_student method=none cache="$cache" init_from="$OUT/start/last"
+stage student train distill/student.py student experiment=demo_student cache="$cache" init_from="$OUT/start/last"
 stage predict "$PYTHON" -m train.predict "$OUT/student/best" "$data/test" limit=8
 fresh() { # fresh FILE: made after all three models
     [ "$1" -nt "$OUT/teacher/best" ] && [ "$1" -nt "$OUT/student/best" ] && [ "$1" -nt "$OUT/student-control/best" ]

@@ -1,6 +1,6 @@
 """A student on one process, on two, and sharded by ZeRO-2.
 
-Two processes normalise their own halves of a batch, so they are near one process, and ZeRO-2 is equal to them.
+Two processes normalise their own halves of a batch, so they come near one process; ZeRO-2 is equal to them.
 """
 
 import importlib.util
