@@ -67,9 +67,10 @@ def _calibration(settings: "Settings", teacher: Derived, loader: Loader) -> tupl
     """The teacher's answers to some samples, evenly spaced, each in one of the views, and features."""
     frames, features = [], {name: [] for name in teacher.wanted.taps}
     positions = np.unique(canvases.sample(loader.shards, CALIBRATION))
-    for at in range(0, len(positions), settings.batch):
-        part = part_of(positions[at : at + settings.batch], settings.batch)
-        lesson = teacher.plain(loader.batch(part, at // settings.batch % settings.views))
+    pieces = max(-(-len(positions) // settings.batch), min(settings.views, len(positions)))
+    for place in range(pieces):
+        part = part_of(positions[place::pieces], settings.batch)
+        lesson = teacher.plain(loader.batch(part, place % settings.views))
         valid = lesson.batch.valid.cpu()
         frames.append(lesson.log_probs.cpu()[valid])
         for name, values in lesson.features.items():

@@ -4,6 +4,7 @@ Done marks are copied last, and each file is hashed against its mark before the 
 was cut off is told from a whole one, and running it again goes on.
 """
 
+import fcntl
 import hashlib
 import json
 import os
@@ -17,6 +18,7 @@ from shards.manifest import write_bytes
 
 ROOM = "OCR_DISTILLERY_CACHE"  # the variable that says where fetched caches are kept
 MARKS = "done/"
+LOCK = ".fetching"
 
 
 def is_address(path: str | Path) -> bool:
@@ -30,7 +32,10 @@ def local(path: str | Path) -> Path:
         return Path(str(path).removeprefix("file://"))
     room = Path(os.environ.get(ROOM) or Path.home() / ".cache" / "ocr-distillery")
     folder = room / hashlib.sha256(str(path).rstrip("/").encode()).hexdigest()[:16]
-    copy(str(path), str(folder))
+    folder.mkdir(parents=True, exist_ok=True)
+    with open(folder / LOCK, "w") as lock:  # processes of one launch wait for the first of them
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        copy(str(path), str(folder))
     return folder
 
 
@@ -50,7 +55,7 @@ def _copy(source: str, target: str, say: Callable[[str], Any]) -> tuple[int, int
     if fingerprint.NAME not in names:
         raise BadData(f"{source}: no {fingerprint.NAME}, so no cache")
     if mine.has(fingerprint.NAME) and mine.read(fingerprint.NAME) != theirs.read(fingerprint.NAME):
-        raise BadSettings(f"{target}: holds another cache; choose another folder")
+        raise BadSettings(f"{target}: holds another cache than {source}; remove it, or choose another folder")
     files, size, standing = 0, 0, mine.names()
     for place, name in enumerate(names, 1):
         if name in standing and mine.size(name) == theirs.size(name):

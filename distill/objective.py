@@ -88,7 +88,13 @@ class Objective(TaskStep):
         terms = {"task": watched.pop("task")}
         for name, method in self.methods.items():
             values = method(output, lesson)
-            terms[name] = mean(values if lesson.trust is None else values * lesson.trust, batch)
+            told = values if lesson.trust is None else torch.where(lesson.trust, values, 0.0)
+            terms[name] = mean(told, batch)
+            dropped: Any = getattr(method, "dropped", None)
+            if dropped is not None:  # hypotheses that the student's steps cannot spell, to a sample
+                watched[f"{name}/dropped"] = dropped.float() / batch.denominator
+        if lesson.trust is not None:
+            watched["trusted"] = mean(lesson.trust.float(), batch)
         return terms, watched
 
     def _pulls(self, output: Output, lesson: Lesson, shares: dict[str, float]) -> dict[str, Tensor]:
@@ -99,8 +105,11 @@ class Objective(TaskStep):
         with torch.enable_grad():
             terms, _ = self._terms(leaves, lesson)
             for name, term in terms.items():
-                if not term.requires_grad:
+                if shares[name] > 0 and not term.requires_grad:
                     raise GateFailed(f"method.{name} has weight {shares[name]:g} but no gradient at all")
+                if not term.requires_grad:
+                    out[PULL + name] = torch.zeros_like(term)
+                    continue
                 found = torch.autograd.grad(
                     shares[name] * term,
                     [leaves.logits, *features.values()],

@@ -13,7 +13,7 @@ MANY = 1024
 def ranked(values: np.ndarray, k: int) -> np.ndarray:
     """The k best of float32 [..., C], best first: int64 [..., k]."""
     classes = values.shape[-1]
-    if classes <= MANY:
+    if classes <= MANY or not values.size:
         return _sorted(values, np.arange(classes), k)
     whole = classes // GROUP
     grouped = torch.from_numpy(values[..., : whole * GROUP]).unflatten(-1, (whole, GROUP))

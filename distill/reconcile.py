@@ -157,7 +157,8 @@ def folded_lesson(lesson: Lesson, mapping: Tensor, size: int) -> Lesson:
     """All that speaks of classes, in the student's."""
     occupancy, nbest = lesson.occupancy, lesson.nbest
     if occupancy is not None:
-        occupancy = fold(occupancy.clamp(min=FLOOR).log(), mapping, size).exp()
+        there = occupancy.sum(-1, keepdim=True) > 0  # labels without an alignment stay without
+        occupancy = torch.where(there, fold(occupancy.clamp(min=FLOOR).log(), mapping, size).exp(), 0.0)
     if nbest is not None:
         nbest = fold_hypotheses(nbest, mapping)
     log_probs = fold(lesson.log_probs, mapping, size)

@@ -28,6 +28,8 @@ from shards.plan import Plan
 from shards.read import Shards, splits_of
 from train import modelfolder
 
+MOST_VIEWS = 4096  # distill.cache addresses them by 12 bits
+
 
 @dataclass
 class Settings:
@@ -69,6 +71,8 @@ class Settings:
         for name in ("views", "batch", "nbest", "beam"):
             if getattr(self, name) < 1:
                 raise BadSettings(f"{name}: {getattr(self, name)}, must be at least 1")
+        if self.views > MOST_VIEWS:
+            raise BadSettings(f"views: {self.views}, a cache holds at most {MOST_VIEWS}")
         if self.nbest > self.beam:
             raise BadSettings(f"nbest: {self.nbest}, must be at most beam={self.beam}")
         for key, names in (("kinds", self.kinds), ("taps", [taps.asked(tap)[0] for tap in self.taps])):

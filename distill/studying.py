@@ -25,6 +25,7 @@ from shards import augment, lookup
 from shards.config import plain
 from shards.errors import BadSettings
 from shards.image import ImageSpec
+from shards.typed import check_ranges
 from train import limit, modelfolder, workbench
 from train.charset import Charset
 from train.workbench import Bench
@@ -48,11 +49,15 @@ class Settings(workbench.Settings):
     teacher: list[str] = field(
         default_factory=list
     )  # model folders: answer live, or, with cache=, were recorded
-    confidence: float = 0.9  # readings of unlabelled samples less sure than this, 0 to 1, teach nothing
+    confidence: float = 0.9  # readings of data.unlabelled less sure than this, 0 to 1, teach nothing
     limit: limit.Settings = field(default_factory=limit.Settings)
     ensemble: Literal["mean", "best", "per_sample"] = "mean"  # of several teachers: see distill/ensemble.py
     method: dict[str, Any] = field(default_factory=dict, metadata={"seams": "distill.methods"})
     control: str = ""  # the run without distillation to be judged against; default: <run.name>-control
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_ranges(self, "", confidence=(0, 1))
 
 
 def settle(settings: Settings, argv: Sequence[str]) -> Settings:
@@ -111,7 +116,8 @@ def make_teacher(settings: Settings, bench: Bench) -> Teacher:
         return NoTeacher()
     members = [lookup.find("distill.methods", name).Method for name in settings.method]
     placed = any({"frames", "occupancy"} & set(getattr(method, "needs", ())) for method in members)
-    mine, frames = bench.task.charset, frames_of(bench) if placed else 0
+    several = max(len(settings.cache.dirs), len(settings.teacher)) > 1
+    mine, frames = bench.task.charset, frames_of(bench) if placed or several else 0
     found, scores = [], []
     for folder in settings.cache.dirs:
         cache = Cache(folder)
@@ -123,7 +129,13 @@ def make_teacher(settings: Settings, bench: Bench) -> Teacher:
         live = Live(folder, bench.accelerator.device)
         found.append(for_task(live, bench.task, frames))
         scores.append(fingerprint.score_of(live.loaded.config))
-    one = found[0] if len(found) == 1 else Ensemble(found, settings.ensemble, comparable(scores))
+    known = comparable(scores)
+    if settings.ensemble == "best" and len(found) > 1 and not known:
+        raise BadSettings(
+            "ensemble=best: the teachers' cards were not measured on the same data, so none is known to be "
+            "best; give that one alone, or take ensemble=per_sample"
+        )
+    one = found[0] if len(found) == 1 else Ensemble(found, settings.ensemble, known)
     whole = one if settings.cache.dirs else Derived(one)
     return Sure(whole, settings.confidence) if settings.data.unlabelled else whole
 
@@ -182,9 +194,9 @@ def identity(told: dict[str, Any]) -> dict[str, str]:
 def check_cache(settings: Settings, bench: Bench, cache: Cache) -> None:
     """Refuses a cache that is not about what this run will show its student."""
     loader, where, card = bench.train_loader, cache.path, cache.card
-    for folder in settings.teacher[:1]:
-        weights = modelfolder.weights_digest(folder)
-        fingerprint.check(where, card, {"teacher": {**asdict(card.teacher), "weights": weights}})
+    weights = [modelfolder.weights_digest(folder) for folder in settings.teacher]
+    if weights and card.teacher.weights not in weights:
+        fingerprint.check(where, card, {"teacher": {**asdict(card.teacher), "weights": weights[0]}})
     fingerprint.check_data(where, card, loader.shards.manifests)
     doing = {
         "image": loader.image,

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from distill.cache import Cache
+from distill.kinds import NAMES
 from distill.lesson import Hypotheses, Lesson
 from distill.methods import Shapes
 from shards.errors import BadSettings
@@ -72,22 +73,21 @@ class Cached:
             if name not in self.cache.kinds:
                 raise BadSettings(
                     f"{self.cache.path}: {name} was not recorded (there are: {', '.join(self.cache.kinds)}); "
-                    f"record it with kinds=[{','.join([*self.cache.card.kinds, name])}]"
+                    f"record it with kinds=[{','.join([*(k for k in NAMES if k in self.cache.kinds), name])}]"
                 )
         for tap in wanted.taps:
             self.cache.tap(tap)
         self.wanted = wanted
 
     def __call__(self, batch: Batch) -> Lesson:
-        valid = batch.valid.cpu()
-        if self.absent is not None:  # what the teacher could not read teaches nothing
-            valid = valid & ~torch.isin(batch.uids, self.absent)
-            batch = replace(batch, valid=valid.to(batch.valid.device))
-        uids, views, device = batch.uids[valid].numpy(), batch.view[valid.numpy()], batch.images.device
+        there, device = batch.valid.cpu(), batch.images.device
+        if self.absent is not None:  # what the teacher could not read teaches nothing; its label does
+            there = there & ~torch.isin(batch.uids, self.absent)
+        uids, views = batch.uids[there].numpy(), batch.view[there.numpy()]
 
-        def whole(answers: Tensor) -> Tensor:  # a row that is not valid has no answer, and counts nowhere
-            out = answers.new_zeros(len(valid), *answers.shape[1:])
-            out[valid] = answers
+        def whole(answers: Tensor) -> Tensor:  # a row without an answer is not looked at
+            out = answers.new_zeros(len(there), *answers.shape[1:])
+            out[there] = answers
             return out.to(device)
 
         def read(kind: str) -> Any:
@@ -97,10 +97,13 @@ class Cached:
         frames = whole(read("frames")) if "frames" in kinds else torch.empty(0)
         features = {tap: whole(self.cache.features(tap, uids, views)) for tap in self.wanted.taps}
         lesson = Lesson(batch, frames, features)
-        if "occupancy" in kinds:
-            lesson = replace(lesson, occupancy=whole(read("occupancy")))
+        if "occupancy" in kinds:  # that of a label which nobody may see is not looked at either
+            seen = batch.targets.usable[:, None, None]
+            lesson = replace(lesson, occupancy=torch.where(seen, whole(read("occupancy")), 0.0))
         if "trust" in self.cache.kinds:
             lesson = replace(lesson, trust=whole(read("trust")))
+        elif self.absent is not None:
+            lesson = replace(lesson, trust=there.to(device))
         if "nbest" in kinds:
             found = read("nbest")
             parts = (whole(found.symbols), whole(found.lengths), whole(found.log_probs))

@@ -23,8 +23,9 @@ class Sure:
         self.teacher, self.least, self.shapes = teacher, least, teacher.shapes
 
     def want(self, wanted: Wanted) -> None:
-        """See distill.teachers."""
-        self.teacher.want(wanted)
+        """See distill.teachers; without readings nothing tells how sure the teacher is."""
+        readings = frozenset() if "nbest" in wanted.kinds else frozenset({"frames"})
+        self.teacher.want(replace(wanted, kinds=wanted.kinds | readings))
 
     def story(self) -> dict[str, Any]:
         """See distill.teachers."""

@@ -4,6 +4,7 @@ Weights of two and more axes are stored in the precision; int8 has one fp32 scal
 them. Biases, norms and other vectors stay fp32. The file's graph and metadata are not counted.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -23,8 +24,8 @@ class Settings:
     precision: Literal["fp32", "fp16", "int8"] = "int8"  # of the exported weights
 
     def __post_init__(self) -> None:
-        if not self.mb >= 0:
-            raise BadSettings(f"limit.mb: {self.mb}, must be at least 0")
+        if not 0 <= self.mb < math.inf:
+            raise BadSettings(f"limit.mb: {self.mb}, must be finite and at least 0")
 
 
 def size(model: nn.Module, precision: str) -> dict[str, tuple[int, int]]:

@@ -34,7 +34,7 @@ FREE = (
     "processes",
     "fit.log_every",
 )
-FREE_GROUPS = ("tracking",)
+FREE_GROUPS = ("tracking", "limit")
 MISTAKES = "mistakes.json"  # what the newest evaluation got wrong
 LOCK = ".lock"
 POSITION = "position.json"  # the last file of a state: where there is one, the state is whole

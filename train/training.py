@@ -136,7 +136,13 @@ def _header(b: Bench, folder: runfolder.RunFolder, config: str, loss: str) -> No
 
 def _census(b: Bench) -> dict[str, int]:
     """How many labels cannot teach, by reason; says so."""
-    census = b.task.census((b.train.text(int(p)) for p in b.train_loader.positions), b.model.frames)
+    positions = b.train_loader.positions
+    labelled = positions[b.train.root_of[positions] < len(b.settings.data.root)]
+    census = b.task.census((b.train.text(int(p)) for p in labelled), b.model.frames)
+    if len(labelled) < len(positions):
+        b.report.say(
+            f"{len(positions) - len(labelled)} samples of data.unlabelled teach without their labels"
+        )
     if any(census.values()):
         b.report.say(
             "samples that cannot teach: " + ", ".join(f"{count} {reason}" for reason, count in census.items())

@@ -85,7 +85,8 @@ class Update:
                 total[name] = total.get(name, torch.zeros_like(value.detach())) + value.detach()
         terms, sums = self._over_ranks(total, counts())
         world = self.accelerator.num_processes
-        terms = {n: math.sqrt(world * v) if n.startswith(PULL) else v for n, v in terms.items()}
+        # every rank's terms are `world` times its share, so that their mean is the loss
+        terms = {n: math.sqrt(v / world) if n.startswith(PULL) else v for n, v in terms.items()}
         if watched:
             self.plain.told(terms)
         return Moved({**terms, "lr": rate, "grad_norm": norm}, math.isfinite(norm), sums)

@@ -9,7 +9,17 @@ from shards.manifest import read_json
 from train import metrics, runfolder
 
 NOT_JUDGED = "NOT JUDGED"
-OWN = ("method", "teacher", "cache", "identity", "control", "run")  # settings that a control has its own way
+OWN = (
+    "method",
+    "teacher",
+    "cache",
+    "identity",
+    "control",
+    "run",
+    "ensemble",
+    "confidence",
+    "limit",
+)  # settings that a control has its own way
 
 
 @dataclass

@@ -123,7 +123,7 @@ def build(settings: Settings) -> tuple[Any, nn.Module]:
         raise BadSettings(f"model={settings.model.name}: such a model answers only, it cannot be trained")
     model = models(settings.model.settings, task.image, task.channels)
     if settings.init_parts:
-        _copy_parts(settings, model)
+        _copy_parts(settings, model, task)
     elif settings.init_from:
         given = modelfolder.load(settings.init_from)
         for name, theirs, mine in (
@@ -141,11 +141,13 @@ def build(settings: Settings) -> tuple[Any, nn.Module]:
     return task, model
 
 
-def _copy_parts(settings: Settings, model: nn.Module) -> None:
+def _copy_parts(settings: Settings, model: nn.Module, task: Any) -> None:
     """Begins with some parts of another model, say its trunk or its head; they must have the same shapes."""
     if not settings.init_from:
         raise BadSettings(f"init_parts={','.join(settings.init_parts)} needs init_from=MODEL, whose they are")
-    given, mine = modelfolder.load(settings.init_from).model.state_dict(), model.state_dict()
+    loaded = modelfolder.load(settings.init_from)
+    given, mine = loaded.model.state_dict(), model.state_dict()
+    same_classes = config.plain(loaded.task.settings) == config.plain(task.settings)
     for part in settings.init_parts:
         names = [name for name in given if name == part or name.startswith(f"{part}.")]
         if not names:
@@ -158,6 +160,8 @@ def _copy_parts(settings: Settings, model: nn.Module) -> None:
                     f"init_parts={part}: {name} is {theirs} in {settings.init_from}, "
                     f"{ours or 'not there'} in this model"
                 )
+        if not same_classes and any(given[name].shape[:1] == (task.channels,) for name in names):
+            raise BadSettings(f"init_parts={part}: its classes mean other characters in {settings.init_from}")
         mine |= {name: given[name] for name in names}
     model.load_state_dict(mine)
 

@@ -97,7 +97,11 @@ class Codec:
         pairs = [one.would_do(self.pairs, limit) for one in found]
         most = max((count or self.most + 1 for count in pairs), default=0)
         fits = most <= self.most
-        return f"bytes={self.size(most)} would do (now {self.bytes})" if fits else "take codec=dense"
+        return (
+            f"bytes={self.size(most)} would do (now {self.bytes}), in another out="
+            if fits
+            else "take codec=dense"
+        )
 
     def decode(self, arrays: dict[str, np.ndarray]) -> Tensor:
         """The inverse: log-probabilities float32 [N,T,C]."""
@@ -156,7 +160,7 @@ class Codec:
         if need > self.pairs:
             raise GateFailed(
                 f"bytes={self.bytes}: a sample has {need} steps whose best class is not the "
-                f"blank, the record holds {self.pairs}; bytes={self.size(need)} holds them"
+                f"blank, the record holds {self.pairs}; bytes={self.size(need)} holds them, in another out="
             )
         wanted = gains.clone()
         forced = torch.where(spoken, gains[..., 0], 0.0)

@@ -13,6 +13,7 @@ A Method is an nn.Module (adapters are its parameters, so they never stand in th
 Letters: N samples, L time steps, C classes.
 """
 
+import math
 from dataclasses import dataclass, field
 from itertools import pairwise
 from types import ModuleType
@@ -45,9 +46,11 @@ class Weighted:
             found = [(float(at), float(factor)) for at, factor in (p.split(":") for p in self.schedule)]
         except ValueError:
             raise BadSettings(f"schedule={','.join(self.schedule)}: points are progress:factor") from None
-        if found != sorted(found) or any(not 0 <= at <= 1 or factor < 0 for at, factor in found):
+        rising = all(left < right for (left, _), (right, _) in pairwise(found))
+        if not rising or not all(0 <= at <= 1 and 0 <= factor < math.inf for at, factor in found):
             raise BadSettings(
-                f"schedule={','.join(self.schedule)}: progress goes up from 0 to 1, factors are at least 0"
+                f"schedule={','.join(self.schedule)}: progress rises from 0 to 1, no point twice; factors are "
+                "finite and at least 0"
             )
         return found
 
@@ -58,7 +61,7 @@ class Weighted:
             return self.weight * points[0][1]
         for (left, low), (right, high) in pairwise(points):
             if progress <= right:
-                return self.weight * (low + (high - low) * (progress - left) / max(right - left, 1e-12))
+                return self.weight * (low + (high - low) * (progress - left) / (right - left))
         return self.weight * points[-1][1]
 
 

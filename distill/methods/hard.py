@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from distill.lesson import Lesson
 from distill.methods import Sides, Weighted
+from shards.typed import check_ranges
 from train.ctc import ctc_loss
 from train.decode import greedy
 from train.models import Output
@@ -24,6 +25,10 @@ class Settings(Weighted):
     """Which readings count."""
 
     confidence: float = 0.0  # readings less sure than this, 0 to 1, teach nothing
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_ranges(self, "method.hard.", confidence=(0, 1))
 
 
 class Method(nn.Module):

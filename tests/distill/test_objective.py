@@ -92,6 +92,17 @@ def test_shares_must_fit_at_every_point_of_a_schedule():
         objective(logits=logits.Settings(weight=0.6, schedule=["0:1", ".5:2", "1:1"]))
 
 
+@pytest.mark.parametrize("schedule", [["0:.1", ".5:.1", ".5:2"], [".5:1", "0:1"], ["0:nan"], ["0"], ["2:1"]])
+def test_a_schedule_that_is_none_is_refused(schedule):
+    with pytest.raises(BadSettings, match=r"schedule=.*(progress rises|progress:factor)"):
+        logits.Settings(weight=0.6, schedule=schedule)
+
+
+def test_how_many_answers_are_trusted_is_told():
+    out = objective(logits=logits.Settings())(lesson(trust=torch.tensor([True, False, True, True])))
+    assert out["trusted"].item() == pytest.approx(2 / 3)
+
+
 def test_shares_that_add_up_to_one_leave_nothing_for_the_label():
     made = objective(logits=logits.Settings(weight=0.7), hard=hard.Settings(weight=0.3))
     assert made.shares()["task"] == pytest.approx(0, abs=1e-9)

@@ -57,7 +57,7 @@ def test_a_codec_that_loses_too_much_is_a_failed_gate_that_names_what_would_do(
     ):
         record.main(recipe(teacher, words, tmp_path / "c", "codec=topk", "k=2", "kl_limit=1e-6"))
     with pytest.raises(GateFailed, match=r"loses 0.\d+ .*; bytes=\d+ would do \(now 96\)") as refused:
-        record.main(recipe(teacher, words, tmp_path / "s", "val=false", "kl_limit=.15"))
+        record.main(recipe(teacher, words, tmp_path / "s", "bytes=96", "val=false", "kl_limit=.15"))
     assert not list((tmp_path / "s").glob("*/view*/records/c"))
     size = int(re.search(r"bytes=(\d+) would do", str(refused.value))[1])
     # of the chunk that was refused: others may want a little more
@@ -115,14 +115,14 @@ def test_a_full_disk_is_told_and_the_same_command_goes_on(
 
 @pytest.mark.parametrize("which", ["log_probs", "rnn2"])
 def test_an_answer_that_is_not_finite_is_refused(words, teacher, recipe, tmp_path, monkeypatch, which):
-    real = Live.answer
+    real = Live.__call__
 
     def broken(self, batch):
         lesson = real(self, batch)
         (lesson.log_probs if which == "log_probs" else lesson.features["rnn2"])[1, 0, 0] = float("nan")
         return lesson
 
-    monkeypatch.setattr(Live, "answer", broken)
+    monkeypatch.setattr(Live, "__call__", broken)
     name = "answers" if which == "log_probs" else "rnn2"
     with pytest.raises(BadData, match=rf"the teacher's {name} are not finite"):
         record.main(recipe(teacher, words, tmp_path / "c", "codec=dense", "taps=[rnn2]"))

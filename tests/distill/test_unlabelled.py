@@ -7,13 +7,18 @@ import pytest
 import torch
 
 from distill import record, student
+from distill.cache import Cache
 from distill.lesson import Hypotheses, Lesson
 from distill.methods import Shapes
-from distill.teachers import Wanted
+from distill.teachers import Cached, Derived, Live, Wanted
 from distill.trust import Sure
 from ingest import shard
+from shards.augment import Augment
 from shards.errors import BadSettings
+from shards.loader import Loader
+from shards.plan import Plan
 from shards.read import Shards
+from train import modelfolder
 from train import teacher as teachers
 from train.runfolder import read_metrics
 
@@ -118,6 +123,35 @@ def test_a_student_learns_from_unlabelled_words_what_the_teacher_says(
         losses[name] = [line["train/logits"] for line in lines]
     assert len(losses["all"]) == 2 * 5  # 96 and 64 words in batches of 32
     assert losses["all"][0] > losses["none"][0] > 0  # the same batch and weights: fewer answers count
+
+
+@pytest.mark.slow
+def test_alignments_of_labels_that_nobody_may_see_are_not_looked_at(
+    words, more_words, teacher, recipe, tmp_path
+):
+    kinds = "kinds=[frames,occupancy]"
+    record.main(
+        recipe(teacher, words, tmp_path / "c", "codec=dense", f"data.root={words},{more_words}", kinds)
+    )
+    cached = Cached(Cache(tmp_path / "c"))
+    live, wanted = Derived(Live(teacher)), Wanted(frozenset({"frames", "occupancy"}))
+    shards, task = Shards([words], "train", [more_words]), modelfolder.load(teacher).task
+    loader = Loader(shards, Plan(shards.uids, 160, shuffle=False), task.image, task.encode, Augment(), 1)
+    batch = next(iter(loader.batches(0)))
+    for one in (cached, live):
+        one.want(wanted)
+        occupancy = one(batch).occupancy
+        assert occupancy is not None
+        assert not occupancy[96:].any()
+        assert occupancy[:96].flatten(1).sum(1).gt(0).sum() > 48
+
+
+def test_a_teacher_of_features_alone_is_asked_for_readings_too():
+    teacher = Says(log_probs=peaks(9.0))
+    Sure(teacher, 0.9).want(Wanted(frozenset(), ("rnn2",)))
+    assert teacher.wanted.kinds == {"frames"}
+    Sure(teacher, 0.9).want(Wanted(frozenset({"nbest"})))
+    assert teacher.wanted.kinds == {"nbest"}
 
 
 def test_a_teacher_cannot_learn_without_labels(words, more_words, tmp_path):
