@@ -49,8 +49,8 @@ class Weighted:
         rising = all(left < right for (left, _), (right, _) in pairwise(found))
         if not rising or not all(0 <= at <= 1 and 0 <= factor < math.inf for at, factor in found):
             raise BadSettings(
-                f"schedule={','.join(self.schedule)}: progress rises from 0 to 1, no point twice; factors are "
-                "finite and at least 0"
+                f"schedule={','.join(self.schedule)}: progress rises from 0 to 1, no point twice; factors "
+                "are finite and at least 0"
             )
         return found
 

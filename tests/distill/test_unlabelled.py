@@ -13,7 +13,7 @@ from distill.methods import Shapes
 from distill.teachers import Cached, Derived, Live, Wanted
 from distill.trust import Sure
 from ingest import shard
-from shards.augment import Augment
+from shards.augment import Augment, Settings
 from shards.errors import BadSettings
 from shards.loader import Loader
 from shards.plan import Plan
@@ -129,14 +129,14 @@ def test_a_student_learns_from_unlabelled_words_what_the_teacher_says(
 def test_alignments_of_labels_that_nobody_may_see_are_not_looked_at(
     words, more_words, teacher, recipe, tmp_path
 ):
-    kinds = "kinds=[frames,occupancy]"
-    record.main(
-        recipe(teacher, words, tmp_path / "c", "codec=dense", f"data.root={words},{more_words}", kinds)
-    )
+    more = ["codec=dense", f"data.root={words},{more_words}", "kinds=[frames,occupancy]"]
+    record.main(recipe(teacher, words, tmp_path / "c", *more))
     cached = Cached(Cache(tmp_path / "c"))
     live, wanted = Derived(Live(teacher)), Wanted(frozenset({"frames", "occupancy"}))
     shards, task = Shards([words], "train", [more_words]), modelfolder.load(teacher).task
-    loader = Loader(shards, Plan(shards.uids, 160, shuffle=False), task.image, task.encode, Augment(), 1)
+    loader = Loader(
+        shards, Plan(shards.uids, 160, shuffle=False), task.image, task.encode, Augment(Settings()), 1
+    )
     batch = next(iter(loader.batches(0)))
     for one in (cached, live):
         one.want(wanted)
