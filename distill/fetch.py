@@ -18,7 +18,7 @@ from shards.manifest import write_bytes
 
 ROOM = "OCR_DISTILLERY_CACHE"  # the variable that says where fetched caches are kept
 MARKS = "done/"
-LOCK = ".fetching"
+LOCK = ".lock"
 
 
 def is_address(path: str | Path) -> bool:
@@ -32,8 +32,8 @@ def local(path: str | Path) -> Path:
         return Path(str(path).removeprefix("file://"))
     room = Path(os.environ.get(ROOM) or Path.home() / ".cache" / "ocr-distillery")
     folder = room / hashlib.sha256(str(path).rstrip("/").encode()).hexdigest()[:16]
-    folder.mkdir(parents=True, exist_ok=True)
-    with open(folder / LOCK, "w") as lock:  # processes of one launch wait for the first of them
+    room.mkdir(parents=True, exist_ok=True)
+    with open(f"{folder}{LOCK}", "w") as lock:  # processes of one launch wait for the first of them
         fcntl.flock(lock, fcntl.LOCK_EX)
         copy(str(path), str(folder))
     return folder

@@ -97,7 +97,7 @@ def test_the_size_that_a_refusal_names_really_does(kind, classes):
             assert classes == 300 or kind in ("flat", "tied") or share < 0.5  # no few classes tell them
             continue
         size = int(told.split()[0].removeprefix("bytes="))
-        assert told == f"bytes={size} would do (now {made.bytes})"
+        assert told == f"bytes={size} would do (now {made.bytes}), in another out="
         larger = sequence.Codec(12, classes, Kept("sequence", bytes=size))
         assert larger.encode(log_probs)[1].kl <= limit
         assert size > made.bytes
