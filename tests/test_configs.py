@@ -60,7 +60,7 @@ def test_every_experiment_composes_for_the_entry_it_names(experiment):
 
 def test_the_command_line_decides_which_methods_there_are_whatever_an_experiment_sets():
     chosen = config.read(student.Settings, "student", ["experiment=demo_student"]).method
-    assert chosen["nkd"].weight == 0.5
+    assert chosen["hard"].weight == 1.0
     assert config.read(student.Settings, "student", ["experiment=demo_student", "method=none"]).method == {}
     other = config.read(student.Settings, "student", ["experiment=demo_student", "method=logits"])
     assert list(other.method) == ["logits"]
