@@ -12,6 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from train.charset import Charset
+
 LEAST, PER_DECADE, BINS = 1e-6, 20, 160  # the histogram: nats from LEAST on, equal steps of their logarithm
 
 
@@ -88,7 +90,7 @@ def figures(found: dict[str, Lost]) -> dict[str, Any]:
     return out | {kind: lost.figures() for kind, lost in found.items() if kind != "frames"}
 
 
-def lost(log_probs: Tensor, decoded: Tensor, blank: int = 0) -> Lost:
+def lost(log_probs: Tensor, decoded: Tensor, blank: int = Charset.BLANK) -> Lost:
     """What `decoded` [N,T,C] loses of `log_probs` [N,T,C]; excluded classes (-inf) lose nothing."""
     p = log_probs.exp()
     nats = (p * (log_probs - decoded)).masked_fill_(p == 0, 0.0).sum(-1).double()

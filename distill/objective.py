@@ -105,17 +105,12 @@ class Objective(TaskStep):
         with torch.enable_grad():
             terms, _ = self._terms(leaves, lesson)
             for name, term in terms.items():
-                if shares[name] > 0 and not term.requires_grad:
-                    raise GateFailed(f"method.{name} has weight {shares[name]:g} but no gradient at all")
-                if not term.requires_grad:
-                    out[PULL + name] = torch.zeros_like(term)
-                    continue
-                found = torch.autograd.grad(
-                    shares[name] * term,
-                    [leaves.logits, *features.values()],
-                    retain_graph=True,
-                    allow_unused=True,
-                )
+                share, found = shares[name], ()
+                if term.requires_grad:
+                    inputs = [leaves.logits, *features.values()]
+                    found = torch.autograd.grad(share * term, inputs, retain_graph=True, allow_unused=True)
+                elif share > 0:
+                    raise GateFailed(f"method.{name} has weight {share:g} but no gradient at all")
                 pulls = [g.float().square().sum() for g in found if g is not None]
                 out[PULL + name] = torch.stack(pulls).sum() if pulls else torch.zeros_like(term)
         return out

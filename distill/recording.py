@@ -47,9 +47,7 @@ class Settings:
     views: int = 1  # K: view 0 is untouched, views 1 to K-1 are augmented
     augment: augment.Settings = field(default_factory=augment.Settings)
     kinds: list[str] = field(default_factory=lambda: ["frames"])  # frames, nbest, occupancy: what to keep
-    codec: Literal["auto", "sequence", "topk", "dense"] = (
-        "auto"  # fixed records, the k best, all; auto: see distill/sizing.py
-    )
+    codec: Literal["auto", "sequence", "topk", "dense"] = "auto"  # auto: the smallest that keeps kl_limit
     bytes: int = 0  # of a record of codec=sequence, 0 = the fewest that keep kl_limit, at least 96
     k: int = 8  # classes kept per step by codec=topk
     nbest: int = 5  # readings kept by kinds=[nbest]

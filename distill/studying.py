@@ -99,14 +99,9 @@ def explain(settings: Settings, bench: Bench) -> None:
     if settings.dry_run or not settings.method:
         return
     for folder in settings.teacher:
-        found = vouch(folder, bench)
-        words = (
-            f"reads {found['word_acc']:.4f} of the validation words, as its card says"
-            if found
-            else (
-                "was measured on other data than this run's validation words: its card is taken at its word"
-            )
-        )
+        words = "was measured on other data than this run's validation words: its card is taken at its word"
+        if found := vouch(folder, bench):
+            words = f"reads {found['word_acc']:.4f} of the validation words, as its card says"
         bench.report.say(f"teacher {folder}: {words}")
 
 

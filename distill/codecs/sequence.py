@@ -20,8 +20,9 @@ from distill.codecs import Array, Kept
 from distill.lost import Lost, lost
 from distill.ranking import ranked
 from shards.errors import BadSettings, GateFailed
+from train.charset import Charset
 
-BLANK = 0
+BLANK = Charset.BLANK
 MOST = 15  # classes that four bits can count
 ODDS = 0.1  # nats of log-odds per unit of a share
 MIDDLE = 128  # the unit that means even odds; units are 1 to 255

@@ -5,8 +5,6 @@ Steps where the teacher's best class is the blank guide nothing. A sum, as in th
 CTC beside it: at least minus the number of spikes.
 """
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor, nn
 
@@ -19,9 +17,7 @@ PAPER = "Kurata, Audhkhasi 2019 (guiding CTC posterior spikes)"
 FORMULA = "-sum_t [k_t is no blank] p_s(k_t), k_t = argmax_c p_t(c)"
 
 
-@dataclass
-class Settings(Weighted):
-    """Nothing of its own."""
+Settings = Weighted
 
 
 class Method(nn.Module):

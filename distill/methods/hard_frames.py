@@ -4,8 +4,6 @@ Pseudo-labels of an alignment: what is learnt is where the teacher's spikes stan
 Needs equal L; most steps of a CTC teacher say blank. `hard` learns the string and leaves the steps free.
 """
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -18,9 +16,7 @@ PAPER = "Lee 2013 (pseudo-labels), step by step"
 FORMULA = "-mean_t log p_s(argmax_c p_t(c))"
 
 
-@dataclass
-class Settings(Weighted):
-    """Nothing but the share."""
+Settings = Weighted
 
 
 class Method(nn.Module):

@@ -6,8 +6,6 @@ is about classes that nobody reads, and one that the teacher excludes outweighs 
 for small charsets. Needs equal L.
 """
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor, nn
 
@@ -19,9 +17,7 @@ PAPER = "Ba, Caruana 2014"
 FORMULA = "mean_t mean_c (z_s' - z_t')^2, z' = z - mean_c z"
 
 
-@dataclass
-class Settings(Weighted):
-    """Nothing but the share."""
+Settings = Weighted
 
 
 class Method(nn.Module):

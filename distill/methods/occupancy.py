@@ -5,8 +5,6 @@ class at each step given the label. Rows that are all zero, those of samples who
 not fit into the teacher's steps, cost 0.
 """
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor, nn
 
@@ -19,9 +17,7 @@ PAPER = "Graves et al. 2006 (forward-backward occupancies), as targets"
 FORMULA = "mean_t KL(gamma_t, p_s), gamma_t = p_t - d CTC_t / d z_t"
 
 
-@dataclass
-class Settings(Weighted):
-    """Nothing of its own."""
+Settings = Weighted
 
 
 class Method(nn.Module):

@@ -3,7 +3,7 @@
 # the published CRNN of 922,629 and by nobody, with equal data, order, views, steps and start.
 #   bash infra/bench/gain.sh WORK "none logits nkd ..." "0 1 2 3 4"
 # WORK holds, made as RESULTS.md says under "Real words": data/{rendered,icdar2015,iiit5k,svt,icdar2003} and the imported
-# model. About 10 core minutes for each method and seed; what is done is not done again. The table: gain.py.
+# model. About 4 minutes of one core for each method and seed; what is done is not done again. The table: gain.py.
 set -euo pipefail
 work=$1 methods=$2 seeds=$3
 PYTHON=${PYTHON:-python}
