@@ -69,6 +69,22 @@ def test_a_student_without_a_control_is_told_how_to_get_one(train, cache, tmp_pa
     assert "temperature" not in told
 
 
+def test_an_assistant_hands_on_what_it_learnt(train, cache, teacher, recipe, words, tmp_path):
+    """Teacher, assistant, student: each is recorded and read like any other, and names whom it learnt from."""
+    train("assistant", f"cache={cache}", "method=logits", "model.rnn_hidden=6")
+    assistant, second = tmp_path / "assistant" / "best", tmp_path / "second"
+    record.main(recipe(assistant, words, second, "kl_limit=1"))
+    lines = train("last", f"cache={second}", "method=logits", "model.rnn_hidden=4")
+    control = train("last-control", f"cache={second}", "method=none", "model.rnn_hidden=4")
+    assert trace(lines, "task")[0] == trace(control, "task")[0]
+    assert trace(lines, "task")[-1] != trace(control, "task")[-1]  # the assistant pulled
+    chain = [
+        modelfolder.load(folder).config["teacher"]["weights"]
+        for folder in (tmp_path / "last" / "best", assistant)
+    ]
+    assert chain == [modelfolder.weights_digest(folder) for folder in (assistant, teacher)]
+
+
 def test_a_students_folder_is_an_ordinary_model_folder(train, cache, teacher, tmp_path):
     train("s", f"cache={cache}", "fit.epochs=1")
     found = modelfolder.load(tmp_path / "s" / "best")
