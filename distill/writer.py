@@ -5,7 +5,6 @@ clock, host or process count stands in a file: one and two processes write the s
 not done again.
 """
 
-import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,14 +20,12 @@ from distill.kinds import Kind
 from distill.layout import Job, Mark
 from distill.lost import Lost, add
 from distill.recording import Recording
-from shards import manifest
+from shards import lock, manifest
 from shards.errors import BadData, BadSettings, GateFailed
 from shards.loader import AHEAD, Batch, ahead
 from shards.manifest import write_bytes, write_json
 from shards.pack import sha256_of
 from shards.plan import Part, part_of
-
-LOCK = ".lock"
 
 
 @contextmanager
@@ -74,11 +71,11 @@ class Writer:
         with _writing(self.root):
             self.root.mkdir(parents=True, exist_ok=True)
         beside = (canvases.NAME, layout.BASES)  # a recording that was stopped at once leaves no more
-        mine = {LOCK, *beside, *(f"{name}.part" for name in (*beside, fingerprint.NAME))}
+        mine = {lock.FILE, *beside, *(f"{name}.part" for name in (*beside, fingerprint.NAME))}
         strange = [p.name for p in self.root.iterdir() if p.name not in mine]
         if strange:
             self._same_card()
-        self._take()
+        self._lock = lock.take_in(self.root, f"{self.root} is being written by another process")
         self._prepare(fresh=not strange)
 
     def _prepare(self, fresh: bool) -> None:
@@ -106,13 +103,6 @@ class Writer:
             )
         standing = fingerprint.load(self.root / fingerprint.NAME)
         fingerprint.check(self.root, standing, fingerprint.compared(self.card))
-
-    def _take(self) -> None:
-        self._lock = os.open(self.root / LOCK, os.O_CREAT | os.O_RDWR, 0o644)
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise BadSettings(f"{self.root} is being written by another process") from None
 
     def todo(self, rank: int, world: int) -> list[Job]:
         """A rank's jobs without a done mark, or whose chunks are not those of the mark."""

@@ -1,4 +1,4 @@
-"""One run per output folder."""
+"""One writer per folder: a lock dies with its holder."""
 
 import fcntl
 import os
@@ -8,21 +8,33 @@ from pathlib import Path
 
 from shards.errors import BadSettings
 
+FILE = ".lock"  # what is locked in run folders and caches: shared file systems refuse to lock a folder
+
+
+def take(handle: int, refusal: str) -> int:
+    """Locks an open file or folder until the handle is closed, and gives the handle back.
+
+    Where another process holds it the handle is closed, and a BadSettings says `refusal`.
+    """
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(handle)
+        raise BadSettings(refusal) from None
+    return handle
+
+
+def take_in(folder: Path, refusal: str) -> int:
+    """Locks a folder by a file in it, as `take` does."""
+    return take(os.open(folder / FILE, os.O_CREAT | os.O_RDWR, 0o644), refusal)
+
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Holds a folder for this process; a BadSettings where another one does.
-
-    The lock is on the folder itself: it leaves no file and dies with its holder.
-    """
-    handle = os.open(folder, os.O_RDONLY)
+    """Holds a folder itself, so that no file is left in it; a BadSettings where another process does."""
+    refusal = f"{folder}: another run writes here; wait for it or choose another out="
+    handle = take(os.open(folder, os.O_RDONLY), refusal)
     try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise BadSettings(
-                f"{folder}: another run writes here; wait for it or choose another out="
-            ) from None
         yield
     finally:
         os.close(handle)

@@ -3,7 +3,6 @@
 metrics.jsonl is the truth about a run; `state/` is accelerate's and only `fit` reads it.
 """
 
-import fcntl
 import json
 import math
 import os
@@ -14,7 +13,7 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from shards import progress
+from shards import lock, progress
 from shards.errors import BadSettings
 from shards.manifest import canonical, read_json, sync, write_bytes, write_json
 
@@ -36,7 +35,6 @@ FREE = (
 )
 FREE_GROUPS = ("tracking", "limit")
 MISTAKES = "mistakes.json"  # what the newest evaluation got wrong
-LOCK = ".lock"
 POSITION = "position.json"  # the last file of a state: where there is one, the state is whole
 LOGS = ("metrics.jsonl", "damaged.jsonl", "nonfinite.jsonl")
 
@@ -59,7 +57,7 @@ class RunFolder:
             )
         self.path, self.main = Path(settings.root) / settings.name, main
         self.best, self.last, self.states = self.path / "best", self.path / "last", self.path / "state"
-        self._lock: Any = None
+        self._lock = -1
         self.mirror: Any = None  # a train.tracking.Mirror once there is one
 
     def open(self, config: dict[str, Any]) -> None:
@@ -67,12 +65,8 @@ class RunFolder:
         if not self.main:
             return
         self.path.mkdir(parents=True, exist_ok=True)
-        self._lock = open(self.path / LOCK, "w")  # noqa: SIM115 (held until close)
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            self.close()
-            raise BadSettings(f"{self.path} is in use by another process; choose another run.name=") from None
+        refusal = f"{self.path} is in use by another process; choose another run.name="
+        self._lock = lock.take_in(self.path, refusal)
         try:
             self.agree(config)
         except BaseException:
@@ -99,9 +93,9 @@ class RunFolder:
 
     def close(self) -> None:
         """Gives the lock back."""
-        if self._lock:
-            self._lock.close()
-            self._lock = None
+        if self._lock >= 0:
+            os.close(self._lock)
+            self._lock = -1
         if self.mirror:
             self.mirror.close()
             self.mirror = None

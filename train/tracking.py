@@ -8,6 +8,7 @@
 tracking.json in the run folder holds the id that all restarts share and how far the mirror is.
 """
 
+import os
 import secrets
 import sys
 from collections.abc import Callable
@@ -15,14 +16,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from shards import config
+from shards import config, lock
 from shards.config import Choice
 from shards.errors import BadData, BadSettings
-from shards.lock import locked
 from shards.lookup import find
 from shards.manifest import read_json, write_json
 from shards.progress import Reporter, run
-from train.runfolder import LOCK, MISTAKES, read_config, read_metrics
+from train.runfolder import MISTAKES, read_config, read_metrics
 from train.trackers import About, none
 
 STATE = "tracking.json"
@@ -100,9 +100,12 @@ def push(folder: Path, choice: Choice, say: Callable[[str], None]) -> int:
     lines = len(read_metrics(folder))
     if not lines or not (folder / "config.yaml").exists():
         raise BadData(f"{folder}: no metrics.jsonl and config.yaml, so not a run folder; runs/NAME is one")
-    with locked(folder / LOCK):
+    handle = lock.take_in(folder, f"{folder}: the run goes on; it is pushed when it has ended")
+    try:
         mirror = Mirror(choice, folder, read_config(folder), say, anew=True)
         mirror.close()
+    finally:
+        os.close(handle)
     if mirror.failure:
         raise BadData(f"{folder}: the tracker did not take everything ({mirror.failure})")
     return lines

@@ -70,7 +70,7 @@ def test_a_student_without_a_control_is_told_how_to_get_one(train, cache, tmp_pa
 
 
 def test_an_assistant_hands_on_what_it_learnt(train, cache, teacher, recipe, words, tmp_path):
-    """Teacher, assistant, student: each is recorded and read like any other, and names whom it learnt from."""
+    """Teacher, assistant, student: each is recorded like any other and names whom it learnt from."""
     train("assistant", f"cache={cache}", "method=logits", "model.rnn_hidden=6")
     assistant, second = tmp_path / "assistant" / "best", tmp_path / "second"
     record.main(recipe(assistant, words, second, "kl_limit=1"))
