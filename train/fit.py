@@ -16,8 +16,9 @@ from torch import nn
 from shards.errors import BadData, BadSettings, GateFailed, Preempted
 from shards.loader import Batch, Loader
 from shards.progress import Reporter
-from train import optim, state, zero
+from train import state, zero
 from train.clock import Clock
+from train.optim import Optimizing
 from train.runfolder import RunFolder
 from train.runtime import StopRequest, agree_on_buffers, gather, on_main
 from train.speed import Speed
@@ -72,7 +73,7 @@ class Loop:
         report: Reporter,
         stop: StopRequest,
         settings: Settings,
-        optimizing: optim.Settings,
+        optimizing: Optimizing,
         time_limit: str = "",
     ) -> None:
         self.accelerator, self.loader, self.judge, self.keep = accelerator, loader, judge, keep

@@ -1,57 +1,107 @@
-"""Optimiser and schedule. The rate is a pure function of the step: nothing to save, nothing to drift."""
+"""Which weights move how fast: the groups that every optimiser is given, and parts that move slower or never.
+
+The rate itself is a pure function of the step (train.schedules): nothing to save, nothing to drift.
+"""
 
 import math
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import torch
 from torch import nn
 
+from shards.config import Choice
 from shards.errors import BadSettings
+from shards.lookup import find, unknown
 from shards.typed import check_ranges
+
+SHARE = "share"  # of the rate, in a group of parameters
 
 
 @dataclass(frozen=True)
 class Settings:
-    """How weights move."""
+    """What every optimiser has."""
 
-    name: Literal["adamw", "sgd"] = "adamw"  # the optimiser
     lr: float = 1e-3  # peak learning rate
     weight_decay: float = 1e-4  # on matrices and kernels, not on biases and norms
-    warmup: float = 0.05  # share of all steps with a rising rate
-    floor: float = 0.01  # last rate as a share of the peak
-    momentum: float = 0.9  # sgd, and the first beta of adamw
+    parts: list[str] = field(default_factory=list)  # PART:SHARE of the rate, as cnn:0.1; cnn:0 = frozen
 
     def __post_init__(self) -> None:
-        ranges = {"lr": (0.0, math.inf), "weight_decay": (0.0, math.inf), "floor": (0.0, 1.0)}
-        check_ranges(self, "optim.", **ranges, warmup=(0.0, 1.0), momentum=(0.0, 1.0))
-        if self.lr == 0 or self.warmup == 1 or self.momentum == 1:
-            raise BadSettings(
-                f"optim.lr {self.lr} must be above 0, optim.warmup {self.warmup} and optim.momentum "
-                f"{self.momentum} below 1"
-            )
+        check_ranges(self, "optim.", lr=(0.0, math.inf), weight_decay=(0.0, math.inf))
+        if self.lr == 0:
+            raise BadSettings("optim.lr: 0.0, must be above 0")
+        self.shares()
+
+    def shares(self) -> dict[str, float]:
+        """Part -> its share of the rate."""
+        return dict(_share(text) for text in self.parts)
 
 
-def optimizer(model: nn.Module, settings: Settings) -> torch.optim.Optimizer:
-    """The optimiser over a model's trainable parameters."""
-    parameters = [p for p in model.parameters() if p.requires_grad]
-    groups = [
-        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": settings.weight_decay},
-        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
-    ]
-    if settings.name == "sgd":
-        return torch.optim.SGD(
-            groups, lr=settings.lr, momentum=settings.momentum, nesterov=settings.momentum > 0
-        )
-    return torch.optim.AdamW(groups, lr=settings.lr, betas=(settings.momentum, 0.99), fused=True)
+@dataclass(frozen=True)
+class Optimizing:
+    """How a run's weights move: the chosen optimiser and schedule."""
+
+    chosen: Choice  # of train.optimizers
+    schedule: Choice  # of train.schedules
+
+    def optimizer(self, step: nn.Module) -> torch.optim.Optimizer:
+        """The optimiser over the trainable parameters of `step`, whose `model` has the parts.
+
+        Freezes the parts whose share is 0. Groups hold `share`, which the rate is multiplied by. Parameters
+        of one dimension do not decay.
+        """
+        shares, groups = self.chosen.settings.shares(), []
+        named = _parts(step, shares)
+        for parameter in (p for name, some in named.items() if shares.get(name) == 0 for p in some):
+            parameter.requires_grad_(False)
+        for share in dict.fromkeys([1.0, *shares.values()]):
+            mine = [
+                p for n, ps in named.items() if shares.get(n, 1.0) == share for p in ps if p.requires_grad
+            ]
+            for flat, decay in ((False, self.chosen.settings.weight_decay), (True, 0.0)):
+                if some := [p for p in mine if (p.ndim <= 1) == flat]:
+                    groups.append({"params": some, "weight_decay": decay, SHARE: share})
+        if not groups:
+            raise BadSettings(f"optim.parts: {', '.join(self.chosen.settings.parts)} freezes all there is")
+        return find("train.optimizers", self.chosen.name).build(groups, self.chosen.settings)
+
+    def frozen(self, model: nn.Module) -> list[nn.Module]:
+        """The frozen parts: they stay in evaluation mode, so that batch statistics do not move either."""
+        shares = self.chosen.settings.shares()
+        return [child for name, child in model.named_children() if shares.get(name) == 0]
+
+    def rate(self, step: int, steps: int) -> float:
+        """The learning rate of a step in 0 .. steps-1."""
+        share = find("train.schedules", self.schedule.name).share(self.schedule.settings, step, steps)
+        return self.chosen.settings.lr * share
 
 
-def rate(settings: Settings, step: int, steps: int) -> float:
-    """The learning rate of a step in 0 .. steps-1: linear warm-up, then a cosine down to the floor."""
-    warm = math.ceil(settings.warmup * steps)
-    if step < warm:
-        return settings.lr * (step + 1) / warm
-    progress = (step - warm) / max(1, steps - 1 - warm)
-    return settings.lr * (
-        settings.floor + (1 - settings.floor) * 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
-    )
+def check_memories(settings: Settings, *names: str) -> None:
+    """Refuses memories (decays of running means) outside of 0 <= x < 1."""
+    for name in names:
+        if not 0 <= getattr(settings, name) < 1:
+            raise BadSettings(f"optim.{name}: {getattr(settings, name)}, must be at least 0 and below 1")
+
+
+def _parts(step: nn.Module, shares: Mapping[str, float]) -> dict[str, list[nn.Parameter]]:
+    """Part -> its parameters; what belongs to no named part stands under "". An unknown part is refused."""
+    model = getattr(step, "model", step)
+    children = dict(model.named_children())
+    if strange := [name for name in shares if name not in children]:
+        raise BadSettings(unknown("optim.parts", strange[0], list(children)))
+    owner = {id(p): name for name in shares for p in children[name].parameters()}
+    found: dict[str, list[nn.Parameter]] = {}
+    for parameter in step.parameters():
+        found.setdefault(owner.get(id(parameter), ""), []).append(parameter)
+    return found
+
+
+def _share(text: str) -> tuple[str, float]:
+    name, colon, value = text.partition(":")
+    try:
+        share = float(value)
+    except ValueError:
+        share = math.nan
+    if not name or not colon or not 0 <= share < math.inf:
+        raise BadSettings(f"optim.parts: {text!r} is not PART:SHARE with a share of 0 or more, as cnn:0.1")
+    return name, share

@@ -13,6 +13,7 @@ from train import fit, modelfolder, runfolder, runtime
 from train.cost import cost
 from train.judging import judge
 from train.measured import digest_of
+from train.optim import Optimizing
 from train.tracking import Mirror
 from train.workbench import Bench
 
@@ -52,7 +53,7 @@ def _train(
         census = _census(b)
         loop = fit.Loop(
             b.accelerator, step, b.train_loader, teach, _judge(b, folder), keeper(b, story), folder, b.report,
-            stop, settings.fit, settings.optim, settings.time_limit,
+            stop, settings.fit, Optimizing(settings.optim, settings.schedule), settings.time_limit,
         )  # fmt: skip
         resumed = loop.resume()
         runtime.on_main(b.accelerator, lambda: _mirror(b, folder, anew=not resumed))

@@ -11,7 +11,8 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 
 from shards.loader import Batch
-from train import optim, zero
+from train import zero
+from train.optim import SHARE, Optimizing
 from train.steps import PULL
 
 
@@ -38,7 +39,7 @@ class Update:
         accelerator: Accelerator,
         step: nn.Module,
         teach: Callable[[Batch], Any],
-        optimizing: optim.Settings,
+        optimizing: Optimizing,
         steps: int,
         clip: float = 0.0,
         ema: float = 0.0,
@@ -47,8 +48,9 @@ class Update:
         self.ema = ema
         self.model: nn.Module = step.model  # type: ignore[assignment]
         self.plain: Any = step  # as it was before it was wrapped
+        self.frozen = optimizing.frozen(self.model)
         self.average = copy.deepcopy(self.model).requires_grad_(False) if ema else None
-        self.step, self.optimizer = accelerator.prepare(step, optim.optimizer(step, optimizing))
+        self.step, self.optimizer = accelerator.prepare(step, optimizing.optimizer(step))
         self.mover = (
             zero.Sharded(accelerator, self.step)
             if zero.asked()
@@ -69,9 +71,11 @@ class Update:
         """
         self.plain.progress, self.plain.watched = at / self.steps, watched
         self.step.train()
-        rate = optim.rate(self.optimizing, at, self.steps)
+        for part in self.frozen:
+            part.eval()
+        rate = self.optimizing.rate(at, self.steps)
         for group in self.optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = rate * group[SHARE]
         total: dict[str, Tensor] = {}
         norm, buffers = 0.0, [buffer.clone() for buffer in self.step.buffers()]
         for batch in micro:

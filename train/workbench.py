@@ -18,7 +18,7 @@ from shards.mixture import Mixture
 from shards.plan import Plan, held_out
 from shards.progress import Reporter
 from shards.read import Shards, splits_of
-from train import fit, modelfolder, optim, runfolder, runtime, zero
+from train import fit, modelfolder, runfolder, runtime, zero
 from train.clock import seconds_of
 from train.judging import still_loader
 
@@ -33,7 +33,8 @@ class Settings:
     augment: augment.Settings = field(default_factory=augment.Settings)
     task: Any = field(default="recognise", metadata={"seam": "train.tasks"})
     model: Any = field(default="crnn", metadata={"seam": "train.models"})
-    optim: optim.Settings = field(default_factory=optim.Settings)
+    optim: Any = field(default="adamw", metadata={"seam": "train.optimizers"})
+    schedule: Any = field(default="cosine", metadata={"seam": "train.schedules"})
     fit: fit.Settings = field(default_factory=fit.Settings)
     tracking: Any = field(default="none", metadata={"seam": "train.trackers"})
     init_from: str = ""  # a model folder whose weights the run begins with

@@ -12,6 +12,7 @@ from torch.utils.data import DataLoader
 from shards.loader import Batch
 from shards.progress import Reporter
 from train import fit, runfolder
+from train.optim import Optimizing
 from train.workbench import Bench
 
 HELD = 8  # batches kept in memory to time the updates alone
@@ -35,7 +36,8 @@ class Ours:
         folder.open({})
         self.loop = fit.Loop(
             bench.accelerator, step, bench.train_loader, teach, _nothing, _nothing, folder,
-            Reporter("bench", silent=True), Unstopped(), bench.settings.fit, bench.settings.optim,
+            Reporter("bench", silent=True), Unstopped(), bench.settings.fit,
+            Optimizing(bench.settings.optim, bench.settings.schedule),
         )  # fmt: skip
 
     def epoch(self) -> int:

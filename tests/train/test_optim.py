@@ -1,61 +1,101 @@
-"""The rate table, the groups of weights, and settings that cannot be."""
+"""The groups of weights, parts that move slower or not at all, and settings that cannot be."""
 
-import itertools
 import math
+from collections import OrderedDict
 
 import pytest
+import torch
 from torch import nn
 
+from shards import lookup
+from shards.config import Choice
 from shards.errors import BadSettings
-from train.optim import Settings, optimizer, rate
+from train.optim import Optimizing
+from train.schedules import constant
+
+NAMES = lookup.members("train.optimizers")
 
 
-@pytest.mark.parametrize(
-    ("step", "wanted"),
-    [
-        (0, 0.25),  # four steps of warm-up: the first already moves
-        (3, 1.0),
-        (4, 1.0),  # the cosine begins at the peak
-        (4 + 15 / 2, 0.1 + 0.9 / 2),
-        (19, 0.1),  # the last step has the floor
-        (25, 0.1),
-    ],
-)
-def test_the_rate_rises_linearly_then_falls_along_a_cosine(step, wanted):
-    assert rate(Settings(lr=1.0, warmup=0.2, floor=0.1), step, 20) == pytest.approx(wanted)
+def member(name):
+    return lookup.find("train.optimizers", name)
 
 
-def test_without_warmup_the_first_step_has_the_peak_and_one_step_alone_too():
-    assert rate(Settings(lr=2.0, warmup=0.0), 0, 10) == 2.0
-    assert rate(Settings(lr=2.0, warmup=0.0), 0, 1) == 2.0
-    assert rate(Settings(lr=2.0, warmup=0.5), 0, 1) == 2.0
+def chosen(name="adamw", **more) -> Optimizing:
+    settings = member(name).Settings(**more)
+    return Optimizing(Choice(name, settings), Choice("constant", constant.Settings()))
 
 
-def test_the_rate_never_jumps():
-    settings = Settings(lr=1.0, warmup=0.1, floor=0.0)
-    rates = [rate(settings, step, 200) for step in range(200)]
-    assert max(abs(a - b) for a, b in itertools.pairwise(rates)) <= 1 / 20 + 1e-12
-    assert all(math.isfinite(r) and 0 <= r <= 1 for r in rates)
+@pytest.fixture
+def model():
+    torch.manual_seed(0)
+    parts = [("cnn", nn.Conv2d(1, 2, 3)), ("norm", nn.BatchNorm2d(2)), ("dense", nn.Linear(2, 2))]
+    return nn.Sequential(OrderedDict(parts))
 
 
-@pytest.mark.parametrize("name", ["adamw", "sgd"])
-def test_matrices_decay_and_biases_and_norms_do_not(name):
-    model = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.Linear(2, 2))
-    model[2].weight.requires_grad_(False)
-    groups = optimizer(model, Settings(name=name, weight_decay=0.3)).param_groups
+@pytest.mark.parametrize("name", NAMES)
+def test_every_optimiser_goes_downhill_and_takes_the_rate_it_is_given(name):
+    torch.manual_seed(0)
+    layer = nn.Linear(4, 1)
+    x, y = torch.randn(64, 4), torch.randn(64, 1)
+    optimizer = chosen(name, weight_decay=0.0).optimizer(layer)
+    losses, before = [], layer.weight.detach().clone()
+    for _ in range(30):
+        loss = (layer(x) - y).square().mean()
+        optimizer.zero_grad()
+        loss.backward()
+        losses.append(loss.item())
+        optimizer.step()
+    assert losses[-1] < losses[0]
+    assert not torch.equal(layer.weight, before)
+    for group in optimizer.param_groups:
+        group["lr"] = 0.0
+    still = layer.weight.detach().clone()
+    optimizer.step()
+    assert torch.equal(layer.weight, still)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_matrices_decay_and_biases_and_norms_do_not(name, model):
+    model.dense.weight.requires_grad_(False)
+    groups = chosen(name, weight_decay=0.3).optimizer(model).param_groups
     assert [(g["weight_decay"], [p.ndim for p in g["params"]]) for g in groups] == [
         (0.3, [4]),
         (0.0, [1] * 4),
     ]
 
 
+def test_parts_move_at_their_share_of_the_rate_and_frozen_ones_not_at_all(model):
+    optimizing = chosen("sgd", parts=["cnn:0", "dense:.1"])
+    groups = optimizing.optimizer(model).param_groups
+    assert [(g["share"], len(g["params"])) for g in groups] == [(1.0, 2), (0.1, 1), (0.1, 1)]
+    assert [n for n, p in model.named_parameters() if not p.requires_grad] == ["cnn.weight", "cnn.bias"]
+    assert optimizing.frozen(model) == [model.cnn]
+
+
 @pytest.mark.parametrize(
-    "bad",
+    ("parts", "says"),
     [
-        {"lr": 0.0}, {"lr": math.inf}, {"lr": math.nan}, {"lr": -1.0}, {"warmup": 1.0}, {"warmup": -0.1},
-        {"floor": 1.1}, {"momentum": 1.0}, {"weight_decay": -1e-4},
+        (["cmn:.1"], "did you mean 'cnn'"),
+        (["cnn"], "'cnn' is not PART:SHARE"),
+        (["cnn:-1"], "not PART:SHARE"),
+        (["cnn:much"], "not PART:SHARE"),
+        (["cnn:0", "norm:0", "dense:0"], "freezes all there is"),
+    ],
+)
+def test_parts_that_cannot_be_are_refused(model, parts, says):
+    with pytest.raises(BadSettings, match=says):
+        chosen(parts=parts).optimizer(model)
+
+
+@pytest.mark.parametrize(
+    ("name", "bad"),
+    [
+        ("adamw", {"lr": 0.0}), ("adamw", {"lr": math.inf}), ("sgd", {"lr": math.nan}),
+        ("adam", {"lr": -1.0}),
+        ("adamw", {"beta1": 1.0}), ("adam", {"beta2": -0.1}), ("sgd", {"momentum": 1.0}),
+        ("rmsprop", {"memory": 1.0}), ("adadelta", {"memory": math.nan}), ("adamw", {"weight_decay": -1e-4}),
     ],
 )  # fmt: skip
-def test_settings_that_cannot_be_are_refused(bad):
+def test_settings_that_cannot_be_are_refused(name, bad):
     with pytest.raises(BadSettings, match=f"optim.{next(iter(bad))}"):
-        Settings(**bad)
+        member(name).Settings(**bad)

@@ -61,7 +61,7 @@ def until_done(train, name, *more, teach):
         ([(0, 5)], []),  # the last step of an epoch: saved before its evaluation, and again after it
         ([(0, 0), (0, 1), (1, 4)], ["fit.ema=0.9", "augment=light"]),
         ([(1, 2)], ["fit.accumulation=2", "fit.precision=bf16"]),
-        ([(1, 2)], ["optim.name=sgd"]),
+        ([(1, 2)], ["optim=sgd"]),
     ],
 )
 def test_a_stopped_run_gives_the_losses_and_the_bytes_of_an_uninterrupted_one(train, tmp_path, stops, more):

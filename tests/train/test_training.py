@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 from ingest import shard
 from shards import config, progress
@@ -134,7 +135,9 @@ def test_a_root_that_is_missing_or_empty_is_bad_data(bench, tmp_path, make):
         ("fit.epochs=many", "fit.epochs: 'many' is not int"),
         ("model=crn", "crnn"),
         ("task=read", "recognise"),
-        ("optim.name=lamb", "adamw, sgd"),
+        ("optim=lamb", "adamw, rmsprop, sgd"),
+        ("schedule=triangle", "cosine, exp, onecycle"),
+        ("optim.memory=.9", "memory"),
         ("fit.precision=int8", "fp32, bf16, fp16"),
         ("data.engine=best", "plain"),
         ("nonsense", "key=value"),
@@ -168,3 +171,14 @@ def test_a_dry_run_shows_settings_and_cost_and_writes_nothing(bench, words, tmp_
     assert found["settings"]["fit"]["batch"] == 32
     assert "flops" in capsys.readouterr().out
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_frozen_part_keeps_its_weights_and_statistics_to_the_bit(train, tmp_path):
+    for name, epochs in (("short", 1), ("long", 2)):
+        train(name, f"fit.epochs={epochs}", "optim.parts=[cnn:0,rnn1:.1]")
+    short, long = (
+        modelfolder.load(tmp_path / name / "last").model.state_dict() for name in ("short", "long")
+    )
+    same = {name.partition(".")[0] for name in short if torch.equal(short[name], long[name])}
+    assert same == {"cnn"}
+    assert all(torch.equal(short[name], long[name]) for name in short if name.startswith("cnn."))

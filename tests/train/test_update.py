@@ -8,10 +8,17 @@ import torch
 from accelerate import Accelerator
 from torch import nn
 
-from train import optim
+from shards.config import Choice
+from train.optim import Optimizing
+from train.optimizers import sgd
+from train.schedules import constant
 from train.update import Update
 
-SGD = optim.Settings(name="sgd", lr=0.1, weight_decay=0.0, warmup=0.0, floor=1.0, momentum=0.0)
+
+def plain(**more) -> Optimizing:
+    """Plain descent at a rate of .1."""
+    settings = sgd.Settings(lr=0.1, weight_decay=0.0, momentum=0.0, **more)
+    return Optimizing(Choice("sgd", settings), Choice("constant", constant.Settings()))
 
 
 class Double(nn.Module):
@@ -36,7 +43,7 @@ def batch(*rows):
 def update(forget, accumulation=1, **more) -> Update:
     forget()
     accelerator = Accelerator(cpu=True, gradient_accumulation_steps=accumulation)
-    return Update(accelerator, Double(), lambda b: b, SGD, steps=100, **more)
+    return Update(accelerator, Double(), lambda b: b, plain(), steps=100, **more)
 
 
 def nothing():

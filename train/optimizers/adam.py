@@ -1,0 +1,24 @@
+"""Adam (Kingma, Ba 2015): steps of the gradient's mean over the root of its mean square."""
+
+from dataclasses import dataclass
+
+import torch
+
+from train import optim
+
+
+@dataclass(frozen=True)
+class Settings(optim.Settings):
+    """See torch.optim.Adam."""
+
+    beta1: float = 0.9  # memory of the gradient
+    beta2: float = 0.999  # memory of its square
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        optim.check_memories(self, "beta1", "beta2")
+
+
+def build(groups: list[dict], settings: Settings) -> torch.optim.Optimizer:
+    """Adam over the groups."""
+    return torch.optim.Adam(groups, lr=settings.lr, betas=(settings.beta1, settings.beta2), fused=True)
