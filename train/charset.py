@@ -1,11 +1,14 @@
 """The charset: which characters a recogniser knows, and how a label becomes class indices and back.
 
-Class 0 is the blank, here and nowhere else; character i of `characters` is class i + 1.
+Class 0 is the blank, here and nowhere else; character i of `characters` is class i + 1. A character may stand
+twice, as in some published alphabets: labels take its first class, every class of it reads the same.
 """
 
 import unicodedata
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import ClassVar
 
 from shards.errors import BadSettings
@@ -35,13 +38,11 @@ class Charset:
             raise BadSettings(unknown("fold", self.fold, list(FOLDS)))
         if not self.characters:
             raise BadSettings("charset: no characters")
-        double = sorted({c for c in self.characters if self.characters.count(c) > 1})
-        if double:
-            raise BadSettings(f"charset: characters given twice: {''.join(double)!r}")
         lost = [c for c in self.characters if self.normalise(c) != c]
         if lost:
             raise BadSettings(f"charset: no label can hold {''.join(lost)!r} after NFC and fold={self.fold}")
-        object.__setattr__(self, "_classes", {c: i + 1 for i, c in enumerate(self.characters)})
+        classes = {c: i for i, c in reversed(list(enumerate(self.characters, start=1)))}
+        object.__setattr__(self, "_classes", classes)
 
     @classmethod
     def named(cls, name: str) -> "Charset":
@@ -49,6 +50,47 @@ class Charset:
         if str(name) not in NAMED:
             raise BadSettings(unknown("charset", name, list(NAMED)))
         return cls(*NAMED[str(name)])
+
+    @classmethod
+    def of(cls, texts: Iterable[str | None], fold: str = "none") -> "Charset":
+        """The characters of some texts, folded, in code order; texts that are None hold none."""
+        plain = cls("0", fold)
+        found = {c for text in texts if text is not None for c in plain.normalise(text)}
+        if not found:
+            raise BadSettings("charset: the labels hold no characters")
+        return cls("".join(sorted(found)), fold)
+
+    @classmethod
+    def read(cls, path: Path, base: str, fold: str = "none") -> "Charset":
+        """An alphabet file: UTF-8, one character a line, spaces kept.
+
+        base: "0", its first line is the blank's place and line k, counted from 0, is class k; "1", the blank
+        is not listed and the first line is class 1. Which of the two a file means cannot be seen.
+        """
+        try:
+            lines = path.read_bytes().decode("utf-8-sig").split("\n")
+        except OSError as error:
+            raise BadSettings(f"{path}: {error.strerror or error}") from None
+        except UnicodeDecodeError as error:
+            raise BadSettings(f"{path}: not UTF-8: {error}") from None
+        lines = [line.removesuffix("\r") for line in (lines if lines[-1] else lines[:-1])]
+        if base not in ("0", "1"):
+            raise BadSettings(
+                f"{path}: say what its first line, {lines[0] if lines else ''!r}, is: task.base=0 the "
+                "blank's place, task.base=1 the first class"
+            )
+        plain = cls("0", fold)
+        characters = [plain.normalise(line) for line in lines[base == "0" :]]
+        wrong = next((i for i, c in enumerate(characters) if len(c) != 1), None)
+        if wrong is not None:
+            number = wrong + 1 + (base == "0")
+            raise BadSettings(f"{path}, line {number}: {lines[number - 1]!r} is not one character")
+        return cls("".join(characters), fold)
+
+    @property
+    def repeated(self) -> str:
+        """The characters that stand more than once, in order."""
+        return "".join(c for c, n in Counter(self.characters).items() if n > 1)
 
     def to_dict(self) -> dict[str, str]:
         """What config.json holds."""

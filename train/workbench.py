@@ -13,12 +13,12 @@ from shards import augment, config, loader
 from shards.augment import Augment
 from shards.errors import BadData, BadSettings
 from shards.image import ImageSpec
-from shards.lookup import find, unknown
+from shards.lookup import find
 from shards.mixture import Mixture
 from shards.plan import Plan, held_out
 from shards.progress import Reporter
 from shards.read import Shards, splits_of
-from train import fit, modelfolder, runfolder, runtime, zero
+from train import fit, runfolder, runtime, starting, zero
 from train.clock import seconds_of
 from train.judging import still_loader
 
@@ -41,6 +41,7 @@ class Settings:
     init_parts: list[str] = field(
         default_factory=list
     )  # of another model: cnn, rnn1, dense, ...; empty = all
+    charset: starting.Settings = field(default_factory=starting.Settings)
     seed: int = 0  # of weights and order
     time_limit: str = ""  # train at most this long in all, for example 45m or 2h30m
     processes: int = 0  # how many the launch must have, 0 = what it was told
@@ -78,7 +79,11 @@ def bench(settings: Settings, stage: str) -> Bench:
     report = Reporter(stage, settings.json, silent=not accelerator.is_main_process)
     train = Shards(settings.data.root, settings.data.split, settings.data.unlabelled)
     runtime.seed_everything(settings.seed)
-    task, model = build(settings)
+    settled, said = find("train.tasks", settings.task.name).settle(settings.task.settings, train)
+    settings.task = config.Choice(settings.task.name, settled)
+    task, model, lines = starting.build(settings)
+    for line in filter(None, [said, *lines]):
+        report.say(line)
     task.check(train)
     model = model.to(device=accelerator.device)
     if not zero.asked():  # DeepSpeed sends weights as flat bytes
@@ -114,57 +119,6 @@ def _plan(settings: Settings, train: Shards, positions: np.ndarray) -> Plan:
     return Mixture(
         uids, train.root_of[positions], data.weights, batch, seed, window, shard, data.draws or len(uids)
     )
-
-
-def build(settings: Settings) -> tuple[Any, nn.Module]:
-    """Task and model, with the weights of init_from where it is given."""
-    task = find("train.tasks", settings.task.name).Task(settings.task.settings, settings.image)
-    models = find("train.models", settings.model.name).Model
-    if not getattr(models, "trains", True):
-        raise BadSettings(f"model={settings.model.name}: such a model answers only, it cannot be trained")
-    model = models(settings.model.settings, task.image, task.channels)
-    if settings.init_parts:
-        _copy_parts(settings, model, task)
-    elif settings.init_from:
-        given = modelfolder.load(settings.init_from)
-        for name, theirs, mine in (
-            ("image", config.plain(given.task.image), config.plain(task.image)),
-            ("task", config.plain(given.task.settings), config.plain(task.settings)),
-            (
-                "model",
-                given.config["model"],
-                {"name": settings.model.name, "settings": config.plain(model.settings)},
-            ),
-        ):
-            if theirs != mine:
-                raise BadSettings(f"init_from={settings.init_from}: {name} is {theirs}, this run has {mine}")
-        model.load_state_dict(given.model.state_dict())
-    return task, model
-
-
-def _copy_parts(settings: Settings, model: nn.Module, task: Any) -> None:
-    """Begins with some parts of another model, say its trunk or its head; they must have the same shapes."""
-    if not settings.init_from:
-        raise BadSettings(f"init_parts={','.join(settings.init_parts)} needs init_from=MODEL, whose they are")
-    loaded = modelfolder.load(settings.init_from)
-    given, mine = loaded.model.state_dict(), model.state_dict()
-    same_classes = config.plain(loaded.task.settings) == config.plain(task.settings)
-    for part in settings.init_parts:
-        names = [name for name in given if name == part or name.startswith(f"{part}.")]
-        if not names:
-            parts = list(dict.fromkeys(name.partition(".")[0] for name in given))
-            raise BadSettings(unknown(f"init_parts: {settings.init_from}", part, parts))
-        for name in names:
-            theirs, ours = list(given[name].shape), list(mine[name].shape) if name in mine else None
-            if theirs != ours:
-                raise BadSettings(
-                    f"init_parts={part}: {name} is {theirs} in {settings.init_from}, "
-                    f"{ours or 'not there'} in this model"
-                )
-        if not same_classes and any(given[name].shape[:1] == (task.channels,) for name in names):
-            raise BadSettings(f"init_parts={part}: its classes mean other characters in {settings.init_from}")
-        mine |= {name: given[name] for name in names}
-    model.load_state_dict(mine)
 
 
 def _sides(settings: Settings, train: Shards) -> tuple[np.ndarray, Shards, np.ndarray]:

@@ -27,7 +27,7 @@ from distill.studying import make_objective, make_teacher, settle
 from distill.teachers import Cached
 from shards import config, lookup, progress
 from shards.config import plain
-from train import modelfolder, workbench
+from train import modelfolder, starting, workbench
 from train.cost import cost
 
 PLAIN, READS = "without a teacher (method=none)", "reads the cache, and uses nothing of it"
@@ -57,7 +57,7 @@ def random_teacher(folder: Path) -> str:
     argv = ["model=crnn_tiny", "run.name=teacher"]
     settings = config.read(workbench.Settings, "teacher", argv)
     torch.manual_seed(0)
-    task, model = workbench.build(settings)
+    task, model, _ = starting.build(settings)
     with torch.no_grad():
         model.dense.weight.mul_(20)  # type: ignore[operator]
     augment = {"augment": plain(settings.augment)}

@@ -24,7 +24,7 @@ from rounds import Contenders, at_least, machine, table, take_turns
 from samples import quietly, rendered
 
 from shards import config, progress
-from train import workbench
+from train import starting, workbench
 from train.steps import TaskStep
 
 OURS, UNKEPT = "ours", "ours, memory=0"
@@ -108,7 +108,7 @@ def run(settings: Settings, model: str, data: Path) -> None:
     mine = ours(settings, model, data)
     bench = mine[OURS].bench
     # Another model of the same class and size, in the memory layout that a user gets.
-    plain = Plainest(workbench.build(bench.settings)[1], bench.accelerator.device, settings.precision)
+    plain = Plainest(starting.build(bench.settings)[1], bench.accelerator.device, settings.precision)
     files, store = (Path(tempfile.mkdtemp(dir=data.parent)) for _ in range(2))
     sets = {"files": Files(unpack(bench.train, files)), "LMDB": Lmdb(bench.train, store)}
     loaders = {

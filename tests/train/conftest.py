@@ -54,6 +54,18 @@ def train(words, tmp_path, forget_accelerate) -> Callable:
     return run
 
 
+@pytest.fixture
+def bench(forget_accelerate):
+    """bench(*settings): everything that a run of a tiny model stands on, opened."""
+
+    def opened(*more: str) -> workbench.Bench:
+        forget_accelerate()
+        argv = ["run.name=x", *TINY[:4], *more]
+        return workbench.bench(config.read(workbench.Settings, "teacher", argv), "test")
+
+    return opened
+
+
 def environment(**more: str) -> dict[str, str]:
     """That of a shell without a launcher around it."""
     kept = {

@@ -10,7 +10,7 @@ import torch
 from shards import config
 from shards.errors import BadData, BadSettings
 from shards.image import ImageSpec
-from train import checkpoint, evaluation, modelfolder, onnxfile, predict, workbench
+from train import checkpoint, evaluation, modelfolder, onnxfile, predict, starting, workbench
 from train.models import onnx as member
 from train.onnxfile import order
 
@@ -169,7 +169,7 @@ def test_evaluation_and_prediction_take_it_for_any_model(bring, words, tmp_path,
 
 def test_a_run_that_would_train_one_is_refused(words):
     with pytest.raises(BadSettings, match="model=onnx: such a model answers only"):
-        workbench.build(config.read(workbench.Settings, "teacher", ["model=onnx", f"data.root={words}"]))
+        starting.build(config.read(workbench.Settings, "teacher", ["model=onnx", f"data.root={words}"]))
     with pytest.raises(BadSettings, match="imported, not built"):
         member.Model(member.Settings(), ImageSpec(), 37)
 

@@ -9,29 +9,10 @@ import pytest
 import torch
 
 from ingest import shard
-from shards import config, progress
+from shards import progress
 from shards.errors import BadData, BadSettings
-from train import modelfolder, teacher, training, workbench
+from train import modelfolder, starting, teacher, training
 from train.runfolder import read_metrics
-
-TINY = [
-    "run.name=x",
-    "model=crnn",
-    "model.channels=4,4,4,4,4,4,8",
-    "model.map_to_seq=8",
-    "model.rnn_hidden=8",
-]
-
-
-@pytest.fixture
-def bench(forget_accelerate):
-    """bench(*settings): everything a run stands on, opened."""
-
-    def opened(*more: str) -> workbench.Bench:
-        forget_accelerate()
-        return workbench.bench(config.read(workbench.Settings, "teacher", [*TINY, *more]), "test")
-
-    return opened
 
 
 @pytest.mark.slow
@@ -52,7 +33,7 @@ def test_a_run_begins_with_the_weights_of_init_from(train, tmp_path):
     ],
 )
 def test_weights_of_another_kind_are_refused_with_both_values(bench, words, tmp_path, changed, named):
-    task, model = workbench.build(bench(f"data.root={words}").settings)
+    task, model = starting.build(bench(f"data.root={words}").settings)[:2]
     modelfolder.save(tmp_path / "m", model, task, model_name="crnn", task_name="recognise", extra={})
     with pytest.raises(BadSettings, match=f"(?s)init_from=.*{named}"):
         bench(f"data.root={words}", f"init_from={tmp_path / 'm'}", changed)

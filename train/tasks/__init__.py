@@ -1,4 +1,6 @@
-"""Seam: one file per task. A member offers `Settings` (a dataclass) and `Task(settings, image)`.
+"""Seam: one file per task. A member offers `Settings` (a dataclass), `Task(settings, image)`,
+`settle(settings, shards)` -> settings that need neither data nor files any more, and what to say of it, and
+`joined(old, new)` -> settings of a task that knows the classes of both, the old ones in their place.
 
 A task is an object with these members, and nobody else asks which task it is:
 - `image` (ImageSpec) and `channels` (how many values a model answers per step or cell);

@@ -7,17 +7,19 @@ Letters: N samples, L time steps, C classes (class 0 the blank).
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from shards.errors import BadData
+from shards.errors import BadData, BadSettings
 from shards.image import ImageSpec
+from shards.lookup import unknown
 from shards.read import Shards
 from shards.sample import Record, Word
 from train import metrics, mistakes
-from train.charset import Charset
+from train.charset import NAMED, Charset
 from train.ctc import ctc_loss, needed_frames
 from train.decode import greedy
 from train.models import Output
@@ -29,14 +31,15 @@ Entry = tuple[str, float, str | None]
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """A charset by name (36, 62, 94), or by its `characters` in class order, which then win over the name.
+    """A charset by name, from the labels or a file, or by its `characters` in class order, which then win.
 
-    fold: none, lower or upper, applied to labels; empty: that of the named charset, none for own characters.
+    fold: none, lower or upper, applied to labels; empty: that of the named charset, none for all others.
     """
 
-    charset: str = "36"  # 36 (caseless), 62 or 94 characters
+    charset: str = "36"  # 36 (caseless), 62 or 94 characters; data: those of the labels; or an alphabet file
     characters: str = ""  # own characters in class order; they win over charset
     fold: str = ""  # none, lower or upper, applied to labels; empty: as the charset says
+    base: str = ""  # of a file: 0 = its first line is the blank's place, 1 = the first class
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,8 +173,36 @@ def _flat(spelled: list[list[int]]) -> tuple[Tensor, Tensor]:
     return symbols, torch.tensor([len(classes) for classes in spelled], dtype=torch.int64)
 
 
+def settle(settings: Settings, shards: Shards) -> tuple[Settings, str]:
+    """Settings with their characters spelled out, where labels or a file have them, and what to say of it."""
+    if settings.characters or settings.charset in NAMED:
+        return settings, ""
+    fold = settings.fold or "none"
+    if settings.charset == "data":
+        found = Charset.of(shards.texts(), fold)
+        said = f"charset: {len(found.characters)} characters in the labels"
+    elif Path(settings.charset).is_file():
+        found = Charset.read(Path(settings.charset), settings.base, fold)
+        twice = f"; more than once: {found.repeated!r}, labels take the first class" if found.repeated else ""
+        said = f"charset: {found.size} classes with the blank from {settings.charset}{twice}"
+    else:
+        known = [*NAMED, "data", "or a file, one character a line"]
+        raise BadSettings(unknown("task.charset", settings.charset, known))
+    name = "data" if settings.charset == "data" else "file"
+    return Settings(name, found.characters, fold), said
+
+
+def joined(old: Settings, new: Settings) -> Settings:
+    """The characters of `old` in their order, then those only `new` has; labels are folded as in `new`."""
+    more = "".join(c for c in new.characters if c not in old.characters)
+    return Settings("joined", old.characters + more, new.fold)
+
+
 def _charset(settings: Settings) -> Charset:
     if settings.characters:
-        return Charset(settings.characters, settings.fold or "none")
+        found = Charset(settings.characters, settings.fold or "none")
+        if found.repeated and settings.charset not in ("file", "joined"):
+            raise BadSettings(f"task.characters: given twice: {found.repeated!r}")
+        return found
     named = Charset.named(settings.charset)
     return Charset(named.characters, settings.fold or named.fold)

@@ -1,0 +1,95 @@
+"""What a run begins with: other characters than the model's, and what is said of it."""
+
+import pytest
+import torch
+
+from shards.errors import BadSettings
+from shards.image import ImageSpec
+from train import modelfolder, workbench
+from train.tasks import recognise
+
+
+@pytest.fixture
+def old(bench, words, tmp_path):
+    """A model folder that knows the 36 characters."""
+    task, model = (b := bench(f"data.root={words}")).task, b.model
+    modelfolder.save(tmp_path / "old", model, task, model_name="crnn", task_name="recognise", extra={})
+    return tmp_path / "old"
+
+
+@pytest.fixture
+def begin(bench, words, old, capsys):
+    """begin(*more) -> (model that a run would begin with, the model given, what was said)."""
+
+    def run(*more):
+        capsys.readouterr()
+        b = bench(f"data.root={words}", f"init_from={old}", "seed=7", *more)
+        return b, modelfolder.load(old), capsys.readouterr().out
+
+    return run
+
+
+def answers(model, canvas):
+    with torch.no_grad():
+        return model.to(memory_format=torch.contiguous_format).eval()(canvas).logits
+
+
+def test_added_characters_leave_the_old_answers_as_they_were_to_the_last_bit(begin):
+    b, given, said = begin("charset.mode=union", "task.characters=aéÀz")
+    assert b.task.charset.characters == given.task.charset.characters + "éÀ"
+    canvas = torch.rand(3, 1, 32, 100)
+    assert torch.equal(answers(b.model, canvas)[..., :37], answers(given.model, canvas))
+    assert "of the 2 with classes the 37 classes it had kept, 2 new" in said
+
+
+def test_a_new_charset_keeps_everything_but_the_classifier(begin):
+    b, given, said = begin("charset.mode=new", "task.charset=data")
+    mine, theirs = b.model.state_dict(), given.model.state_dict()
+    assert [n for n in mine if mine[n].shape != theirs[n].shape or not torch.equal(mine[n], theirs[n])] == [
+        "dense.weight",
+        "dense.bias",
+    ]
+    assert f"{b.task.channels} new classes for its 37" in said
+
+
+def test_as_many_other_characters_are_new_all_the_same(begin):
+    b, given, _ = begin("charset.mode=new", f"task.characters={'0123456789abcdefghijklmnopqrstuvwxyz'[::-1]}")
+    assert b.task.channels == given.task.channels
+    assert not torch.equal(b.model.dense.weight, given.model.dense.weight)
+
+
+def test_equal_characters_begin_with_all_there_is_in_every_mode(begin):
+    for mode in ("fail", "union", "new"):
+        b, given, said = begin(f"charset.mode={mode}")
+        assert all(torch.equal(b.model.state_dict()[n], v) for n, v in given.model.state_dict().items())
+        assert "tensors taken" in said
+
+
+def test_other_characters_are_refused_with_the_ways_on(begin):
+    with pytest.raises(BadSettings, match=r"task is .* charset.mode=union or new goes on"):
+        begin("task.charset=62")
+
+
+def test_what_is_no_charset_lists_what_is(bench, words, tmp_path):
+    with pytest.raises(BadSettings, match=r"no '95' .*36, 62, 94, data, or a file"):
+        bench(f"data.root={words}", "task.charset=95")
+
+
+def test_a_file_of_characters_becomes_part_of_the_model_and_its_repeats_are_told(
+    bench, words, tmp_path, capsys
+):
+    path = tmp_path / "alphabet.txt"
+    path.write_text("\n".join(" 0123456789abcdefghijklmnopqrstuvwxyzz"))
+    b = bench(f"data.root={words}", f"task.charset={path}", "task.base=0", "task.fold=lower")
+    assert "38 classes with the blank" in (said := capsys.readouterr().out)
+    assert "more than once: 'z', labels take the first class" in said
+    assert str(tmp_path) not in str(b.task.settings)
+    again = recognise.Task(b.task.settings, ImageSpec())
+    assert (again.charset, again.channels) == (b.task.charset, 38)
+
+
+def test_the_characters_of_the_labels_spell_every_label(bench, words):
+    b = bench(f"data.root={words}", "task.charset=data")
+    assert b.task.census(b.train.texts(), 24)["unencodable"] == 0
+    assert b.task.charset.characters == "".join(sorted({c for t in b.train.texts() for c in t or ""}))
+    assert isinstance(b, workbench.Bench)
