@@ -22,9 +22,10 @@ class Objective(TaskStep):
     """A student's step. methods: name -> settings of that member of distill.methods; none = the control."""
 
     def __init__(
-        self, model: nn.Module, task: Any, methods: dict[str, Any], student: Shapes, teacher: Shapes
-    ) -> None:
-        super().__init__(model, task)
+        self, model: nn.Module, task: Any, methods: dict[str, Any], student: Shapes, teacher: Shapes,
+        changes: nn.ModuleDict | None = None,
+    ) -> None:  # fmt: skip
+        super().__init__(model, task, changes)
         sides = Sides(task, student, teacher)
         self.settings, self.still = methods, dict.fromkeys(methods, 0)
         self.methods = nn.ModuleDict(
@@ -57,7 +58,7 @@ class Objective(TaskStep):
         """What "loss" is, in words; weights of 0 too: such a term teaches nothing."""
         told = {name: f"{s.weight:g}{' (scheduled)' * bool(s.schedule)}" for name, s in self.settings.items()}
         task = f"{max(0.0, 1 - sum(s.weight for s in self.settings.values())):g}"
-        return " + ".join(f"{weight} {name}" for name, weight in {"task": task, **told}.items())
+        return " + ".join(f"{weight} {name}" for name, weight in {super().formula: task, **told}.items())
 
     def shares(self) -> dict[str, float]:
         """Every term's share of the loss as the run stands."""
@@ -82,9 +83,7 @@ class Objective(TaskStep):
     def _terms(self, output: Output, lesson: Lesson) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """The terms of the loss, and what the task has watched beside them."""
         batch = lesson.batch
-        watched = {
-            name: mean(values, batch) for name, values in self.task.loss(output, batch.targets).items()
-        }
+        watched = {name: mean(values, batch) for name, values in self.told_by_task(output, batch).items()}
         terms = {"task": watched.pop("task")}
         for name, method in self.methods.items():
             values = method(output, lesson)

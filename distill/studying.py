@@ -2,14 +2,11 @@
 
 from __future__ import annotations  # fields are named like the modules whose settings they hold
 
-import copy
 import shlex
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
-
-import torch
 
 from distill import canvases, fetch, fingerprint
 from distill.cache import Cache
@@ -26,8 +23,9 @@ from shards.config import plain
 from shards.errors import BadSettings
 from shards.image import ImageSpec
 from shards.typed import check_ranges
-from train import limit, modelfolder, workbench
+from train import limit, losses, modelfolder, workbench
 from train.charset import Charset
+from train.shapes import features_of
 from train.workbench import Bench
 
 Teacher = Any  # of distill.teachers: a callable from a Batch to a Lesson, that can be asked for kinds
@@ -145,7 +143,8 @@ def comparable(scores: list[dict[str, str]]) -> list[float]:
 def make_objective(settings: Settings, bench: Bench, teacher: Teacher) -> Objective:
     """The student's step; the teacher is asked for what its methods need, and refused if it cannot answer."""
     student, theirs = shapes_of(bench), teacher.shapes
-    objective = Objective(bench.model, bench.task, settings.method, student, theirs)
+    changes = losses.make(settings.loss, bench.model, bench.task)
+    objective = Objective(bench.model, bench.task, settings.method, student, theirs, changes)
     if not settings.method:
         return objective
     kinds = {"frames" if need == "answers" else need for need in objective.needs - {"features"}}
@@ -161,21 +160,15 @@ def frames_of(bench: Bench) -> int:
 
 def shapes_of(bench: Bench) -> Shapes:
     """What the student answers, by one forward pass on the device `meta`: nothing is computed."""
-    image, shell = bench.task.image, copy.deepcopy(bench.model).to("meta").eval()
-    with torch.no_grad():
-        answer = shell(torch.zeros(1, image.depth, image.height, image.width, device="meta"))
-    features = {name: tuple(value.shape[1:]) for name, value in answer.features.items()}
-    return Shapes(frames_of(bench), bench.task.channels, features)
+    return Shapes(frames_of(bench), bench.task.channels, features_of(bench.model, bench.task.image))
 
 
 def story(settings: Settings, teacher: Teacher) -> dict[str, Any]:
     """What the student's config.json says of how it was taught."""
+    told = {"method": plain(settings.method), **({"loss": plain(settings.loss)} if settings.loss else {})}
     if not settings.method:
-        return {"method": {}}
-    return {
-        "method": plain(settings.method), "control": control(settings).name,
-        "teacher": teacher.story(),
-    }  # fmt: skip
+        return told
+    return {**told, "control": control(settings).name, "teacher": teacher.story()}
 
 
 def identity(told: dict[str, Any]) -> dict[str, str]:

@@ -12,7 +12,7 @@ import sys
 from shards import config
 from shards.errors import BadSettings
 from shards.progress import run
-from train import training, workbench
+from train import losses, training, workbench
 from train.steps import TaskStep
 from train.workbench import Settings
 
@@ -23,7 +23,9 @@ def main(argv: list[str]) -> None:
     if settings.data.unlabelled:
         raise BadSettings("data.unlabelled: a teacher learns from labels; distill/student.py learns without")
     bench = workbench.bench(settings, "train.teacher")
-    result = training.run(bench, TaskStep(bench.model, bench.task), lambda batch: batch, story={})
+    step = TaskStep(bench.model, bench.task, losses.make(settings.loss, bench.model, bench.task))
+    story = {"loss": config.plain(settings.loss)} if settings.loss else {}
+    result = training.run(bench, step, lambda batch: batch, story, loss=step.formula)
     best = f"{settings.run.root}/{settings.run.name}/best"
     bench.report.done(
         f"python -m train.evaluation checkpoint={best} data.root={','.join(settings.data.root)}", **result

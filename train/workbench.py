@@ -34,6 +34,7 @@ class Settings:
     task: Any = field(default="recognise", metadata={"seam": "train.tasks"})
     model: Any = field(default="crnn", metadata={"seam": "train.models"})
     optim: Any = field(default="adamw", metadata={"seam": "train.optimizers"})
+    loss: dict[str, Any] = field(default_factory=dict, metadata={"seams": "train.losses"})
     schedule: Any = field(default="cosine", metadata={"seam": "train.schedules"})
     fit: fit.Settings = field(default_factory=fit.Settings)
     tracking: Any = field(default="none", metadata={"seam": "train.trackers"})

@@ -1,0 +1,28 @@
+"""Seam: one file per change of the task's loss: `Settings`, a dataclass, and `Loss(settings, task, features)`.
+
+A Loss is an nn.Module, whose parameters train with the model and never stand in its folder. features: name ->
+shape of a feature of one sample. `forward(loss, output, targets)`, with the task's loss so far [N], answers
+{"task": the new loss [N], other names: what is watched [N]}, in fp32; where the old loss is 0 because a label
+cannot teach, the new one is 0. They apply in the order given. `PAPER` and `FORMULA`: `loss=?` shows them.
+Letters: N samples, L time steps, C classes (class 0 the blank).
+"""
+
+from types import ModuleType
+from typing import Any
+
+from torch import nn
+
+from shards.lookup import find
+from train.shapes import features_of
+
+
+def make(chosen: dict[str, Any], model: nn.Module, task: Any) -> nn.ModuleDict:
+    """The chosen changes, in their order; settings by name of the member."""
+    features = features_of(model, task.image) if chosen else {}
+    members = {name: find("train.losses", name) for name in chosen}
+    return nn.ModuleDict({name: members[name].Loss(chosen[name], task, features) for name in chosen})
+
+
+def about(member: ModuleType) -> dict[str, str]:
+    """What `loss=?` tells of a member, beside its opening sentence."""
+    return {"formula": member.FORMULA, "paper": member.PAPER}
