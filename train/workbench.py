@@ -131,7 +131,7 @@ def build(settings: Settings) -> tuple[Any, nn.Module]:
             ("task", config.plain(given.task.settings), config.plain(task.settings)),
             (
                 "model",
-                given.config["model"],
+                {"name": given.config["model"]["name"], "settings": config.plain(given.model.settings)},
                 {"name": settings.model.name, "settings": config.plain(model.settings)},
             ),
         ):

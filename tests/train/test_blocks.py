@@ -8,10 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn.functional import conv1d
 
+from shards import config
 from shards.errors import BadSettings
 from shards.image import ImageSpec
 from shards.lookup import find
-from train import modelfolder
+from train import modelfolder, workbench
 from train.blocks import heads, recogniser
 from train.blocks.convolution import halved, halvings
 from train.blocks.heads import HEADS
@@ -28,6 +29,7 @@ TINY = {
     "shufflenet": {"channels": [4, 8, 8, 16, 16]},
 }
 IMAGE = ImageSpec(width=64)
+WORDS = Path(modelfolder.__file__).with_name("pretrained") / "words"
 TWO = {"rnn1", "rnn2"}
 LAYERS = {"lstm": TWO, "gru": TWO, "mixer": {"mixer1", "mixer2"}, "linear": set()}
 
@@ -194,7 +196,44 @@ def test_recurrences_begin_orthogonal_with_open_forget_gates_where_there_are_any
 
 
 def test_a_model_folder_from_before_the_shared_settings_loads():
-    loaded = modelfolder.load(Path(modelfolder.__file__).with_name("pretrained") / "words")
+    loaded = modelfolder.load(WORDS)
     assert set(loaded.config["model"]["settings"]) == {"channels", "leaky_relu", "map_to_seq", "rnn_hidden"}
     assert (loaded.model.settings.head, loaded.model.settings.stn) == ("lstm", False)
     assert loaded.model(torch.randn(1, 1, 32, 100)).logits.shape == (1, 24, 37)
+    argv = ["model=crnn_small", f"init_from={WORDS}"]
+    _, model = workbench.build(config.read(workbench.Settings, "teacher", argv))
+    assert torch.equal(model.dense.weight, loaded.model.dense.weight)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # the exporter's own
+@pytest.mark.parametrize(
+    ("name", "head"),
+    [*((name, "lstm") for name in TINY), ("crnn", "gru"), ("densenet", "linear"), ("resnet", "mixer")],
+)
+def test_a_recogniser_exports_with_a_free_width(tmp_path, name, head):
+    pytest.importorskip("onnx", reason="needs the extra `onnx`")
+    runtime = pytest.importorskip("onnxruntime", reason="needs the extra `onnx`")
+    model = tiny(name, head=head, stn=True).eval()
+    torch.onnx.export(
+        _Answer(model).eval(), (torch.randn(2, 1, 32, 104),), str(tmp_path / "m.onnx"), dynamo=False,
+        opset_version=17, input_names=["x"], dynamic_axes={"x": {0: "n", 3: "w"}},
+    )  # fmt: skip
+    session = runtime.InferenceSession(tmp_path / "m.onnx", providers=["CPUExecutionProvider"])
+    for n, width in ((1, 64), (3, 332)):
+        images = torch.randn(n, 1, 32, width)
+        with torch.inference_mode():
+            wanted = model(images).logits
+        found = torch.from_numpy(session.run(None, {"x": images.numpy()})[0])
+        assert torch.allclose(found, wanted, atol=1e-3)
+
+
+class _Answer(torch.nn.Module):
+    """The logits alone."""
+
+    def __init__(self, model):
+        super().__init__()
+        self.model = model
+
+    def forward(self, images):
+        return self.model(images).logits
