@@ -26,7 +26,10 @@ def hints(schema: Any) -> dict[str, Any]:
 
 
 def comments(schema: Any) -> dict[str, str]:
-    """Field name -> the comment on its definition's lines: the one place where a setting is explained."""
+    """Field name -> the comment on its definition's lines: the one place where a setting is explained.
+
+    A class that only gives an inherited field another default leaves the comment to its parent.
+    """
     found: dict[str, str] = {}
     for owner in reversed(schema.__mro__[:-1]):
         try:
@@ -38,8 +41,9 @@ def comments(schema: Any) -> dict[str, str]:
         for node in getattr(ast.parse(source).body[0], "body", []):
             if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
                 lines = range(node.lineno, (node.end_lineno or node.lineno) + 1)
-                found[node.target.id] = " ".join(notes[line] for line in lines if line in notes)
-    return {name: note for name, note in found.items() if note}
+                if told := " ".join(notes[line] for line in lines if line in notes):
+                    found[node.target.id] = told
+    return found
 
 
 def name_of(kind: Any) -> str:

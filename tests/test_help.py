@@ -36,3 +36,15 @@ class Wrapped:
 
 def test_the_comment_of_a_wrapped_definition_is_found():
     assert typed.comments(Wrapped) == {"one": "the first", "two": "the second", "three": "the third"}
+
+
+@dataclass
+class Changed(Wrapped):
+    """A double that gives an inherited setting another default, and one another comment."""
+
+    one: int = 2
+    three: int | None = 4  # the last
+
+
+def test_an_inherited_setting_keeps_its_comment_unless_it_gets_another():
+    assert typed.comments(Changed) == {"one": "the first", "two": "the second", "three": "the last"}

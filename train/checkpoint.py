@@ -4,10 +4,13 @@
     python -m train.checkpoint format=crnn_pytorch weights=crnn.pt out=models/crnn data.root=data/iiit5k
     python -m train.checkpoint format=onnx weights=rec.onnx space=true out=models/ppocr image.height=48 \\
         image.width=320 image.channels=bgr image.fit=keep characters=keys.txt
+    python -m train.checkpoint format=torchvision weights=mobilenet_v2.pth model=mobilenetv2 out=models/start
 
 crnn_pytorch: GitYCC/crnn-pytorch and its forks. Files that hold anything but named tensors are refused.
 onnx: a CTC recogniser as an ONNX file (images [N,C,H,W] to [N,T,C]) with its characters: it evaluates,
-predicts and records like any other model, and is not trained. With data.root= the model is measured on it.
+predicts and records like any other model, and is not trained. With data.root= these two are measured on it.
+torchvision: ImageNet weights of densenet121 or mobilenet_v2 under a fresh head, to begin a training from;
+what was taken, adapted, left fresh and unused is told, and kept in the folder.
 """
 
 import sys
@@ -15,6 +18,11 @@ import sys
 from shards import config
 from shards.progress import Reporter, run
 from train import foreign, modelfolder
+
+EVALUATE = "python -m train.evaluation checkpoint={} data.root=..."
+NEXT = {
+    "torchvision": "accelerate launch train/teacher.py init_from={} init_parts=cnn model=... data.root=..."
+}
 
 
 def main(argv: list[str]) -> None:
@@ -34,8 +42,13 @@ def main(argv: list[str]) -> None:
         right, alike = (f"{metrics[name]:.2%}" for name in ("word_acc", "word_acc_ics"))
         on = f"{metrics['n']:.0f} words, data {loaded.config['measured']['digest'][:12]}"
         report.say(f"word accuracy {right}, ignoring case and symbols {alike} ({on})")
-    next_command = f"python -m train.evaluation checkpoint={settings.out} data.root=..."
-    report.done(next_command, parameters=parameters, folder=settings.out, metrics=metrics, notes=notes)
+    report.done(
+        NEXT.get(settings.format, EVALUATE).format(settings.out),
+        parameters=parameters,
+        folder=settings.out,
+        metrics=metrics,
+        notes=notes,
+    )
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ Where data is given, the model is measured on it, and its config.json says how g
 import hashlib
 import pickle
 import zipfile
-from dataclasses import dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,7 +16,8 @@ from torch import Tensor
 from shards.errors import BadData, BadSettings
 from shards.image import ImageSpec
 from shards.loader import Where
-from train import onnxfile
+from shards.lookup import find
+from train import imagenet, onnxfile
 from train.measured import measure
 from train.modelfolder import fill, save
 from train.models import crnn
@@ -37,8 +38,9 @@ class Data(Where):
 class Settings(onnxfile.Settings):
     """Which file, and what it is."""
 
-    format: Literal["crnn_pytorch", "onnx"] = "crnn_pytorch"  # GitYCC/crnn-pytorch and forks; an ONNX file
+    format: Literal["crnn_pytorch", "onnx", "torchvision"] = "crnn_pytorch"  # whose file it is
     leaky_relu: bool = False  # crnn_pytorch: weights cannot tell whether the model was built with leaky_relu
+    model: Any = field(default=None, metadata={"seam": "train.models"})
     data: Data = field(default_factory=Data)  # measured on, where data.root is given
     json: bool = False  # print the result as JSON on the last line
 
@@ -46,14 +48,25 @@ class Settings(onnxfile.Settings):
         for name in ("weights", "out"):
             if not getattr(self, name):
                 raise BadSettings(f"{name}= is required")
-        if self.format == "onnx":
-            strange = ["leaky_relu"] if self.leaky_relu else []
-        else:
-            untold = onnxfile.Settings(self.weights, self.out)
-            names = [f.name for f in fields(untold)]
-            strange = [name for name in names if getattr(self, name) != getattr(untold, name)]
+        takes = {"weights", "out", "format", "json", *TAKES[self.format]}
+        strange = [
+            f.name for f in fields(self) if f.name not in takes and getattr(self, f.name) != _default(f)
+        ]
         if strange:
             raise BadSettings(f"format={self.format} takes no {', '.join(strange)}")
+        if self.format == "torchvision" and self.model is None:
+            raise BadSettings(f"format=torchvision: model= is required; {imagenet.FIT}")
+
+
+TAKES = {
+    "crnn_pytorch": {"leaky_relu", "data"},
+    "onnx": {"data", *(f.name for f in fields(onnxfile.Settings))},
+    "torchvision": {"image", "model"},
+}
+
+
+def _default(setting: Any) -> Any:
+    return setting.default if setting.default_factory is MISSING else setting.default_factory()
 
 
 def import_crnn_pytorch(
@@ -63,7 +76,7 @@ def import_crnn_pytorch(
 
     The shapes tell the sizes; `leaky_relu` is the one choice that leaves no trace in them.
     """
-    tensors = _state_dict(Path(weights))
+    tensors = _state_dict(Path(weights), "cnn.conv0.weight")
     try:
         settings = crnn.Settings(
             channels=[tensors[f"cnn.conv{i}.weight"].shape[0] for i in range(7)],
@@ -88,6 +101,23 @@ def import_onnx(settings: Settings) -> list[str]:
     return notes
 
 
+def import_torchvision(settings: Settings) -> list[str]:
+    """ImageNet weights of torchvision to a model folder whose trunk has them; returns which tensors.
+
+    The head is fresh, so the folder is one to begin a training from (init_from=, init_parts=cnn).
+    """
+    name = settings.model.name
+    tensors = _state_dict(Path(settings.weights), imagenet.landmark(name))
+    task = recognise.Task(recognise.Settings("36"), settings.image)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)  # the same file gives the same folder
+        model = find("train.models", name).Model(settings.model.settings, task.image, task.channels)
+    notes = imagenet.take(model, name, tensors, task.image, settings.weights).notes()
+    source = _source("torchvision", settings.weights) | {"tensors": notes}
+    _keep(Path(settings.out), model, task, name, source, None)
+    return notes
+
+
 def _source(form: str, weights: str | Path) -> dict[str, Any]:
     return {"format": form, "sha256": hashlib.sha256(Path(weights).read_bytes()).hexdigest()}
 
@@ -99,8 +129,11 @@ def _keep(out: Path, model: Any, task: Any, name: str, source: dict[str, Any], d
     save(out, model, task, model_name=name, task_name="recognise", extra=extra)
 
 
-def _state_dict(weights: Path) -> dict[str, Tensor]:
-    """The tensors of a .pt file without the prefix (`module.` and the like) that wrappers add."""
+def _state_dict(weights: Path, landmark: str) -> dict[str, Tensor]:
+    """The tensors of a .pt file without the prefix (`module.` and the like) that wrappers add.
+
+    landmark: the name of a tensor that tells what stands before it.
+    """
     try:
         raw = torch.load(weights, weights_only=True, map_location="cpu")
     except OSError as error:
@@ -112,7 +145,7 @@ def _state_dict(weights: Path) -> dict[str, Tensor]:
     strange = [f"{key!r} ({type(v).__name__})" for key, v in raw.items() if not isinstance(v, Tensor)]
     if strange or not all(isinstance(key, str) for key in raw):
         raise BadData(f"{weights}: holds more than named tensors: {', '.join(strange[:5])}")
-    prefix = next((name[: -len("cnn.conv0.weight")] for name in raw if name.endswith("cnn.conv0.weight")), "")
+    prefix = next((name.removesuffix(landmark) for name in raw if name.endswith(landmark)), "")
     return {name.removeprefix(prefix): value for name, value in raw.items()}
 
 
@@ -123,4 +156,5 @@ def _some(tensors: dict[str, Tensor]) -> str:
 FORMATS = {
     "crnn_pytorch": lambda s: import_crnn_pytorch(Path(s.weights), Path(s.out), s.leaky_relu, s.data),
     "onnx": import_onnx,
+    "torchvision": import_torchvision,
 }

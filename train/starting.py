@@ -64,10 +64,11 @@ def _task(chosen: Chosen, given: modelfolder.Loaded | None) -> Any:
 
 def _copy_all(chosen: Chosen, given: modelfolder.Loaded, model: nn.Module, task: Any) -> list[str]:
     theirs, mine = config.plain(given.task.settings), config.plain(task.settings)
-    model_told = {"name": chosen.model.name, "settings": config.plain(chosen.model.settings)}
+    made = {"name": given.config["model"]["name"], "settings": config.plain(given.model.settings)}
+    wanted = {"name": chosen.model.name, "settings": config.plain(chosen.model.settings)}
     kinds: list[tuple[str, Any, Any]] = [
         ("image", config.plain(given.task.image), config.plain(task.image)),
-        ("model", given.config["model"], model_told),
+        ("model", made, wanted),
     ]
     if chosen.charset.mode == "fail":
         kinds.insert(1, ("task", theirs, mine))

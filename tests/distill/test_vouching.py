@@ -18,7 +18,8 @@ def card(folder, accuracy: float, digest: str):
     """A random recogniser whose card claims an accuracy on some data."""
     torch.manual_seed(0)
     task = recognise.Task(recognise.Settings("36"), ImageSpec())
-    model = crnn.Model(crnn.Settings([4, 4, 8, 8, 8, 8, 8], 8, 8), task.image, task.channels)
+    settings = crnn.Settings(channels=[4, 4, 8, 8, 8, 8, 8], map_to_seq=8, rnn_hidden=8)
+    model = crnn.Model(settings, task.image, task.channels)
     told = {"metrics": {"word_acc": accuracy}, "measured": {"split": "val", "digest": digest}}
     modelfolder.save(folder, model, task, model_name="crnn", task_name="recognise", extra=told)
     return folder

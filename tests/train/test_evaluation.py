@@ -18,7 +18,7 @@ from train.models.crnn import Settings as Crnn
 from train.tasks.recognise import Settings, Task
 from train.verdicts import told
 
-SMALL = Crnn([4, 4, 4, 4, 4, 4, 8], 8, 8)
+SMALL = Crnn(channels=[4, 4, 4, 4, 4, 4, 8], map_to_seq=8, rnn_hidden=8)
 
 
 class Knowing(torch.nn.Module):

@@ -12,7 +12,7 @@ from train.models.crnn import Model
 from train.models.crnn import Settings as Crnn
 from train.tasks.recognise import Settings, Task
 
-SMALL = Crnn([4, 4, 4, 4, 4, 4, 8], 8, 8)
+SMALL = Crnn(channels=[4, 4, 4, 4, 4, 4, 8], map_to_seq=8, rnn_hidden=8)
 
 
 def answers(*paths: str) -> torch.Tensor:

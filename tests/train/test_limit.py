@@ -7,7 +7,8 @@ from shards.image import ImageSpec
 from train import limit
 from train.models import crnn
 
-MODEL = crnn.Model(crnn.Settings([8, 8, 16, 16, 16, 16, 32], 16, 16), ImageSpec(), 37)
+SMALL = crnn.Settings(channels=[8, 8, 16, 16, 16, 16, 32], map_to_seq=16, rnn_hidden=16)
+MODEL = crnn.Model(SMALL, ImageSpec(), 37)
 PARAMETERS = sum(p.numel() for p in MODEL.parameters())
 VECTORS = sum(p.numel() for p in MODEL.parameters() if p.dim() == 1)
 CHANNELS = sum(p.shape[0] for p in MODEL.parameters() if p.dim() > 1)

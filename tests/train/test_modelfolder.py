@@ -17,7 +17,7 @@ from train.models import crnn
 from train.tasks import recognise
 
 EXTRA = {"decoder": "greedy", "metrics": {"word_acc": 0.5}, "data": {"train": "abc"}, "code": "0.1.0"}
-TINY = crnn.Settings([4, 4, 8, 8, 8, 8, 8], 8, 8)
+TINY = crnn.Settings(channels=[4, 4, 8, 8, 8, 8, 8], map_to_seq=8, rnn_hidden=8)
 
 
 def built(seed=0, settings=TINY):

@@ -6,15 +6,28 @@ A model whose default size is too large for a test gets a row in SMALL.
 import pytest
 import torch
 
+from shards import config
 from shards.errors import BadSettings
 from shards.image import ImageSpec
 from shards.lookup import find, members
+from train import workbench
 from train.ctc import ctc_loss
 from train.decode import greedy
 from train.models import crnn
 
-SMALL = {"crnn": {"channels": [8, 16, 24, 24, 32, 32, 32], "map_to_seq": 32, "rnn_hidden": 48}}
+SMALL = {
+    "crnn": {"channels": [8, 16, 24, 24, 32, 32, 32], "map_to_seq": 32, "rnn_hidden": 48},
+    "densenet": {"growth": 8, "initial": 16, "blocks": [2, 2, 2]},
+    "depthwise": {
+        "channels": [4, 8, 8, 8, 16, 16, 32], "map_to_seq": 32, "rnn_hidden": 48,
+        "dropout": 0.0, "block_dropout": 0.0, "stn": False,
+    },
+    "mobilenet": {"multiplier": 0.1},
+    "resnet": {"channels": [8, 16, 24, 32], "blocks": 1},
+    "shufflenet": {"channels": [8, 16, 24, 32, 64]},
+}  # fmt: skip
 CLASSES = 11
+WIDE = ImageSpec(width=280, channels="rgb")  # zhiqwang/crnn.pytorch's canvas
 MODELS = members("train.models")
 
 
@@ -90,18 +103,78 @@ def test_a_model_remembers_its_settings_and_image_spec(name):
     assert shapes[0] == shapes[1]
 
 
-@pytest.mark.parametrize(
-    ("settings", "parameters"),
-    [
-        (crnn.Settings(), 7_839_077),
-        (crnn.Settings([16, 32, 64, 64, 128, 128, 128], 32, 128), 922_629),
-    ],
-    ids=["large", "small"],
-)
-def test_crnn_has_the_published_sizes(settings, parameters):
-    model = crnn.Model(settings, ImageSpec(), 37)
+@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("width", [64, 100, 168])
+def test_a_model_runs_at_any_width_and_knows_how_many_steps_it_answers(name, width):
+    model, wide = build(name).eval(), build(name, ImageSpec(width=width))
+    with torch.inference_mode():
+        assert model(torch.randn(2, 1, 32, width)).logits.shape == (2, wide.frames, CLASSES)
+
+
+# preset of configs/model: canvas, classes, parameters, L
+PUBLISHED = {
+    "crnn_large": (ImageSpec(), 37, 7_839_077, 24),
+    "crnn_small": (ImageSpec(), 37, 922_629, 24),
+    "crnn_rgb": (ImageSpec(channels="rgb"), 37, 8_724_133, 26),
+    "crnn_shi": (ImageSpec(), 37, 8_331_301, 26),
+    "densenet_cifar": (WIDE, 5990, 2_820_302, 70),
+    "densenet121": (WIDE, 5990, 3_302_918, 35),
+    "resnet18": (WIDE, 5990, 14_238_886, 35),
+    "mobilenetv2": (WIDE, 5990, 9_897_062, 35),
+    "shufflenetv2": (WIDE, 5990, 7_393_354, 35),
+    "depthwise": (ImageSpec(), 38, 2_823_089 + 3_072, 52),  # and the second biases of torch's GRU
+}
+
+
+@pytest.mark.parametrize("preset", PUBLISHED)
+def test_presets_have_the_published_sizes(preset):
+    image, classes, parameters, frames = PUBLISHED[preset]
+    choice = config.read(workbench.Settings, "teacher", [f"model={preset}"]).model
+    with torch.device("meta"):
+        model = find("train.models", choice.name).Model(choice.settings, image, classes)
     assert size(model) == parameters
-    assert model.frames == 24
+    assert model.frames == frames
+
+
+@pytest.mark.parametrize("name", ["densenet", "mobilenet", "resnet", "shufflenet"])
+def test_a_narrower_column_gives_more_steps_from_the_same_weights(name):
+    module = find("train.models", name)
+    wide, narrow = (
+        module.Model(module.Settings(**SMALL[name], column=c), ImageSpec(), CLASSES).eval() for c in (4, 2)
+    )
+    narrow.load_state_dict(wide.state_dict())
+    assert (wide.frames, narrow.frames) == (25, 50)
+    with torch.inference_mode():
+        assert narrow(torch.randn(1, 1, 32, 100)).logits.shape == (1, 50, CLASSES)
+
+
+@pytest.mark.parametrize(
+    ("name", "changed", "field"),
+    [
+        ("densenet", {"blocks": []}, "blocks"),
+        ("densenet", {"growth": 0}, "growth"),
+        ("densenet", {"compression": 0.0}, "compression"),
+        ("densenet", {"column": 8}, "column"),
+        ("depthwise", {"channels": [8]}, "channels"),
+        ("depthwise", {"block_dropout": 1.0}, "block_dropout"),
+        ("mobilenet", {"multiplier": 0.0}, "multiplier"),
+        ("mobilenet", {"column": 3}, "column"),
+        ("resnet", {"channels": [8, 8]}, "channels"),
+        ("resnet", {"blocks": 0}, "blocks"),
+        ("resnet", {"column": 16}, "column"),
+        ("shufflenet", {"channels": [8, 15, 32, 64, 64]}, "channels"),
+        ("shufflenet", {"channels": [8, 16]}, "channels"),
+        ("shufflenet", {"column": 0}, "column"),
+    ],
+)
+def test_trunks_refuse_impossible_sizes(name, changed, field):
+    with pytest.raises(BadSettings, match=f"model.{field}"):
+        find("train.models", name).Settings(**changed)
+
+
+def test_a_canvas_too_small_for_the_trunk_is_refused():
+    with pytest.raises(BadSettings, match="3x100 leaves the trunk no column"):
+        build("densenet", ImageSpec(height=3))
 
 
 def test_crnn_names_its_features_and_runs_at_other_widths():
@@ -138,7 +211,8 @@ def test_crnn_refuses_canvases_it_would_cut(height, width, field):
 
 
 @pytest.mark.parametrize(
-    "changed", [{"channels": [8, 8]}, {"channels": [0] * 7}, {"map_to_seq": 0}, {"rnn_hidden": 0}]
+    "changed",
+    [{"channels": [8, 8]}, {"channels": [0] * 7}, {"norms": [7]}, {"map_to_seq": -1}, {"rnn_hidden": 0}],
 )
 def test_crnn_refuses_impossible_sizes(changed):
     with pytest.raises(BadSettings, match=f"model.{next(iter(changed))}"):

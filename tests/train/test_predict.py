@@ -30,7 +30,7 @@ def model(tmp_path_factory):
     """A model folder whose random weights read something in every picture."""
     torch.manual_seed(4)
     task = Task(Settings(), ImageSpec())
-    made = Model(Crnn([4, 4, 4, 4, 4, 4, 8], 8, 8), task.image, task.channels)
+    made = Model(Crnn(channels=[4, 4, 4, 4, 4, 4, 8], map_to_seq=8, rnn_hidden=8), task.image, task.channels)
     with torch.no_grad():
         made.dense.weight.mul_(30)
     path = tmp_path_factory.mktemp("model") / "m"

@@ -17,7 +17,7 @@ from train.models import crnn
 from train.tasks import recognise
 
 EVIL = "<script>alert('x')</script>"
-SMALL = crnn.Settings([4, 4, 4, 4, 4, 4, 8], 8, 8)
+SMALL = crnn.Settings(channels=[4, 4, 4, 4, 4, 4, 8], map_to_seq=8, rnn_hidden=8)
 
 
 def save(folder: Path, seed: int = 0, **extra) -> str:

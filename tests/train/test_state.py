@@ -62,6 +62,7 @@ def until_done(train, name, *more, teach):
         ([(0, 0), (0, 1), (1, 4)], ["fit.ema=0.9", "augment=light"]),
         ([(1, 2)], ["fit.accumulation=2", "fit.precision=bf16"]),
         ([(1, 2)], ["optim=sgd"]),
+        ([(1, 2)], ["model.dropout=0.3", "model.stn=true"]),  # what is zeroed is drawn
     ],
 )
 def test_a_stopped_run_gives_the_losses_and_the_bytes_of_an_uninterrupted_one(train, tmp_path, stops, more):

@@ -23,7 +23,7 @@ def run_folder(path: Path, seed=0, steps=9, **config) -> Path:
     """A run folder with a random model; returns the model folder."""
     torch.manual_seed(seed)
     task = Task(Settings(), ImageSpec())
-    model = Model(Crnn([4, 4, 4, 4, 4, 4, 8], 8, 8), task.image, task.channels)
+    model = Model(Crnn(channels=[4, 4, 4, 4, 4, 4, 8], map_to_seq=8, rnn_hidden=8), task.image, task.channels)
     extra = {"control": "s-control"} if path.name == "s" else {}
     modelfolder.save(path / "best", model, task, model_name="crnn", task_name="recognise", extra=extra)
     (path / "config.yaml").write_text(OmegaConf.to_yaml(CONFIG | config))

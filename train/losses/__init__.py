@@ -1,4 +1,4 @@
-"""Seam: one file per change of the task's loss: `Settings`, a dataclass, and `Loss(settings, task, features)`.
+"""Seam: one file per change of the task's loss: `Settings` (a dataclass), `Loss(settings, task, features)`.
 
 A Loss is an nn.Module, whose parameters train with the model and never stand in its folder. features: name ->
 shape of a feature of one sample. `forward(loss, output, targets)`, with the task's loss so far [N], answers

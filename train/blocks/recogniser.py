@@ -1,0 +1,106 @@
+"""A recogniser: [straighten] -> trunk -> columns -> head -> classifier, whatever the trunk is.
+
+A file of train/models adds its trunk and the trunk's settings; everything else is here, named alike for all.
+Letters: N samples, L time steps, C classes, D numbers per step, H W pixels, h rows of the trunk's last map.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from torch import Tensor, nn
+
+from shards.errors import BadSettings
+from shards.image import ImageSpec
+from shards.typed import check_ranges
+from train.blocks.heads import HEADS
+from train.blocks.initial import initialise
+from train.blocks.stn import Rectifier
+from train.models import Output
+
+Columns = Literal["joined", "mean"]
+Head = Literal["lstm", "gru", "linear", "mixer"]
+COLUMNS = {
+    # [N,D,h,L] to [N,L,D*h], the channel outermost as in published weights, or to [N,L,D]
+    "joined": lambda values: values.permute(0, 3, 1, 2).flatten(2),
+    "mean": lambda values: values.mean(2).transpose(1, 2),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What every recogniser has beside its trunk."""
+
+    stn: bool = False  # straighten the picture first: a spatial transformer, affine
+    columns: Columns = "mean"  # a column's rows: one long vector, or their mean
+    map_to_seq: int = 0  # width of the vector made of a column, 0 = the column as it is
+    head: Head = "linear"  # what looks along the columns
+    rnn_hidden: int = 256  # width of one direction of a recurrent layer, or of a mixer's inner layer
+    between: Literal["joined", "summed", "dense"] = "joined"  # how lstm or gru hand on both directions
+    dropout: float = 0.0  # share zeroed in the column vectors and after each layer of the head
+
+    def __post_init__(self) -> None:
+        check_ranges(self, "model.", dropout=(0, 0.99))
+        for name, least in (("map_to_seq", 0), ("rnn_hidden", 1)):
+            if getattr(self, name) < least:
+                raise BadSettings(f"model.{name}: {getattr(self, name)}, must be at least {least}")
+        if self.between != "joined" and self.head not in ("lstm", "gru"):
+            raise BadSettings(f"model.between: {self.between}, head={self.head} has no recurrent layers")
+
+
+class Trunk(nn.Module):
+    """A trunk; unless it says otherwise, its stages are its children, one after the other."""
+
+    width: int  # D of the last stage
+
+    def grid(self, height: int, width: int) -> tuple[int, int]:
+        """(h, L) of the last stage for images of that size; each trunk knows its own."""
+        raise NotImplementedError
+
+    def forward(self, images: Tensor) -> dict[str, Tensor]:
+        """[N,C,H,W] to the stages by name, the last [N,width,h,L]."""
+        stages = {}
+        for name, part in self.named_children():
+            images = stages[name] = part(images)
+        return stages
+
+
+class Recogniser(nn.Module):
+    """Images [N,C,H,W] to `Output` with logits [N,L,channels], at any width that the trunk takes.
+
+    Features: rectified [N,C,H,W] with stn; the trunk's stages [N,D,h,w]; sequence [N,L,D]; the head's layers
+    by name [N,L,D].
+    """
+
+    def __init__(self, settings: Settings, image: ImageSpec, channels: int, trunk: Trunk) -> None:
+        super().__init__()
+        self.settings, self.image, self.channels = settings, image, channels
+        rows, self.frames = trunk.grid(image.height, image.width)
+        if min(rows, self.frames) < 1:
+            raise BadSettings(f"image: a canvas of {image.height}x{image.width} leaves the trunk no column")
+        width = trunk.width * (rows if settings.columns == "joined" else 1)
+        self.stn = Rectifier(image) if settings.stn else None
+        self.cnn = trunk
+        self.map_to_seq = nn.Linear(width, settings.map_to_seq) if settings.map_to_seq else nn.Identity()
+        layers, width = HEADS[settings.head](
+            settings.map_to_seq or width, settings.rnn_hidden, settings.between
+        )
+        for name, layer in layers.items():
+            self.add_module(name, layer)
+        self.layers = tuple(layers)
+        self.drop = nn.Dropout(settings.dropout)
+        self.dense = nn.Linear(width, channels)
+        self.apply(initialise)
+        if self.stn is not None:
+            self.stn.rest()
+
+    def forward(self, images: Tensor) -> Output:
+        """Logits [N,L,C] and every intermediate by name."""
+        features: dict[str, Tensor] = {}
+        if self.stn is not None:
+            images = features["rectified"] = self.stn(images)
+        features |= self.cnn(images)
+        columns = COLUMNS[self.settings.columns](next(reversed(features.values())))
+        values = features["sequence"] = self.map_to_seq(columns)
+        for name in self.layers:
+            values = features[name] = self.get_submodule(name)(self.drop(values))
+        return Output(self.dense(self.drop(values)), features=features)
