@@ -71,7 +71,7 @@ def test_what_is_certified_is_the_best_of_all(steps, scale, seed, width):
 def test_a_wide_beam_finds_the_best_of_all(search, steps, scale, seed):
     decoder = beam.Decoder(beam.Settings(width=400, cut=0), ABC)
     if search == "own":
-        decoder._search = beam.own
+        decoder.search = beam.own
     logits = lines(3, steps, 4, scale, seed)
     for line, reading in zip(logits, read(decoder, logits), strict=True):
         assert near_best(reading.symbols, all_readings(line))
@@ -120,7 +120,7 @@ def test_both_beams_read_the_same_with_a_cut():
         logits = lines(32, 26, 37, scale)
         theirs = beam.Decoder(beam.Settings(), charset)
         ours = beam.Decoder(beam.Settings(), charset)
-        ours._search = beam.own
+        ours.search = beam.own
         assert [r.symbols for r in read(theirs, logits)] == [r.symbols for r in read(ours, logits)]
 
 

@@ -1,9 +1,10 @@
 """The reading of the largest probability that a prefix beam finds, alone or together with a character model.
 
 `ngram` is a file of `train.ngram`; a reading y is then scored by log p(y) + alpha log p_ngram(y) + beta |y|
-(shallow fusion, see `train.guided`). Without it, the search is that of fast-ctc-decode where the extra
-`decode` is installed and otherwise our own, which find the same: both follow at a step the classes of a
-probability of at least `cut`, and always the best.
+(shallow fusion, see `train.guided`). Without it, the search is that of fast-ctc-decode for peaked lines
+where the extra `decode` is installed and otherwise our own (`train.beam`), which find the same: at a step
+both follow the classes of a probability of at least `cut`, and always the best one. fast-ctc-decode alone
+would follow none where all are below, and has no reading then.
 """
 
 from collections.abc import Callable
@@ -21,6 +22,7 @@ from train.guided import guided_beam
 
 ALPHA, BETA = 0.5, 0.0
 FIRST = 0xF0000  # class i is spelled as this code point + i for fast-ctc-decode; there is room for 131,068
+MANY = 5  # classes followed at a step, on average: from here on our own search is the faster one
 NOTHING = 1e-35  # it leaves out what is less probable; the cut was made before
 
 Labels = list[tuple[int, ...]]
@@ -47,12 +49,12 @@ class Decoder:
 
     def __init__(self, settings: Settings, charset: Charset) -> None:
         self.settings = settings
-        self._search = _guided(settings, charset) if settings.ngram else _fast(charset) or own
+        self.search = _guided(settings, charset) if settings.ngram else _fast(charset) or own
 
     def paths(self, values: np.ndarray) -> tuple[Path, np.ndarray]:
         """See train.decode."""
         log_probs = log_softmax(values)
-        labels = self._search(cut(log_probs, self.settings.cut), self.settings.width)
+        labels = self.search(cut(log_probs, self.settings.cut), self.settings.width)
         lines = np.arange(len(values))
         return greedy_path(values).reading(lines, labels, log_probs), np.zeros(len(values), bool)
 
@@ -78,8 +80,12 @@ def _fast(charset: Charset) -> Callable[[np.ndarray, int], Labels] | None:
     alphabet = "".join(chr(FIRST + i) for i in range(charset.size))
 
     def search(log_probs: np.ndarray, width: int) -> Labels:
-        found = (beam_search(line, alphabet, width, NOTHING)[0] for line in np.exp(log_probs))
-        return [tuple(ord(letter) - FIRST for letter in line) for line in found]
+        many = np.isfinite(log_probs).sum(-1).mean(1) > MANY
+        labels = dict(zip(np.flatnonzero(many).tolist(), own(log_probs[many], width), strict=True))
+        for line, chances in zip(np.flatnonzero(~many).tolist(), np.exp(log_probs[~many]), strict=True):
+            found, _ = beam_search(chances, alphabet, width, NOTHING)
+            labels[line] = tuple([ord(letter) - FIRST for letter in found])
+        return [labels[line] for line in range(len(log_probs))]
 
     return search
 
