@@ -23,7 +23,7 @@ from shards.errors import BadData, BadSettings
 from shards.manifest import read_json, write_json
 from shards.progress import Reporter, run
 from shards.read import Shards
-from train import fidelity, judging, metrics, modelfolder
+from train import decoders, fidelity, judging, metrics, modelfolder
 from train.judging import judge, still_loader
 from train.latency import latency
 from train.verdicts import Judged, control_of, short, told, verdicts, words_of
@@ -81,6 +81,7 @@ def evaluate(path: str, shards: Shards, settings: Settings) -> Judged:
         **metrics.scores(truths, predictions, [row[3] for row in rows], settings.seed),
         **{name: int(counts[name]) for name in ("unlabelled", "unencodable")},
         "ece": metrics.ece(np.array([correct[row[0]] for row in rows]), np.array([row[3] for row in rows])),
+        "decoder": config.plain(settings.decoder or decoders.stored(loaded.config.get("decoder"))),
         "damaged": len(damage),
     }
     if settings.latency:

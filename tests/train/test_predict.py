@@ -159,6 +159,32 @@ def test_a_run_folder_in_place_of_a_model_is_answered_with_its_best(model, pictu
         predict.main([str(tmp_path / "first"), str(pictures)])
 
 
+def test_a_decoder_is_chosen_for_the_reading(model, pictures, tmp_path):
+    (tmp_path / "words.txt").write_text("house\ntree\nriver")
+    given = [model, *sorted(pictures.glob("0*"))]
+    greedy = rows(tmp_path / "greedy.json", *given)
+    assert rows(tmp_path / "same.json", *given, "decoder=greedy") == greedy
+    found = rows(
+        tmp_path / "found.json", *given, "decoder=lexicon", f"decoder.words={tmp_path / 'words.txt'}"
+    )
+    assert {row["text"] for row in found} <= {"house", "tree", "river"}
+    assert all(0 <= row["score"] <= 1 for row in found)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (["decoder=bean"], "did you mean 'beam'"),
+        (["decoder.width=3"], "decoder= is required first"),
+        (["decoder=beam", "decoder.width=0"], "decoder.width: 0"),
+        (["decoder=lexicon"], "decoder.words= is required"),
+    ],
+)
+def test_a_decoder_that_cannot_be_is_refused(model, pictures, given, said):
+    with pytest.raises(BadSettings, match=said):
+        predict.main([str(model), str(pictures), *given])
+
+
 @pytest.mark.parametrize("bad", ["batch=0", "limit=-1"])
 def test_numbers_out_of_range_are_refused(model, pictures, bad):
     with pytest.raises(BadSettings, match=bad.split("=")[0]):
