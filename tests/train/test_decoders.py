@@ -1,5 +1,7 @@
 """Every decoder against exhaustive search, and what none of them may do."""
 
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -229,3 +231,11 @@ def test_a_config_names_its_decoder_in_every_form():
     assert decoders.stored(None).name == decoders.stored("greedy").name == "greedy"
     chosen = decoders.stored({"name": "beam", "width": 5})
     assert chosen == config.Choice("beam", beam.Settings(5))
+
+
+def test_without_fast_ctc_decode_our_own_beam_reads(monkeypatch):
+    monkeypatch.setitem(sys.modules, "fast_ctc_decode.fast_ctc_decode", None)
+    decoder = beam.Decoder(beam.Settings(), Charset.named("36"))
+    assert decoder.search is beam.own
+    logits = lines(4, 26, 37, 9.0)
+    assert [r.symbols for r in read(decoder, logits)] == [r.symbols for r in greedy(logits)]
