@@ -173,6 +173,8 @@ def _offer(schema: Schema, name: str) -> str:
 def _choice(seam: str, node: Any, where: str, owner: Schema = None) -> Choice:
     """A member of a seam with its settings. node: {"name": member, its keys...}, or the bare name."""
     node = dict(node) if isinstance(node, dict) else {"name": node}
+    if "name" not in node:
+        raise BadSettings(f"{where}= is required first (there are: {', '.join(lookup.members(seam))})")
     name = str(node.pop("name", None))
     settings = lookup.find(seam, name).Settings
     known = {f.name for f in fields(settings)}

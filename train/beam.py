@@ -35,9 +35,14 @@ class NBest:
     lengths: np.ndarray
     log_probs: np.ndarray
 
+    def best(self) -> list[tuple[int, ...]]:
+        """The symbols of the best reading of each line; none, where there is no reading."""
+        lines = zip(self.symbols[:, 0].tolist(), self.lengths[:, 0].tolist(), strict=True)
+        return [tuple(symbols[: max(0, length)]) for symbols, length in lines]
+
 
 @dataclass(slots=True)
-class _Prefixes:
+class Prefixes:
     """The beam after a step, best first, each [N,W]: probabilities by ending, last symbol, keys."""
 
     blank: np.ndarray
@@ -48,7 +53,7 @@ class _Prefixes:
 
 
 @dataclass(frozen=True, slots=True)
-class _Plan:
+class Plan:
     """The candidates: parent and class rank of each [M]; the first, and how many, of each parent [W]."""
 
     parents: np.ndarray
@@ -69,11 +74,11 @@ def prefix_beam(log_probs: Tensor | np.ndarray, n: int = 5, width: int = 10, cla
     broken = ~scores.amax(-1).isfinite().all(1)  # a step of NaN or of no probability: there is no reading
     scores = scores.masked_fill(broken[:, None, None], 0.0) if broken.any() else scores
     plan = _plan(width, min(classes or width + 1, width + 1, total - 1))
-    tried = _best_classes(scores, int(plan.count.max(initial=0)))  # [N,T,K]
+    tried = best_classes(scores, int(plan.count.max(initial=0)))  # [N,T,K]
     values = scores.numpy()
     chances = np.take_along_axis(values, tried, -1).astype(np.float64)
     peaks = values.max(-1).astype(np.float64)
-    prefixes = _start(samples, width)
+    prefixes = start(samples, width)
     sources = np.zeros((steps, samples, width), np.int64)
     symbols = np.zeros((steps, samples, width), np.int64)
     log_scale = np.zeros(samples)
@@ -92,7 +97,7 @@ def prefix_beam(log_probs: Tensor | np.ndarray, n: int = 5, width: int = 10, cla
     with np.errstate(divide="ignore"):
         found = np.log(prefixes.blank + prefixes.spoken) + log_scale[:, None]
     found[broken.numpy()] = -np.inf
-    return _told(_spell(sources, symbols), found.astype(np.float32), n)
+    return told(spell(sources, symbols), found.astype(np.float32), n)
 
 
 def forward_log_prob(log_probs: Tensor, symbols: Tensor, lengths: Tensor) -> Tensor:
@@ -107,15 +112,15 @@ def forward_log_prob(log_probs: Tensor, symbols: Tensor, lengths: Tensor) -> Ten
         return -loss.float()
 
 
-def _plan(width: int, classes: int) -> _Plan:
+def _plan(width: int, classes: int) -> Plan:
     """Parent i, the best 0, tries the classes of rank k with (i + 1) k <= width; one may be its own last."""
     count = np.minimum(width // np.arange(1, width + 1) + 1, classes)
     parents = np.repeat(np.arange(width), count)
     first = np.cumsum(count) - count
-    return _Plan(parents, np.arange(len(parents)) - first[parents], first, count)
+    return Plan(parents, np.arange(len(parents)) - first[parents], first, count)
 
 
-def _best_classes(scores: Tensor, count: int) -> np.ndarray:
+def best_classes(scores: Tensor, count: int) -> np.ndarray:
     """The `count` best classes but the blank, best first, int64 [N,T,K]; of equal ones the lower."""
     scores = scores[..., 1:]
     values, best = scores.topk(min(count + 1, scores.shape[-1]), dim=-1)
@@ -127,19 +132,19 @@ def _best_classes(scores: Tensor, count: int) -> np.ndarray:
     return (best[..., :count] + 1).numpy()
 
 
-def _start(samples: int, width: int) -> _Prefixes:
+def start(samples: int, width: int) -> Prefixes:
     """The empty prefix alone."""
     blank = np.zeros((samples, width))
     key = np.full((samples, width), NOBODY)
     if width:
         blank[:, 0], key[:, 0] = 1.0, ROOT
     nothing = np.zeros((samples, width), np.int64)
-    return _Prefixes(blank, np.zeros_like(blank), nothing, key, np.full_like(key, ORPHAN))
+    return Prefixes(blank, np.zeros_like(blank), nothing, key, np.full_like(key, ORPHAN))
 
 
 def _step(
-    old: _Prefixes, blank: np.ndarray, own: np.ndarray, tried: np.ndarray, chance: np.ndarray, plan: _Plan
-) -> tuple[_Prefixes, np.ndarray, np.ndarray, np.ndarray]:
+    old: Prefixes, blank: np.ndarray, own: np.ndarray, tried: np.ndarray, chance: np.ndarray, plan: Plan
+) -> tuple[Prefixes, np.ndarray, np.ndarray, np.ndarray]:
     """The beam after one more step, the factor [N] taken out of it, whence each comes and what it adds [N,W].
 
     blank [N,1], own [N,W] (of each last symbol), chance [N,K] of the classes tried [N,K]: probabilities.
@@ -150,21 +155,31 @@ def _step(
     symbols = tried[:, plan.ranks]
     double = symbols == old.last[:, plan.parents]
     grown = np.where(double, old.blank[:, plan.parents], whole[:, plan.parents]) * chance[:, plan.ranks]
-    _merge(old, whole, own, tried, plan, stays_spoken, grown)
+    merge(old, whole, own, tried, plan, stays_spoken, grown)
     spoken = np.concatenate([stays_spoken, grown], 1)
     silent = np.concatenate([stays_blank, np.zeros_like(grown)], 1)
     values = spoken + silent
     chosen = np.argsort(-values, axis=1, kind="stable")[:, :width]  # [N,W] of the W + M candidates
-    flat = chosen + np.arange(0, values.size, values.shape[1])[:, None]
+    return survive(old, spoken, silent, symbols, plan, chosen)
+
+
+def survive(
+    old: Prefixes, spoken: np.ndarray, silent: np.ndarray, symbols: np.ndarray, plan: Plan, chosen: np.ndarray
+) -> tuple[Prefixes, np.ndarray, np.ndarray, np.ndarray]:
+    """What `_step` answers, of the candidates `chosen` [N,W] among the W that stay and the M that grow."""
+    width, many = old.blank.shape[1], spoken.shape[1]
+    flat = chosen + np.arange(0, spoken.size, many)[:, None]
     source = np.concatenate([np.arange(width), plan.parents])[chosen]
     added = np.take(np.concatenate([np.zeros_like(old.last), symbols], 1), flat)
     place = source + np.arange(0, old.last.size, width)[:, None]
-    best = np.take(values, flat)
-    scale = best[:, :1]
+    silent, spoken = np.take(silent, flat), np.take(spoken, flat)
+    best = silent + spoken
+    scale = best.max(1, keepdims=True)
+    scale[scale == 0.0] = 1.0  # nothing is left
     dead, new, key = best <= TINY * scale, added > 0, np.take(old.key, place)
-    after = _Prefixes(
-        np.where(dead, 0.0, np.take(silent, flat) / scale),
-        np.where(dead, 0.0, np.take(spoken, flat) / scale),
+    after = Prefixes(
+        np.where(dead, 0.0, silent / scale),
+        np.where(dead, 0.0, spoken / scale),
         np.where(new, added, np.take(old.last, place)),
         np.where(dead, NOBODY, np.where(new, key * ODD + added.astype(np.uint64), key)),
         np.where(dead, ORPHAN, np.where(new, key, np.take(old.parent, place))),
@@ -172,12 +187,12 @@ def _step(
     return after, scale[:, 0], source, added
 
 
-def _merge(
-    old: _Prefixes,
+def merge(
+    old: Prefixes,
     whole: np.ndarray,
     own: np.ndarray,
     tried: np.ndarray,
-    plan: _Plan,
+    plan: Plan,
     stays: np.ndarray,
     grown: np.ndarray,
 ) -> None:
@@ -192,7 +207,7 @@ def _merge(
     grown[row[kept], (plan.first[parent] + rank)[kept]] = 0.0
 
 
-def _spell(sources: np.ndarray, symbols: np.ndarray) -> np.ndarray:
+def spell(sources: np.ndarray, symbols: np.ndarray) -> np.ndarray:
     """The symbols of every prefix of the last beam, 0 after the end, [N,W,T]; from [T,N,W] of each step."""
     steps, samples, width = sources.shape
     base = np.arange(0, samples * width, width)[:, None]
@@ -209,7 +224,7 @@ def _spell(sources: np.ndarray, symbols: np.ndarray) -> np.ndarray:
     return out
 
 
-def _told(symbols: np.ndarray, log_probs: np.ndarray, n: int) -> NBest:
+def told(symbols: np.ndarray, log_probs: np.ndarray, n: int) -> NBest:
     """The first n; those of equal log-probability in the order of their symbols."""
     there = np.isfinite(log_probs)
     ties = ((log_probs[:, 1:] == log_probs[:, :-1]) & there[:, 1:]).any(1).nonzero()[0]

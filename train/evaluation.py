@@ -3,6 +3,7 @@
     python -m train.evaluation checkpoint=runs/first/best data.root=data/own
     python -m train.evaluation checkpoint=runs/a/best,runs/b/best data.root=data/own baseline=runs/a/best
     python -m train.evaluation checkpoint=models/crnn_small data.root=data/iiit5k latency=true
+    python -m train.evaluation checkpoint=runs/first/best data.root=data/own decoder=beam decoder.width=20
     python -m train.evaluation checkpoint=runs/small/best teacher=runs/first/best data.root=data/own
 
 Each sample is read once; a damaged one counts as missed. A student is judged against its control if that
@@ -15,12 +16,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from shards import config, loader
 from shards.errors import BadData, BadSettings
 from shards.manifest import read_json, write_json
 from shards.progress import Reporter, run
 from shards.read import Shards
-from train import fidelity, judging, metrics, modelfolder
+from train import decoders, fidelity, judging, metrics, modelfolder
 from train.judging import judge, still_loader
 from train.latency import latency
 from train.verdicts import Judged, control_of, short, told, verdicts, words_of
@@ -44,6 +47,9 @@ class Settings:
     data: Data = field(default_factory=Data)
     baseline: str = ""  # model folder that the others are judged against; empty = each one's own control
     teacher: str = ""  # model folder; also tells how close the others come to it, step by step
+    decoder: config.Choice | None = field(
+        default=None, metadata={"seam": "train.decoders", "bare": "name"}
+    )  # how the answers of all are read; none = as each model folder says
     batch: int = 256  # images at a time
     device: str = "cpu"  # cpu, or cuda:0
     latency: bool = False  # also measure ms per word: one image at a time, one thread, decoding included
@@ -55,7 +61,7 @@ class Settings:
 
 def evaluate(path: str, shards: Shards, settings: Settings) -> Judged:
     """Runs one checkpoint over all samples."""
-    loaded = modelfolder.load(path, settings.device)
+    loaded = modelfolder.load(path, settings.device, settings.decoder)
     data, damage = settings.data, {}
     source = still_loader(
         shards, loaded.task, settings.batch, None, data.engine, data.threads, settings.device
@@ -74,6 +80,8 @@ def evaluate(path: str, shards: Shards, settings: Settings) -> Judged:
         "mb": (Path(path) / "model.safetensors").stat().st_size / 1e6,
         **metrics.scores(truths, predictions, [row[3] for row in rows], settings.seed),
         **{name: int(counts[name]) for name in ("unlabelled", "unencodable")},
+        "ece": metrics.ece(np.array([correct[row[0]] for row in rows]), np.array([row[3] for row in rows])),
+        "decoder": config.plain(settings.decoder or decoders.stored(loaded.config.get("decoder"))),
         "damaged": len(damage),
     }
     if settings.latency:

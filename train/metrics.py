@@ -130,6 +130,15 @@ def scores(
     return out | {"n": len(pairs), "n_unique": len(set(truths))}
 
 
+def ece(right: np.ndarray, sure: np.ndarray, bins: int = 15) -> float:
+    """Expected calibration error (Guo et al. 2017, equation 3): the mean distance of confidence and accuracy
+    over `bins` equal intervals of confidence, each weighted by its share. right: bool [N]; sure: 0..1 [N].
+    """
+    place = np.minimum((np.asarray(sure) * bins).astype(int), bins - 1)
+    gaps = np.bincount(place, np.asarray(sure, np.float64) - np.asarray(right, np.float64), bins)
+    return float(np.abs(gaps).sum() / max(1, len(place)))
+
+
 def means(rows: Mapping[str, np.ndarray], seed: int = 0) -> dict[str, dict[str, float]]:
     """The mean of each name's values [N], of the same samples, with its bootstrap interval over them."""
     drawn = _resampled(np.stack(list(rows.values())), seed)

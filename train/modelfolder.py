@@ -15,10 +15,11 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
+from shards import config
 from shards.errors import BadData, BadSettings
 from shards.image import ImageSpec
 from shards.lookup import find
-from train import sealed
+from train import decoders, sealed
 from train.card import OWN, card
 
 FORMAT = 1
@@ -45,41 +46,71 @@ def save(
     taken = sorted(set(OWN) & set(extra))
     if taken:
         raise ValueError(f"config.json: {', '.join(taken)} cannot come from extra")
-    config = {
+    told = {
         "format": FORMAT,
         "task": {"name": task_name, "settings": asdict(task.settings)},
         "model": {"name": model_name, "settings": asdict(model.settings)},
         "image": asdict(task.image),
         **extra,
     }
-    text = json.dumps(config, ensure_ascii=False, indent=2, sort_keys=True, allow_nan=False) + "\n"
     tensors = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
-    parameters = sum(p.numel() for p in model.parameters())
-    content = (card(config, parameters).encode(), text.encode(), safetensors.torch.save(tensors))
-    sealed.write(Path(folder), dict(zip(FILES, content, strict=True)))
+    weights = {"model.safetensors": safetensors.torch.save(tensors)}
+    sealed.write(Path(folder), {**_texts(told, model), **weights})
 
 
-def load(folder: str | Path, device: str | torch.device = "cpu") -> Loaded:
-    """The model of a folder; BadData names the file that is missing, damaged, foreign or does not fit."""
+def load(
+    folder: str | Path, device: str | torch.device = "cpu", decoder: config.Choice | None = None
+) -> Loaded:
+    """The model of a folder; BadData names the file that is missing, damaged, foreign or does not fit.
+
+    decoder: instead of the one that config.json names.
+    """
     best = Path(folder) / "best"
     if (best / "config.json").exists() and not (Path(folder) / "config.json").exists():
         raise BadData(f"{folder}: a run folder, not a model folder; try {best}")
     place, content = sealed.read(Path(folder), FILES)
     where = place / "config.json"
-    config = _config(content["config.json"], where)
+    told = _config(content["config.json"], where)
     try:
-        image = ImageSpec(**config["image"])
-        tasks = find("train.tasks", config["task"]["name"])
-        task = tasks.Task(tasks.Settings(**config["task"]["settings"]), image)
-        models = find("train.models", config["model"]["name"])
-        model = models.Model(models.Settings(**config["model"]["settings"]), image, task.channels)
+        image = ImageSpec(**told["image"])
+        tasks = find("train.tasks", told["task"]["name"])
+        task = tasks.Task(tasks.Settings(**told["task"]["settings"]), image)
+        models = find("train.models", told["model"]["name"])
+        model = models.Model(models.Settings(**told["model"]["settings"]), image, task.channels)
+        stored = decoders.stored(told.get("decoder"))
+        temperature = _temperature(told)
     except KeyError as error:
         raise BadData(f"{where}: no {error}") from None
     except (BadSettings, TypeError, ValueError, RuntimeError) as error:
         raise BadData(f"{where}: {error}") from None
     where = place / "model.safetensors"
     fill(model, _tensors(content["model.safetensors"], where), str(where))
-    return Loaded(model.to(device).eval(), task, config)
+    task.read_by(decoder or stored, temperature)
+    return Loaded(model.to(device).eval(), task, told)
+
+
+def _temperature(told: dict[str, Any]) -> float:
+    """That of the confidences, as `train.calibrate` found it; 1 where it was not asked."""
+    found = float(told.get("calibration", {}).get("temperature", 1.0))
+    if not 0 < found < float("inf"):
+        raise ValueError(f"calibration.temperature: {found}, must be above 0")
+    return found
+
+
+def amend(folder: str | Path, **changes: Any) -> None:
+    """Replaces entries of config.json that `save` took as extra; the card and the checksums follow."""
+    model = load(folder).model
+    place, content = sealed.read(Path(folder), FILES)
+    told = _config(content["config.json"], place / "config.json") | changes
+    content |= _texts(told, model)
+    sealed.write(Path(folder), content)
+
+
+def _texts(told: dict[str, Any], model: nn.Module) -> dict[str, bytes]:
+    """The files of a model folder that hold text, but for the checksums."""
+    text = json.dumps(told, ensure_ascii=False, indent=2, sort_keys=True, allow_nan=False) + "\n"
+    parameters = sum(p.numel() for p in model.parameters())
+    return {"README.md": card(told, parameters).encode(), "config.json": text.encode()}
 
 
 def weights_digest(folder: str | Path) -> str:
@@ -113,13 +144,13 @@ def _kind(value: Tensor) -> str:
 
 def _config(data: bytes, path: Path) -> dict[str, Any]:
     try:
-        config = json.loads(data)
+        told = json.loads(data)
     except ValueError as error:
         raise BadData(f"{path}: {error}") from None
-    found = config.get("format") if isinstance(config, dict) else type(config).__name__
+    found = told.get("format") if isinstance(told, dict) else type(told).__name__
     if found != FORMAT:
         raise BadData(f"{path}: format {found!r}, this version reads {FORMAT}")
-    return config
+    return told
 
 
 def _tensors(data: bytes, path: Path) -> dict[str, Tensor]:

@@ -5,6 +5,7 @@ or jsonl. Without a model folder, the recogniser that comes with the package rea
     python -m train.predict runs/first/best images/*.jpg
     python -m train.predict models/crnn_small crops/ out=words.csv
     python -m train.predict models/crnn_small data/own/test limit=8 json=true
+    python -m train.predict models/crnn_small crops/ decoder=lexicon decoder.words=words.txt
 
 A file that is not a readable image becomes a row with an error, never a stop.
 """
@@ -37,6 +38,7 @@ from train import modelfolder
 from train.judging import device
 
 PRETRAINED = Path(__file__).resolve().parent / "pretrained" / "words"  # reads when no model is given
+COLUMNS = ["image", "text", "score", "error"]
 
 
 @dataclass
@@ -50,6 +52,9 @@ class Settings:
     limit: int = 0  # read at most so many images, 0 = all
     batch: int = 64  # images at a time
     device: str = "cpu"  # cpu, or cuda:0
+    decoder: config.Choice | None = field(
+        default=None, metadata={"seam": "train.decoders", "bare": "name"}
+    )  # how the answers are read; none = as the model folder says
     json: bool = False  # print the rows as JSON on the last line
 
     def __post_init__(self) -> None:
@@ -58,19 +63,26 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """One image's answer; error is empty where it could be read."""
+    """One image's answer; error is empty where it could be read. characters: how sure each of them is."""
 
     image: str
     text: str
     score: float
     error: str = ""
+    characters: tuple[float, ...] = ()
 
 
 class Reader:
     """A loaded checkpoint that reads encoded images."""
 
-    def __init__(self, model: str | Path | modelfolder.Loaded, device: str = "cpu") -> None:
-        self.loaded = model if isinstance(model, modelfolder.Loaded) else modelfolder.load(model, device)
+    def __init__(
+        self,
+        model: str | Path | modelfolder.Loaded,
+        device: str = "cpu",
+        decoder: config.Choice | None = None,
+    ) -> None:
+        given = isinstance(model, modelfolder.Loaded)
+        self.loaded = model if given else modelfolder.load(model, device, decoder)
         self.device = device
 
     def read(self, images: Sequence[bytes | Exception], names: Sequence[str] | None = None) -> list[Reading]:
@@ -91,7 +103,7 @@ class Reader:
                 out.append(Reading(name, "", 0.0, errors[place]))
             else:
                 word = next(words)
-                out.append(Reading(name, word.text or "", float(word.score or 0.0)))
+                out.append(Reading(name, word.text or "", float(word.score or 0.0), "", word.characters))
         return out
 
     def _words(self, canvases: list[np.ndarray]) -> list:
@@ -150,11 +162,11 @@ def _got(get: Callable[[], bytes]) -> bytes | Exception:
 
 
 def written(rows: list[Reading], suffix: str) -> str:
-    """The rows as the text of a .csv, .json or .jsonl file."""
+    """The rows as the text of a .csv, .json or .jsonl file; a .csv has no place for the characters."""
     plain = [asdict(row) for row in rows]
     if suffix == ".csv":
         file = io.StringIO()
-        writer = csv.DictWriter(file, ["image", "text", "score", "error"], lineterminator="\n")
+        writer = csv.DictWriter(file, COLUMNS, "", "ignore", lineterminator="\n")
         writer.writeheader()
         writer.writerows(plain)
         return file.getvalue()
@@ -181,15 +193,17 @@ def main(argv: list[str]) -> None:
     if suffix not in (".csv", ".json", ".jsonl"):
         raise BadSettings(f"out={settings.out}: no format {suffix!r} (there are: .csv, .json, .jsonl)")
     found = islice(images(inputs), settings.limit or None)
-    rows = list(readings(Reader(model, str(device(settings.device))), found, settings.batch))
+    rows = list(
+        readings(Reader(model, str(device(settings.device)), settings.decoder), found, settings.batch)
+    )
     report = Reporter("train.predict", settings.json)
     if settings.out:
         Path(settings.out).parent.mkdir(parents=True, exist_ok=True)
         Path(settings.out).write_text(written(rows, suffix), encoding="utf-8")
         report.say(f"{len(rows)} rows in {settings.out}")
     else:
-        columns = ["image", "text", "score", "error"]
-        report.table(f"read by {model}", columns, [list(asdict(row).values()) for row in rows])
+        cells = [[getattr(row, column) for column in COLUMNS] for row in rows]
+        report.table(f"read by {model}", COLUMNS, cells)
     report.done(readings=[asdict(row) for row in rows], errors=sum(bool(row.error) for row in rows))
 
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Every benchmark, one after another, into one Markdown file: about 25 minutes on two idle cores.
+# Every benchmark, one after another, into one Markdown file: about 27 minutes on two idle cores.
 #   bash infra/bench/all.sh bench.md          SIZE=small: a few words each, to see that all works
 # What real data there is below OCR_REAL_DATA (default: ../shared/data) is used; a GPU, where there is one.
 set -uo pipefail
@@ -9,8 +9,8 @@ out=$(realpath -m "${1:-bench.md}")
 real=$(realpath -m "${OCR_REAL_DATA:-../shared/data}")
 export PYTHONPATH=$PWD${PYTHONPATH:+:$PYTHONPATH} HF_HUB_OFFLINE=1
 case ${SIZE:-full} in
-    full) words=() training=() cache=() ;;
-    small) words=(count=64 rounds=1) training=(batch=16 steps=2 rounds=1) cache=(chunks=2 rows=64 rounds=1) ;;
+    full) words=() training=() cache=() decoders=() ;;
+    small) words=(count=64 rounds=1) training=(batch=16 steps=2 rounds=1) cache=(chunks=2 rows=64 rounds=1) decoders=(lines=512 words=500 rounds=1) ;;
     *) echo "SIZE=$SIZE: there are full and small" >&2; exit 2 ;;
 esac
 code=0
@@ -38,6 +38,7 @@ if "$PYTHON" -c 'import sys, torch; sys.exit(not torch.cuda.is_available())'; th
 fi
 bench cache.py "${cache[@]}"
 bench student.py "${training[@]}"
+bench decoders.py "${decoders[@]}"
 weights=$real/weights/crnn_small_student_3.pt
 if [ -f "$weights" ]; then # a published teacher; beside a student as large, both run at the same efficiency
     printf '\n`python -m train.checkpoint format=crnn_pytorch weights=%s out=crnn_small_student_3`\n' "${weights##*/}" >> "$out"

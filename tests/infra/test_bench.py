@@ -18,7 +18,7 @@ from shards.read import Shards
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 BENCH = ROOT / "infra" / "bench"
-SCRIPTS = ("loader", "sharding", "training", "student")
+SCRIPTS = ("loader", "sharding", "training", "student", "decoders")
 
 
 def environment(**more: str) -> dict[str, str]:
@@ -78,10 +78,12 @@ ROWS = [  # script, rows of one of its tables, figures in a row
     ("student", ["without a teacher (method=none)", "reads the cache, and uses nothing of it",
                  "hard, from the cache", "hard, live teacher", "logits, from the cache",
                  "logits, live teacher"], 7),
+    ("decoders", ["greedy", "certified", "beam", "beam, own", "beam, ngram", "lexicon"], 6),
 ]  # fmt: skip
 WRONG = [
     ("loader", "data=nowhere"), ("loader", "rounds=0"), ("sharding", "data=nowhere"), ("training", "batch=0"),
     ("training", "precision=fp8"), ("student", "views=0"), ("student", "method=nonsense"),
+    ("decoders", "lines=0"), ("decoders", "classes=5"),
 ]  # fmt: skip
 
 

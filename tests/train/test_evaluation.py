@@ -186,3 +186,17 @@ def test_latency_is_measured_on_one_thread_without_damaged_pictures_and_threads_
 def test_what_is_not_there_is_named(words, tmp_path, more, kind, named):
     with pytest.raises(kind, match=named):
         evaluate(words, tmp_path, *more)
+
+
+def test_a_chosen_decoder_reads_and_stands_in_the_result(words, tmp_path):
+    (tmp_path / "words.txt").write_text("house\ntree")
+    path, out = folder(tmp_path / "m"), tmp_path / "out.json"
+    given = [f"checkpoint={path}", f"data.root={words}", "data.threads=1", f"out={out}"]
+    evaluation.main(given)
+    (plain,) = json.loads(out.read_text())["models"].values()
+    evaluation.main([*given, "decoder=lexicon", f"decoder.words={tmp_path / 'words.txt'}"])
+    (led,) = json.loads(out.read_text())["models"].values()
+    assert plain["decoder"] == {"name": "greedy"}
+    assert led["decoder"]["name"] == "lexicon"
+    assert led["mean_conf"] != plain["mean_conf"]
+    assert 0 <= led["ece"] <= 1

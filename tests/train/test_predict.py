@@ -73,7 +73,9 @@ def test_every_format_holds_the_same_rows(model, pictures, tmp_path, suffix):
     given = [model, *sorted(pictures.glob("0*"))[:3]]
     wanted = rows(tmp_path / "wanted.json", *given)
     found = rows(tmp_path / "deep" / f"out.{suffix}", *given)
-    assert [list(row) for row in found] == [["image", "text", "score", "error"]] * 3
+    characters = [] if suffix == "csv" else ["characters"]
+    assert [list(row) for row in found] == [["image", "text", "score", "error", *characters]] * 3
+    assert all(len(row["characters"]) == len(row["text"]) for row in found if characters)
     assert [(r["image"], r["text"], float(r["score"])) for r in found] == [
         (r["image"], r["text"], r["score"]) for r in wanted
     ]
@@ -155,6 +157,32 @@ def test_a_run_folder_in_place_of_a_model_is_answered_with_its_best(model, pictu
     shutil.copytree(model, tmp_path / "first" / "best")
     with pytest.raises(BadData, match=f"not a model folder; try {tmp_path / 'first' / 'best'}"):
         predict.main([str(tmp_path / "first"), str(pictures)])
+
+
+def test_a_decoder_is_chosen_for_the_reading(model, pictures, tmp_path):
+    (tmp_path / "words.txt").write_text("house\ntree\nriver")
+    given = [model, *sorted(pictures.glob("0*"))]
+    greedy = rows(tmp_path / "greedy.json", *given)
+    assert rows(tmp_path / "same.json", *given, "decoder=greedy") == greedy
+    found = rows(
+        tmp_path / "found.json", *given, "decoder=lexicon", f"decoder.words={tmp_path / 'words.txt'}"
+    )
+    assert {row["text"] for row in found} <= {"house", "tree", "river"}
+    assert all(0 <= row["score"] <= 1 for row in found)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (["decoder=bean"], "did you mean 'beam'"),
+        (["decoder.width=3"], "decoder= is required first"),
+        (["decoder=beam", "decoder.width=0"], "decoder.width: 0"),
+        (["decoder=lexicon"], "decoder.words= is required"),
+    ],
+)
+def test_a_decoder_that_cannot_be_is_refused(model, pictures, given, said):
+    with pytest.raises(BadSettings, match=said):
+        predict.main([str(model), str(pictures), *given])
 
 
 @pytest.mark.parametrize("bad", ["batch=0", "limit=-1"])

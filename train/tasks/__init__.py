@@ -8,9 +8,28 @@ A task is an object with these members, and nobody else asks which task it is:
 - `encode(records)` -> targets, an object with `.to(device)` and tensors addressed by sample;
 - `loss(output, targets)` -> {name: Tensor [N]}: "task" is what is minimised, in fp32; the others are watched;
 - `census(texts, frames)` -> {reason: count} of labels that cannot teach, known from the columns beforehand;
-- `decode(output)` -> one tuple of `Word` per sample;
+- `decode(output)` -> one tuple of `Read` per sample;
+- `read_by(decoder, temperature)`: from now on `decode` takes that decoder (a Choice of `train.decoders`), and
+  confidences at that temperature;
+- `trials(output, records, temperatures)` -> (right [n], confidence [n,K] at each of K temperatures) of the n
+  samples with a label: what a temperature is fitted on (`train.calibrate`);
 - `mistakes(meter, damage, shards)` -> what the meter's entries got wrong, as plain values for files and pages
   (`train.mistakes`); damage: uid -> what is wrong with a sample;
 - `meter()` -> a fresh Meter: `update(uids, predictions, records)`, `entries()` (picklable),
   `absorb(entries)`, `compute()` -> {metric: value}. Entries are addressed by uid: one seen twice counts once.
 """
+
+from dataclasses import dataclass
+
+from shards.sample import Word
+
+
+@dataclass(frozen=True, slots=True)
+class Read(Word):
+    """A word as it was read; `score` is its confidence.
+
+    characters: the confidence of each character of the text; certified: see `train.decode.Reading`.
+    """
+
+    characters: tuple[float, ...] = ()
+    certified: bool = False

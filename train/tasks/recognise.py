@@ -10,19 +10,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from shards.config import Choice
 from shards.errors import BadData, BadSettings
 from shards.image import ImageSpec
 from shards.lookup import unknown
 from shards.read import Shards
 from shards.sample import Record, Word
-from train import metrics, mistakes
+from train import decoders, metrics, mistakes
 from train.charset import NAMED, Charset
 from train.ctc import ctc_loss, needed_frames
-from train.decode import greedy
+from train.decode import array_of, read
 from train.models import Output
+from train.tasks import Read
 
 CENSUS_AT_A_TIME = 8192
 # prediction, its score, and the truth (None: not a labelled word, shown but not scored)
@@ -63,6 +66,11 @@ class Task:
         # Spelled out, so that a stored task does not depend on what a name meant on the day.
         self.settings = Settings(settings.charset, self.charset.characters, self.charset.fold)
         self.image, self.channels = image, self.charset.size
+        self.read_by(decoders.stored(None))
+
+    def read_by(self, decoder: Choice, temperature: float = 1.0) -> None:
+        """From now on `decode` takes this decoder, and confidences at this temperature."""
+        self._decoder, self._temperature = decoders.make(decoder, self.charset), temperature
 
     def encode(self, records: Sequence[Record]) -> Targets:
         """Labels to classes; a sample without a label that the charset can spell is marked unusable."""
@@ -104,10 +112,34 @@ class Task:
         watched = {"blank_rate": blank.float().mean(1), "infeasible": short.float()}
         return {"task": torch.where(targets.usable, loss, 0.0), **watched}
 
-    def decode(self, output: Output) -> list[tuple[Word, ...]]:
-        """One word per sample, greedy, with its confidence as score."""
-        readings = greedy(output.logits)
-        return [(Word(self.charset.decode(r.symbols), score=r.confidence),) for r in readings]
+    def decode(self, output: Output) -> list[tuple[Read, ...]]:
+        """One word per sample, by the decoder, with its confidence as score."""
+        readings = read(self._decoder, output.logits, self._temperature)
+        return [
+            (
+                Read(
+                    self.charset.decode(r.symbols),
+                    score=r.confidence,
+                    characters=r.characters,
+                    certified=r.certified,
+                ),
+            )
+            for r in readings
+        ]
+
+    def trials(
+        self, output: Output, records: Sequence[Record], temperatures: Sequence[float]
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Whether the word of each labelled sample is right, and its confidence at each temperature."""
+        labels = [truth(record) for record in records]
+        lines = np.array([i for i, label in enumerate(labels) if label is not None], np.int64)
+        path, _ = self._decoder.paths(array_of(output.logits)[lines])
+        texts = [self.charset.decode(symbols) for symbols in path.labels(np.arange(len(lines)))]
+        right = [
+            self.charset.normalise(labels[i] or "") == text for i, text in zip(lines, texts, strict=True)
+        ]
+        sure = [path.confidences(path.chances(temperature)) for temperature in temperatures]
+        return np.array(right, bool), np.stack(sure, 1)
 
     def meter(self) -> "Meter":
         """A fresh meter."""

@@ -1,0 +1,27 @@
+"""Seam: one file per decoder, which says what is read from the answer of a recogniser.
+
+A member offers `Settings` (a dataclass) and `Decoder(settings, charset)`, a `train.decode.Decoder`: its
+`paths(values)` answers the path of the reading of each line and whether that reading is certified. What a
+path spells and how sure it is are told by `train.decode`, alike for all.
+"""
+
+from typing import Any
+
+from shards import config, lookup
+from train.charset import Charset
+from train.decode import Decoder
+
+SEAM = "train.decoders"
+GREEDY = "greedy"
+
+
+def make(choice: config.Choice, charset: Charset) -> Decoder:
+    """The chosen decoder, for readings in the charset."""
+    return lookup.find(SEAM, choice.name).Decoder(choice.settings, charset)
+
+
+def stored(found: Any) -> config.Choice:
+    """The choice that a config.json tells: a name, {"name": ..., its settings}, or nothing (greedy)."""
+    tree = dict(found) if isinstance(found, dict) else {"name": found or GREEDY}
+    name = str(tree.pop("name", GREEDY))
+    return config.Choice(name, config.build(lookup.find(SEAM, name).Settings, tree, "decoder."))

@@ -1,0 +1,101 @@
+"""The reading of the largest probability that a prefix beam finds, alone or together with a character model.
+
+`ngram` is a file of `train.ngram`; a reading y is then scored by log p(y) + alpha log p_ngram(y) + beta |y|
+(shallow fusion, see `train.guided`). Without it, the search is that of fast-ctc-decode for peaked lines
+where the extra `decode` is installed and otherwise our own (`train.beam`), which find the same: at a step
+both follow the classes of a probability of at least `cut`, and always the best one. fast-ctc-decode alone
+would follow none where all are below, and has no reading then.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from shards.errors import BadSettings
+from shards.typed import check_ranges
+from train import kneserney
+from train.beam import prefix_beam
+from train.charset import Charset
+from train.decode import Path, greedy_path, log_softmax
+from train.guided import guided_beam
+
+ALPHA, BETA = 0.5, 0.0
+FIRST = 0xF0000  # class i is spelled as this code point + i for fast-ctc-decode; there is room for 131,068
+MANY = 5  # classes followed at a step, on average: from here on our own search is the faster one
+NOTHING = 1e-35  # it leaves out what is less probable; the cut was made before
+
+Labels = list[tuple[int, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How far the search looks, and what helps it."""
+
+    width: int = 10  # prefixes that the search follows
+    cut: float = 1e-3  # classes of a step less probable than this are not followed, 0 = all are
+    ngram: str = ""  # a file of train.ngram; empty = none
+    alpha: float = ALPHA  # weight of the log-probability by the ngram model
+    beta: float = BETA  # added for every character, against the length that the ngram model costs
+
+    def __post_init__(self) -> None:
+        check_ranges(self, "decoder.", width=(1, 10_000), cut=(0, 1), alpha=(0, 1e3), beta=(-1e3, 1e3))
+        if not self.ngram and (self.alpha, self.beta) != (ALPHA, BETA):
+            raise BadSettings("decoder.alpha and decoder.beta weigh decoder.ngram=FILE, which is not given")
+
+
+class Decoder:
+    """See the seam; certifies nothing."""
+
+    def __init__(self, settings: Settings, charset: Charset) -> None:
+        self.settings = settings
+        self.search = _guided(settings, charset) if settings.ngram else _fast(charset) or own
+
+    def paths(self, values: np.ndarray) -> tuple[Path, np.ndarray]:
+        """See train.decode."""
+        log_probs = log_softmax(values)
+        labels = self.search(cut(log_probs, self.settings.cut), self.settings.width)
+        lines = np.arange(len(values))
+        return greedy_path(values).reading(lines, labels, log_probs), np.zeros(len(values), bool)
+
+
+def cut(log_probs: np.ndarray, least: float) -> np.ndarray:
+    """The same without the classes of a step that are less probable than `least`; the best one stays."""
+    with np.errstate(divide="ignore"):
+        light = log_probs < np.minimum(np.log(least), log_probs.max(-1, keepdims=True))
+    return np.where(light, -np.inf, log_probs)
+
+
+def own(log_probs: np.ndarray, width: int) -> Labels:
+    """Readings by `train.beam`."""
+    return prefix_beam(log_probs, 1, width).best()
+
+
+def _fast(charset: Charset) -> Callable[[np.ndarray, int], Labels] | None:
+    """The same by fast-ctc-decode; None where it is not installed."""
+    try:
+        from fast_ctc_decode.fast_ctc_decode import beam_search
+    except ImportError:
+        return None
+    alphabet = "".join(chr(FIRST + i) for i in range(charset.size))
+
+    def search(log_probs: np.ndarray, width: int) -> Labels:
+        many = np.isfinite(log_probs).sum(-1).mean(1) > MANY
+        labels = dict(zip(np.flatnonzero(many).tolist(), own(log_probs[many], width), strict=True))
+        for line, chances in zip(np.flatnonzero(~many).tolist(), np.exp(log_probs[~many]), strict=True):
+            found, _ = beam_search(chances, alphabet, width, NOTHING)
+            labels[line] = tuple([ord(letter) - FIRST for letter in found])
+        return [labels[line] for line in range(len(log_probs))]
+
+    return search
+
+
+def _guided(settings: Settings, charset: Charset) -> Callable[[np.ndarray, int], Labels]:
+    """Readings with the ngram model of the settings."""
+    guide = kneserney.Fusion(kneserney.load(settings.ngram, charset), settings.alpha, settings.beta)
+
+    def search(log_probs: np.ndarray, width: int) -> Labels:
+        followed = np.isfinite(log_probs[..., 1:]).sum(-1).max(initial=1)
+        return guided_beam(log_probs, guide, width, int(followed)).best()
+
+    return search
