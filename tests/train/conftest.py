@@ -73,7 +73,8 @@ def environment(**more: str) -> dict[str, str]:
     }
     for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE"):
         kept.pop(name, None)
-    return kept | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"} | more
+    told = {"PYTHONFAULTHANDLER": "1"}  # a process that aborts says where
+    return kept | told | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"} | more
 
 
 @pytest.fixture
