@@ -10,6 +10,7 @@ Letters: N samples, C channels, H W pixels of the student, h w of the teacher, T
 import torch
 from torch import Tensor
 
+from shards.errors import BadSettings
 from shards.image import ImageSpec
 from shards.loader import Batch
 
@@ -20,6 +21,12 @@ class Sight:
     """From batches of the student's spec to canvases of the teacher's."""
 
     def __init__(self, teacher: ImageSpec, student: ImageSpec) -> None:
+        if teacher.polarity not in ("as_is", student.polarity):
+            raise BadSettings(
+                f"image.polarity is {teacher.polarity} for the teacher, {student.polarity} for the student: "
+                "which pictures were turned cannot be seen any more; give the student "
+                f"image.polarity={teacher.polarity}"
+            )
         self.teacher, self.student = teacher, student
 
     def __call__(self, batch: Batch) -> Tensor:

@@ -14,6 +14,9 @@ from shards.errors import BadSettings
 
 CHANNELS = {"grey": 1, "rgb": 3, "bgr": 3}
 FITS = ("stretch", "keep", "letterbox")
+POLARITIES = ("as_is", "dark_on_light", "light_on_dark")
+ENLARGED = 1024  # pixels: no text needs more
+LONGEST = 64  # times its height: a longer picture is not enlarged
 # PIL's filters of these names are antialiased: the support grows with the shrink factor.
 RESAMPLES = {
     "bilinear": Image.Resampling.BILINEAR,
@@ -28,6 +31,10 @@ class ImageSpec:
 
     fit: stretch = fill the canvas; keep = full height, at most the full width, padded on the right;
     letterbox = as large as possible, centred. pad is the grey value (0..255) of the padding.
+    polarity: other than as_is, a picture whose ink is found to be of the other kind is inverted. Ink is what
+    is rarer: it is dark where the mean of the picture lies below its median.
+    min_height: a picture that is lower is first enlarged to it, by bicubic resampling, keeping its aspect:
+    small words get smooth edges instead of steps.
     """
 
     height: int = 32  # of the canvas, pixels
@@ -38,18 +45,23 @@ class ImageSpec:
     mean: float = 0.5  # taken off the pixels, which are in 0..1
     std: float = 0.5  # what they are then divided by
     pad: int = 127  # grey value of the padding, 0..255
+    polarity: str = "as_is"  # as_is, or what all pictures are brought to: dark_on_light or light_on_dark
+    min_height: int = 0  # pixels to which lower pictures are enlarged before all else, 0 = as they are
 
     def __post_init__(self) -> None:
         for field, value, known in (
             ("channels", self.channels, CHANNELS),
             ("fit", self.fit, FITS),
             ("resample", self.resample, RESAMPLES),
+            ("polarity", self.polarity, POLARITIES),
         ):
             if value not in known:
                 raise BadSettings(f"image.{field}: no {value!r} (there are: {', '.join(known)})")
         numbers = math.isfinite(self.mean) and 0 < self.std < math.inf
         if self.height < 1 or self.width < 1 or not numbers or not 0 <= self.pad <= 255:
             raise BadSettings(f"image: impossible size, mean, std or pad in {self}")
+        if not 0 <= self.min_height <= ENLARGED:
+            raise BadSettings(f"image.min_height: {self.min_height}, must be between 0 and {ENLARGED}")
 
     @property
     def depth(self) -> int:
@@ -76,9 +88,10 @@ class ImageSpec:
         mode = "L" if self.channels == "grey" else "RGB"
         picture = picture if picture.mode == mode else picture.convert(mode)
         left, top, width, height = self.placement(*picture.size)
+        picture = self._enlarged(picture)
         if picture.size != (width, height):
             picture = picture.resize((width, height), RESAMPLES[self.resample])
-        pixels = np.asarray(picture)
+        pixels = self._turned(np.asarray(picture))
         pixels = pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
         if self.channels == "bgr":
             pixels = pixels[::-1]
@@ -87,3 +100,17 @@ class ImageSpec:
         out = np.full((self.depth, self.height, self.width), self.pad, dtype=np.uint8)
         out[:, top : top + height, left : left + width] = pixels
         return out
+
+    def _enlarged(self, picture: Image.Image) -> Image.Image:
+        """A picture of at least min_height; one over 64 times as long as high stays as it is."""
+        w, h = picture.size
+        if h >= self.min_height or w > LONGEST * h:
+            return picture
+        return picture.resize((max(1, round(w * self.min_height / h)), self.min_height), RESAMPLES["bicubic"])
+
+    def _turned(self, pixels: np.ndarray) -> np.ndarray:
+        """Pixels [h,w] or [h,w,3], inverted where their ink is of the other kind."""
+        if self.polarity == "as_is":
+            return pixels
+        dark = pixels.mean() <= np.median(pixels)
+        return pixels if dark == (self.polarity == "dark_on_light") else 255 - pixels

@@ -58,6 +58,11 @@ class Engine:
                 "data.engine=dali: image.resample=nearest breaks ties in another way than the reference; "
                 "data.engine=plain reads it"
             )
+        if image.polarity != "as_is" or image.min_height:
+            raise BadSettings(
+                f"data.engine=dali: image.polarity={image.polarity} and image.min_height={image.min_height} "
+                "are the reference's alone; data.engine=plain reads them"
+            )
         self.shards, self.image, self.threads = shards, image, threads_of(threads)
         self.gpu = gpu_of(device, image)
         self._lock = threading.Lock()  # a pipeline answers one caller at a time

@@ -10,6 +10,7 @@ from PIL import Image
 from torch.nn import functional
 
 from distill.sight import Sight, recolour, weights
+from shards.errors import BadSettings
 from shards.image import ImageSpec
 
 STUDENT = ImageSpec(32, 100)
@@ -94,3 +95,9 @@ def test_steps_stand_where_the_teacher_looked():
         batch_of(replace(STUDENT, fit="keep", width=160), [picture(100, 50)]), 40
     )
     assert kept[0, 0].item() == pytest.approx(4 * 64 / 96 / 160)
+
+
+def test_a_polarity_that_only_the_teacher_has_is_refused():
+    with pytest.raises(BadSettings, match=r"give the student image.polarity=dark_on_light"):
+        Sight(ImageSpec(polarity="dark_on_light"), ImageSpec())
+    Sight(ImageSpec(), ImageSpec(polarity="dark_on_light"))

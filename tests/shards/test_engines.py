@@ -258,6 +258,9 @@ def test_pictures_are_decoded_in_runs_of_bounded_size(monkeypatch):
 def test_dali_refuses_what_it_cannot_do_alike():
     with pytest.raises(BadSettings, match=r"image\.resample=nearest .*data\.engine=plain"):
         dali.Engine(given(), ImageSpec(resample="nearest"))
+    for spec in (ImageSpec(polarity="dark_on_light"), ImageSpec(min_height=16)):
+        with pytest.raises(BadSettings, match=r"image\.polarity=.*data\.engine=plain"):
+            dali.Engine(given(), spec)
 
 
 @pytest.mark.parametrize("absent", ["nvidia.dali", "nvidia.nvimgcodec"])
