@@ -23,12 +23,12 @@ from shards.errors import BadData, BadSettings
 from shards.manifest import read_json, write_json
 from shards.progress import Reporter, run
 from shards.read import Shards
-from train import decoders, fidelity, judging, metrics, modelfolder
+from train import decoders, fidelity, judging, metrics, modelfolder, protocols, scoreboard
+from train.groups import check, grouped
 from train.judging import judge, still_loader
 from train.latency import latency
-from train.verdicts import Judged, control_of, short, told, verdicts, words_of
+from train.verdicts import Judged, control_of, verdicts, words_of
 
-SHARES = {"agreement": 100, "blank": 100, "kl": 1, "peak_shift": 1}  # measures, shown times this
 DAMAGE_KEPT = 50  # damaged samples that a run's file names; all are counted
 
 
@@ -50,6 +50,8 @@ class Settings:
     decoder: config.Choice | None = field(
         default=None, metadata={"seam": "train.decoders", "bare": "name"}
     )  # how the answers of all are read; none = as each model folder says
+    protocol: str = "native"  # how strings are compared: native (the model's charset), 36, 62 or 94
+    by: list[str] = field(default_factory=list)  # groups of words: source, length, writer, ...
     batch: int = 256  # images at a time
     device: str = "cpu"  # cpu, or cuda:0
     latency: bool = False  # also measure ms per word: one image at a time, one thread, decoding included
@@ -67,6 +69,7 @@ def evaluate(path: str, shards: Shards, settings: Settings) -> Judged:
         shards, loaded.task, settings.batch, None, data.engine, data.threads, settings.device
     )
     meter = judge(loaded.model, loaded.task, source, damage=damage)
+    meter.score_by(settings.protocol)
     truths, predictions = meter.pairs()
     if not truths:
         raise BadData(f"{', '.join(map(str, shards.folders))}: no labelled word to score")
@@ -88,6 +91,11 @@ def evaluate(path: str, shards: Shards, settings: Settings) -> Judged:
         figures["ms_per_word"] = latency(loaded, shards, damage)
     found = loaded.task.mistakes(meter, damage, shards)
     figures["by_source"] = found["by_source"]
+    scored = {row[0]: truth for row, truth in zip(rows, truths, strict=True)}
+    several = ["source"] if len(found["by_source"]) > 1 else []
+    figures["by"] = {
+        way: grouped(way, correct, scored, shards) for way in dict.fromkeys([*several, *settings.by])
+    }
     if settings.teacher and Path(settings.teacher).resolve() != Path(path).resolve():
         figures["fidelity"] = _fidelity(loaded, shards, settings)
     return Judged(path, loaded.config, correct, figures, found, damage)
@@ -129,6 +137,9 @@ def main(argv: list[str]) -> None:
     """Entry."""
     settings = config.read(Settings, "evaluation", argv)
     judging.device(settings.device)
+    for way in settings.by:
+        check(way)
+    protocols.check(settings.protocol)
     report = Reporter("train.evaluation", settings.json)
     shards = Shards(settings.data.root, settings.data.split)
     report.header(
@@ -136,15 +147,16 @@ def main(argv: list[str]) -> None:
     )
     judged = [evaluate(path, shards, settings) for path in _gather(settings)]
     found = verdicts(judged, settings.baseline, settings.seed)
-    _show(report, judged, found, settings.latency)
-    _show_sources(report, judged)
-    _show_fidelity(report, judged, settings.teacher)
+    scoreboard.models(report, judged, found, settings.latency)
+    scoreboard.groups(report, judged)
+    scoreboard.closeness(report, judged, settings.teacher)
     for reason in judged[0].damage.values():
         report.say(f"counted as missed: {reason}")
     for path, verdict in found.items():
         if said := words_of(path, verdict):
             report.say(said)
     name = "+".join(m.name for m in shards.manifests) + f"-{settings.data.split}"
+    name += "" if settings.protocol == "native" else f"-{settings.protocol}"
     result = {
         one.path: {**one.figures, **found[one.path], "set": name, "data": shards.digest} for one in judged
     }
@@ -173,57 +185,6 @@ def _keep(judged: list[Judged], result: dict[str, dict[str, Any]]) -> list[str]:
         write_json(path.parent / "eval" / f"{found['set']}-{path.name}.json", content)
         runs.append(str(Path(one.path).parent))
     return list(dict.fromkeys(runs))
-
-
-def _show(report: Reporter, judged: list[Judged], found: dict[str, dict[str, Any]], latency: bool) -> None:
-    columns = ["checkpoint", "params", "MB", "word_acc % [95 %]", "word_acc_ics", "1-NED", "CER %"]
-    columns += ["edits", "edits/len", "n", *(["ms/word"] if latency else []), "verdict"]
-    rows = []
-    for one in judged:
-        f = one.figures
-        accuracy = "{value:.2%} [{low:.2%}, {high:.2%}]".format(**f["word_acc"]).replace("%", "")
-        row = [short(one.path), f"{f['params']:,}", f"{f['mb']:.2f}", accuracy]
-        row += [f"{100 * f['word_acc_ics']['value']:.2f}", f"{f['one_minus_ned']['value']:.4f}"]
-        row += [f"{100 * f['cer']['value']:.2f}"]
-        row += [f"{f[k]['value']:.3f}" for k in ("edit_distance_mean", "edit_distance_normalised")]
-        row += [str(f["n"]), *([f"{f['ms_per_word']:.2f}"] if latency else [])]
-        rows.append([*row, told(found[one.path])])
-    report.table("evaluation (percent where marked; intervals are 95 %)", columns, rows)
-
-
-def _show_sources(report: Reporter, judged: list[Judged]) -> None:
-    """Where several data sets were read: each model's accuracy on each of them."""
-    sources = judged[0].figures["by_source"]
-    if len(sources) < 2:
-        return
-    rows = []
-    for name, count in sources.items():
-        found = [one.figures["by_source"][name] for one in judged]
-        shares = [(one["right"] / max(1, one["n"]), *metrics.wilson(one["right"], one["n"])) for one in found]
-        cells = [f"{100 * share:.2f} [{100 * low:.2f}, {100 * high:.2f}]" for share, low, high in shares]
-        rows.append([name, str(count["n"]), *cells])
-    columns = ["data set", "n", *(short(one.path) for one in judged)]
-    report.table("word accuracy by data set (percent; intervals are 95 %)", columns, rows)
-
-
-def _show_fidelity(report: Reporter, judged: list[Judged], teacher: str) -> None:
-    """How close the models come to the teacher, where one was named."""
-    rows = []
-    for one in judged:
-        if not (found := one.figures.get("fidelity")):
-            continue
-        if "why" in found:
-            rows.append([short(one.path), "", "", "", found["why"]])
-            continue
-        rows.append([short(one.path), *(_with_interval(found[key], times) for key, times in SHARES.items())])
-    if rows:
-        columns = ["checkpoint", "same class %", "same blanks %", "KL nats/step", "peak shift, steps"]
-        report.table(f"closeness to {short(teacher)}, step by step (intervals are 95 %)", columns, rows)
-
-
-def _with_interval(found: dict[str, float], times: float) -> str:
-    value, low, high = (times * found[key] for key in ("value", "low", "high"))
-    return f"{value:.2f} [{low:.2f}, {high:.2f}]" if times > 1 else f"{value:.3f} [{low:.3f}, {high:.3f}]"
 
 
 if __name__ == "__main__":

@@ -81,13 +81,15 @@ def by_length(truths: Sequence[str], right: Sequence[bool]) -> list[tuple[int, i
     return [(length, count, hits[length]) for length, count in sorted(words.items())]
 
 
-def by_source(right: Mapping[int, bool], shards: Shards) -> dict[str, dict[str, int]]:
-    """Data set -> n words and how many of them were read right; in the order of the mixture.
-
-    Named by its manifest's name; where two have one name, by the key that tells them apart.
-    """
+def names_of(shards: Shards) -> dict[int, str]:
+    """Data set id -> its manifest's name; where two have one name, the key that tells them apart."""
     names = Counter(m.name for m in shards.manifests)
-    called = {m.dataset_id: m.name if names[m.name] == 1 else m.key for m in shards.manifests}
+    return {m.dataset_id: m.name if names[m.name] == 1 else m.key for m in shards.manifests}
+
+
+def by_source(right: Mapping[int, bool], shards: Shards) -> dict[str, dict[str, int]]:
+    """Data set -> n words and how many of them were read right; in the order of the mixture."""
+    called = names_of(shards)
     out = {name: {"n": 0, "right": 0} for name in called.values()}
     for uid, hit in right.items():
         one = out[called[split_uid(uid)[0]]]

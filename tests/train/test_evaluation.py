@@ -135,10 +135,10 @@ def test_each_data_set_of_several_has_its_own_accuracy(words, tmp_path, capsys):
     counts = found[str(tmp_path / "m")]["by_source"]
     assert {name: one["n"] for name, one in counts.items()} == {"rendered": 32, "other": 8}
     said = capsys.readouterr().out
-    assert "word accuracy by data set" in said
+    assert "word accuracy by source" in said
     assert "0.00 [0.00, 32.44]" in said  # none of 8
     evaluate(words, tmp_path, f"checkpoint={tmp_path / 'm'}")
-    assert "word accuracy by data set" not in capsys.readouterr().out
+    assert "word accuracy by source" not in capsys.readouterr().out
 
 
 def test_results_are_kept_in_the_run_folder_one_per_model(words, tmp_path, capsys):

@@ -16,7 +16,8 @@ A task is an object with these members, and nobody else asks which task it is:
 - `mistakes(meter, damage, shards)` -> what the meter's entries got wrong, as plain values for files and pages
   (`train.mistakes`); damage: uid -> what is wrong with a sample;
 - `meter()` -> a fresh Meter: `update(uids, predictions, records)`, `entries()` (picklable),
-  `absorb(entries)`, `compute()` -> {metric: value}. Entries are addressed by uid: one seen twice counts once.
+  `absorb(entries)`, `score_by(protocol)` (of train.protocols), `compute()` -> {metric: value}. Entries are
+  addressed by uid: one seen twice counts once.
 """
 
 from dataclasses import dataclass

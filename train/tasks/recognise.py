@@ -25,6 +25,7 @@ from train.charset import NAMED, Charset
 from train.ctc import ctc_loss, needed_frames
 from train.decode import array_of, read
 from train.models import Output
+from train.protocols import Protocol
 from train.tasks import Read
 
 CENSUS_AT_A_TIME = 8192
@@ -154,7 +155,7 @@ class Meter:
     """Readings by uid; what is computed from them depends on no order, batch or rank."""
 
     def __init__(self, charset: Charset) -> None:
-        self.charset = charset
+        self.charset, self.protocol = charset, Protocol("native", charset)
         self._entries: dict[int, Entry] = {}
 
     def update(
@@ -178,9 +179,13 @@ class Meter:
         return [(uid, t, text, score) for uid, (text, score, t) in sorted(self._entries.items())]
 
     def pairs(self) -> tuple[list[str], list[str]]:
-        """Truths, normalised as the charset does, and predictions of all labelled words by ascending uid."""
-        rows = [(self.charset.normalise(t), text) for _, t, text, _ in self.detail() if t is not None]
-        return [t for t, _ in rows], [text for _, text in rows]
+        """Truths and predictions of all labelled words by ascending uid, as the protocol compares them."""
+        rows = [(t, text) for _, t, text, _ in self.detail() if t is not None]
+        return [self.protocol.truth(t) for t, _ in rows], [self.protocol.reading(text) for _, text in rows]
+
+    def score_by(self, protocol: str) -> None:
+        """Compares by a protocol of train.protocols from now on."""
+        self.protocol = Protocol(protocol, self.charset)
 
     def compute(self) -> dict[str, float]:
         """Metrics as fractions over `n` labelled words; `unencodable` ones count, never as right."""

@@ -1,0 +1,86 @@
+"""Protocols and groups: how strings are compared, and which words are told apart."""
+
+import itertools
+import json
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shards.errors import BadSettings
+from shards.image import ImageSpec
+from shards.read import Shards
+from train import evaluation, groups, modelfolder, protocols
+from train.charset import Charset
+from train.models import crnn
+from train.protocols import Protocol
+from train.tasks.recognise import Settings, Task
+
+OWN = Charset.named("36")
+
+
+@pytest.mark.parametrize(
+    ("name", "label", "wanted"),
+    [
+        ("native", "It's 5", "it's 5"),
+        ("36", "It's 5", "its5"),
+        ("62", "It's 5", "Its5"),
+        ("94", "It's 5é", "It's5"),
+        ("36", "&!", protocols.NOTHING),
+        ("36", "", ""),
+    ],
+)
+def test_a_label_is_brought_to_what_the_protocol_compares(name, label, wanted):
+    assert Protocol(name, OWN).truth(label) == wanted
+
+
+@given(st.sampled_from(protocols.NAMES[1:]), st.text())
+def test_a_truth_is_read_right_by_itself_unless_nothing_is_left_of_it(name, text):
+    protocol = Protocol(name, OWN)
+    lost = protocol.truth(text) == protocols.NOTHING
+    assert (protocol.reading(text) == protocol.truth(text)) != lost
+
+
+def test_an_unknown_protocol_or_group_lists_the_known_ones():
+    with pytest.raises(BadSettings, match="native, 36, 62, 94"):
+        evaluation.main(["checkpoint=x", "data.root=y", "protocol=37"])
+    with pytest.raises(BadSettings, match="source, length, repeats, group"):
+        evaluation.main(["checkpoint=x", "data.root=y", "by=size"])
+
+
+@pytest.mark.parametrize("way", groups.WAYS)
+def test_every_word_stands_in_one_group_of_a_kind(way, words):
+    shards = Shards([str(words)], "test")
+    uids = shards.uids.tolist()
+    right = {uid: i % 3 == 0 for i, uid in enumerate(uids)}
+    scored = {uid: shards.text(i) for i, uid in enumerate(uids)}
+    found = groups.grouped(way, right, scored, shards)
+    assert sum(one["n"] for one in found.values()) == 32
+    assert sum(one["right"] for one in found.values()) == 11
+    if way == "length":
+        assert {int(k): one["n"] for k, one in found.items()} == {
+            n: sum(len(t) == n for t in scored.values()) for n in map(int, found)
+        }
+        assert list(found) == sorted(found, key=int)
+    if way == "repeats":
+        double = sum(any(a == b for a, b in itertools.pairwise(t)) for t in scored.values())
+        assert found.get("with equal neighbours", {"n": 0})["n"] == double
+
+
+def test_an_evaluation_by_another_protocol_says_its_groups(words, tmp_path, capsys):
+    torch.manual_seed(0)
+    task = Task(Settings("94"), ImageSpec())
+    small = crnn.Settings(channels=[4, 4, 4, 4, 4, 4, 8], map_to_seq=8, rnn_hidden=8)
+    model = crnn.Model(small, task.image, task.channels)
+    modelfolder.save(tmp_path / "m", model, task, model_name="crnn", task_name="recognise", extra={})
+    known = []
+    for more in ([], ["protocol=36", "by=[length,repeats]"]):
+        evaluation.main([f"checkpoint={tmp_path / 'm'}", f"data.root={words}", "json=true", *more])
+        out = capsys.readouterr().out
+        known += json.loads(out.splitlines()[-1])["models"].values()
+    native, other = known
+    assert (native["set"], other["set"]) == ("rendered-test", "rendered-test-36")
+    assert (native["by"], list(other["by"])) == ({}, ["length", "repeats"])
+    assert sum(one["n"] for one in other["by"]["length"].values()) == native["n"] == 32
+    assert "word accuracy by repeats" in out

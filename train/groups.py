@@ -1,0 +1,54 @@
+"""Groups of words by what is known of them: data set, length, adjacent repeats, and the fields of Meta."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import fields
+from itertools import pairwise
+
+from shards.errors import BadSettings
+from shards.lookup import unknown
+from shards.manifest import split_uid
+from shards.read import Shards
+from shards.sample import Meta
+from train.mistakes import names_of
+
+KNOWN = [field.name for field in fields(Meta)]
+WAYS = ["source", "length", "repeats", *KNOWN]
+Counts = dict[str, dict[str, int]]
+
+
+def check(way: str) -> None:
+    """Refuses what words cannot be told apart by."""
+    if way not in WAYS:
+        raise BadSettings(unknown("by", way, WAYS))
+
+
+def grouped(way: str, right: Mapping[int, bool], scored: Mapping[int, str], shards: Shards) -> Counts:
+    """Group -> n words and how many were read right; the largest first, lengths ascending.
+
+    right: uid -> whether it was; scored: uid -> the truth as it was compared. "?": nothing is known.
+    """
+    of, out = _asked(way, scored, shards), {}
+    for uid, hit in right.items():
+        one = out.setdefault(of(uid), {"n": 0, "right": 0})
+        one["n"] += 1
+        one["right"] += hit
+    ordered = (lambda item: int(item[0])) if way == "length" else (lambda item: (-item[1]["n"], item[0]))
+    return dict(sorted(out.items(), key=ordered))
+
+
+def _asked(way: str, scored: Mapping[int, str], shards: Shards) -> Callable[[int], str]:
+    """A function from a uid to the name of its group."""
+    check(way)
+    if way == "length":
+        return lambda uid: str(len(scored[uid]))
+    if way == "repeats":
+        return lambda uid: "with equal neighbours" if _repeats(scored[uid]) else "without"
+    if way == "source":
+        called = names_of(shards)
+        return lambda uid: called[split_uid(uid)[0]]
+    return lambda uid: str(getattr(shards.record(shards.position(uid)).meta, way) or "?")
+
+
+def _repeats(text: str) -> bool:
+    """Whether equal characters stand side by side: CTC needs a blank between them."""
+    return any(a == b for a, b in pairwise(text))

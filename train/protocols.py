@@ -1,0 +1,45 @@
+"""Protocols: how a truth and a reading are brought to what is compared.
+
+`native` compares what the model's charset can tell apart. 36, 62 and 94 are those of the literature: both
+sides keep only those characters (36: small letters and digits, whatever the case was). A truth of which
+nothing is left is never read right.
+"""
+
+import unicodedata
+from dataclasses import dataclass
+
+from shards.errors import BadSettings
+from shards.lookup import unknown
+from train.charset import NAMED, Charset
+
+NAMES = ("native", *NAMED)
+NOTHING = "\ufffd"  # stands for a truth of which nothing is left: no reading has it
+
+
+def check(name: str) -> None:
+    """Refuses a name that is no protocol."""
+    if name not in NAMES:
+        raise BadSettings(unknown("protocol", name, list(NAMES)))
+
+
+@dataclass(frozen=True, slots=True)
+class Protocol:
+    """Both sides of a comparison; charset: the model's."""
+
+    name: str
+    charset: Charset
+
+    def truth(self, text: str) -> str:
+        """A raw label as it is compared."""
+        if self.name == "native":
+            return self.charset.normalise(text)
+        return self._kept(text) or (NOTHING if text else "")
+
+    def reading(self, text: str) -> str:
+        """What a model read as it is compared."""
+        return text if self.name == "native" else self._kept(text)
+
+    def _kept(self, text: str) -> str:
+        characters, fold = NAMED[self.name]
+        text = unicodedata.normalize("NFC", text)
+        return "".join(c for c in (text.lower() if fold == "lower" else text) if c in characters)

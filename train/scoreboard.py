@@ -1,0 +1,62 @@
+"""What an evaluation shows: the figures of each model, and its accuracy within each group of words."""
+
+from typing import Any
+
+from shards.progress import Reporter
+from train import metrics
+from train.verdicts import Judged, short, told
+
+SHARES = {"agreement": 100, "blank": 100, "kl": 1, "peak_shift": 1}  # measures, shown times this
+
+
+def models(report: Reporter, judged: list[Judged], found: dict[str, dict[str, Any]], latency: bool) -> None:
+    """Every model's figures and verdict."""
+    columns = ["checkpoint", "params", "MB", "word_acc % [95 %]", "word_acc_ics", "1-NED", "CER %"]
+    columns += ["edits", "edits/len", "n", *(["ms/word"] if latency else []), "verdict"]
+    rows = []
+    for one in judged:
+        f = one.figures
+        accuracy = "{value:.2%} [{low:.2%}, {high:.2%}]".format(**f["word_acc"]).replace("%", "")
+        row = [short(one.path), f"{f['params']:,}", f"{f['mb']:.2f}", accuracy]
+        row += [f"{100 * f['word_acc_ics']['value']:.2f}", f"{f['one_minus_ned']['value']:.4f}"]
+        row += [f"{100 * f['cer']['value']:.2f}"]
+        row += [f"{f[k]['value']:.3f}" for k in ("edit_distance_mean", "edit_distance_normalised")]
+        row += [str(f["n"]), *([f"{f['ms_per_word']:.2f}"] if latency else [])]
+        rows.append([*row, told(found[one.path])])
+    report.table("evaluation (percent where marked; intervals are 95 %)", columns, rows)
+
+
+def groups(report: Reporter, judged: list[Judged]) -> None:
+    """A table for each way the words were told apart: each model's accuracy in each group."""
+    for way in judged[0].figures["by"]:
+        found = [one.figures["by"][way] for one in judged]
+        rows = []
+        for name, count in found[0].items():
+            here = [one.get(name, {"n": 0, "right": 0}) for one in found]
+            shares = [
+                (one["right"] / max(1, one["n"]), *metrics.wilson(one["right"], one["n"])) for one in here
+            ]
+            cells = [f"{100 * share:.2f} [{100 * low:.2f}, {100 * high:.2f}]" for share, low, high in shares]
+            rows.append([name, str(count["n"]), *cells])
+        columns = [way, "n", *(short(one.path) for one in judged)]
+        report.table(f"word accuracy by {way} (percent; intervals are 95 %)", columns, rows)
+
+
+def closeness(report: Reporter, judged: list[Judged], teacher: str) -> None:
+    """How close the models come to the teacher, where one was named."""
+    rows = []
+    for one in judged:
+        if not (found := one.figures.get("fidelity")):
+            continue
+        if "why" in found:
+            rows.append([short(one.path), "", "", "", found["why"]])
+            continue
+        rows.append([short(one.path), *(_with_interval(found[key], times) for key, times in SHARES.items())])
+    if rows:
+        columns = ["checkpoint", "same class %", "same blanks %", "KL nats/step", "peak shift, steps"]
+        report.table(f"closeness to {short(teacher)}, step by step (intervals are 95 %)", columns, rows)
+
+
+def _with_interval(found: dict[str, float], times: float) -> str:
+    value, low, high = (times * found[key] for key in ("value", "low", "high"))
+    return f"{value:.2f} [{low:.2f}, {high:.2f}]" if times > 1 else f"{value:.3f} [{low:.3f}, {high:.3f}]"
