@@ -60,6 +60,10 @@ class Settings(workbench.Settings):
 
 def settle(settings: Settings, argv: Sequence[str]) -> Settings:
     """Takes image, augmentation, task and views that nobody chose from the card or the live teacher."""
+    if settings.overfit:
+        raise BadSettings(
+            "overfit: asks whether a model can learn; train/teacher.py answers, without a teacher"
+        )
     if settings.cache.dirs:
         card = fingerprint.load(fetch.local(settings.cache.dirs[0]) / fingerprint.NAME)
         image, augmentation, task = card.image, card.augment, card.task

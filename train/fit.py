@@ -16,6 +16,7 @@ from torch import nn
 from shards.errors import BadData, BadSettings, GateFailed, Preempted
 from shards.loader import Batch, Loader
 from shards.progress import Reporter
+from shards.typed import check_ranges
 from train import state, zero
 from train.clock import Clock
 from train.optim import Optimizing
@@ -39,6 +40,7 @@ class Settings:
     clip: float = 5.0  # largest gradient norm, 0 = no clipping
     ema: float = 0.0  # decay of the averaged weights that are evaluated and kept, 0 = none
     patience: int = 0  # evaluations without a better one before stopping, 0 = never stop early
+    goal: float = 0.0  # stop once the selected metric is as good, 0 = go on
     eval_every: int = 1  # epochs between evaluations
     save_every: int = 0  # optimiser steps between saved states beside those at evaluations, 0 = none
     log_every: int = 10  # optimiser steps between lines of metrics.jsonl
@@ -48,9 +50,7 @@ class Settings:
         for name in ("epochs", "batch", "accumulation", "eval_every", "log_every"):
             if getattr(self, name) < 1:
                 raise BadSettings(f"fit.{name}: {getattr(self, name)}, must be at least 1")
-        for name in ("clip", "patience", "save_every"):
-            if not 0 <= getattr(self, name) < math.inf:
-                raise BadSettings(f"fit.{name}: {getattr(self, name)}, must be finite and not below 0")
+        check_ranges(self, "fit.", **dict.fromkeys(("clip", "patience", "save_every", "goal"), (0, math.inf)))
         if not 0 <= self.ema < 1:
             raise BadSettings(f"fit.ema: {self.ema}, must be in [0, 1)")
 
@@ -115,8 +115,9 @@ class Loop:
             return "all epochs done"
         if self.settings.patience and self.at.bad >= self.settings.patience:
             return f"no better evaluation for {self.at.bad} evaluations"
-        # The clock of rank 0 decides for all, or ranks would part.
-        over = gather(self.accelerator, self.clock.over)[0]
+        if self.settings.goal and self.at.best >= self.settings.goal:
+            return f"{self.settings.select} has reached {self.settings.goal:g}"
+        over = gather(self.accelerator, self.clock.over)[0]  # rank 0's clock decides, or ranks would part
         return f"time limit {self.clock.limit} reached" if over else ""
 
     def _due(self) -> bool:

@@ -12,7 +12,7 @@ import sys
 from shards import config
 from shards.errors import BadSettings
 from shards.progress import run
-from train import losses, training, workbench
+from train import losses, overfit, training, workbench
 from train.steps import TaskStep
 from train.workbench import Settings
 
@@ -22,10 +22,14 @@ def main(argv: list[str]) -> None:
     settings = config.read(Settings, "teacher", argv)
     if settings.data.unlabelled:
         raise BadSettings("data.unlabelled: a teacher learns from labels; distill/student.py learns without")
+    if settings.overfit:
+        settings = overfit.adapted(settings)
     bench = workbench.bench(settings, "train.teacher")
     step = TaskStep(bench.model, bench.task, losses.make(settings.loss, bench.model, bench.task))
     story = {"loss": config.plain(settings.loss)} if settings.loss else {}
     result = training.run(bench, step, lambda batch: batch, story, loss=step.formula)
+    if settings.overfit and not settings.dry_run:
+        bench.report.say(overfit.conclude(settings, result))
     best = f"{settings.run.root}/{settings.run.name}/best"
     bench.report.done(
         f"python -m train.evaluation checkpoint={best} data.root={','.join(settings.data.root)}", **result

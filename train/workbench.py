@@ -43,6 +43,7 @@ class Settings:
         default_factory=list
     )  # of another model: cnn, rnn1, dense, ...; empty = all
     charset: starting.Settings = field(default_factory=starting.Settings)
+    overfit: int = 0  # learn so many samples by heart, untouched, or name the stage that fails; 0 = train
     seed: int = 0  # of weights and order
     time_limit: str = ""  # train at most this long in all, for example 45m or 2h30m
     processes: int = 0  # how many the launch must have, 0 = what it was told
@@ -51,6 +52,8 @@ class Settings:
 
     def __post_init__(self) -> None:
         seconds_of(self.time_limit)
+        if self.overfit < 0:
+            raise BadSettings(f"overfit: {self.overfit}, must be a number of samples, or 0")
 
 
 @dataclass
@@ -129,6 +132,9 @@ def _sides(settings: Settings, train: Shards) -> tuple[np.ndarray, Shards, np.nd
         raise BadSettings(
             f"data.split={data.split}: runs are selected on val and judged on test, not trained"
         )
+    if settings.overfit:
+        few = everything[: settings.overfit]
+        return few, train, few
     with_val = [root for root in data.root if "val" in splits_of(root)]
     if with_val:
         val = Shards(with_val, "val")

@@ -1,0 +1,61 @@
+"""overfit=N: a few samples by heart, or the name of the stage that fails."""
+
+import json
+
+import pytest
+
+from shards.errors import GateFailed
+from train import overfit, teacher
+from train.runfolder import read_metrics
+
+SMALL = ["model=crnn", "model.channels=8,8,16,16,16,16,32", "model.map_to_seq=16", "model.rnn_hidden=24"]
+
+
+@pytest.fixture
+def learn(words, tmp_path, forget_accelerate):
+    def run(*more):
+        forget_accelerate()
+        teacher.main([f"data.root={words}", f"run.root={tmp_path}", *SMALL, *more])
+
+    return run
+
+
+@pytest.mark.slow
+def test_a_few_samples_are_learnt_by_heart_and_the_run_stops_there(learn, tmp_path, capsys):
+    learn("overfit=8", "optim.lr=.003", "json=true", "augment=strong")
+    out = capsys.readouterr().out
+    assert "overfit: all 8 samples are read after" in out
+    told = json.loads(out.splitlines()[-1])
+    assert told["ending"] == "word_acc has reached 1"
+    assert told["global_step"] < overfit.STEPS
+    counts = [line["val/n"] for line in read_metrics(tmp_path / "overfit-8") if "val/n" in line]
+    assert set(counts) == {8.0}
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (["image.width=8"], "labels: [0-9]+ infeasible: .*image.width="),
+        (["task.characters=ab"], "labels: [0-9]+ unencodable"),
+        (["optim.lr=1e-9"], "(learning|blanks): the loss went from"),
+    ],
+)
+def test_what_fails_is_named(learn, more, said, monkeypatch):
+    monkeypatch.setattr(overfit, "STEPS", 10)
+    with pytest.raises(GateFailed, match=rf"overfit: 0.0% of 8 after 10 steps; {said}"):
+        learn("overfit=8", *more)
+
+
+def test_every_stage_has_its_sentence():
+    def stage(first, last, **more):
+        lines = [
+            {"train/loss": first},
+            {"train/loss": last, **{k.replace("__", "/"): v for k, v in more.items()}},
+        ]
+        return overfit._stage(lines)[0]
+
+    assert stage(20, 19) == "learning"
+    assert stage(20, 8) == "learning"
+    assert stage(20, 0.1) == "reading"
+    assert stage(20, 4, train__blank_rate=1.0) == "blanks"
+    assert stage(20, 4, ctc__nonfinite=3) == "gradients"

@@ -1,0 +1,66 @@
+"""The first question to a new model or data set: can it learn a few samples by heart?
+
+overfit=64 trains on 64 samples, untouched, until it reads them all; if it does not get there, it names the
+stage that fails: labels, gradients, blanks, learning, or reading.
+"""
+
+import math
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from shards.config import Choice
+from shards.errors import GateFailed
+from train.runfolder import read_metrics
+from train.schedules import constant
+from train.workbench import Settings
+
+STEPS = 3000  # optimiser steps at most
+LOOKS = 25  # steps between evaluations
+ALL_BLANK = 0.98  # share of steps whose best class is the blank
+REASONS = ("unlabelled", "unencodable", "infeasible")  # why a label cannot teach
+LEARNT = 0.05  # of the first loss: what is below is learnt by heart
+FALLEN = 0.7  # of the first loss: what is above has not learnt
+
+
+def adapted(settings: Settings) -> Settings:
+    """A run's settings for that question; model, image, task, loss, optimiser and precision stay."""
+    batch = min(settings.fit.batch, settings.overfit)
+    a_pass = math.ceil(settings.overfit / batch)
+    few = replace(
+        settings.fit, batch=batch, epochs=max(1, STEPS // a_pass), eval_every=max(1, LOOKS // a_pass),
+        goal=1.0, select="word_acc", patience=0,
+    )  # fmt: skip
+    run = replace(settings.run, name=settings.run.name or f"overfit-{settings.overfit}")
+    flat = Choice("constant", constant.Settings())
+    return replace(settings, run=run, fit=few, augment=type(settings.augment)(), schedule=flat)
+
+
+def conclude(settings: Settings, result: dict[str, Any]) -> str:
+    """What came out, in a sentence; a GateFailed names the stage that fails."""
+    accuracy, steps = result["metrics"]["word_acc"], result["global_step"]
+    if accuracy == 1:
+        return f"overfit: all {settings.overfit} samples are read after {steps} steps"
+    lines = read_metrics(Path(settings.run.root) / settings.run.name)
+    stage, why = _stage(lines)
+    raise GateFailed(f"overfit: {accuracy:.1%} of {settings.overfit} after {steps} steps; {stage}: {why}")
+
+
+def _stage(lines: list[dict[str, Any]]) -> tuple[str, str]:
+    """(the stage that fails, why and what to do), from the lines of metrics.jsonl."""
+    counts = {key: value for line in lines for key, value in line.items() if key.startswith("data/")}
+    trained = [line for line in lines if "train/loss" in line]
+    first, last = trained[0]["train/loss"], trained[-1]["train/loss"]
+    said = f"the loss went from {first:.2f} to {last:.2f}"
+    if bad := [
+        f"{counts[f'data/{reason}']:g} {reason}" for reason in REASONS if counts.get(f"data/{reason}")
+    ]:
+        return "labels", f"{', '.join(bad)}: task.charset= spells more, image.width= gives more steps"
+    if lost := trained[-1].get("ctc/nonfinite"):
+        return "gradients", f"{lost:g} steps were not finite: take fit.precision=fp32 or a lower optim.lr"
+    if trained[-1].get("train/blank_rate", 0) > ALL_BLANK:
+        return "blanks", f"{said}, every step reads as a blank: another optim.lr, more samples"
+    if last < LEARNT * first:
+        return "reading", f"{said}, the labels are learnt, but batch statistics or the decoder do not follow"
+    slow = "too little" if last > FALLEN * first else "and is still on its way"
+    return "learning", f"{said}, {slow}: another optim.lr, a larger model"
