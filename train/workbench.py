@@ -3,7 +3,7 @@
 from __future__ import annotations  # fields are named like the modules whose settings they hold
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -47,6 +47,7 @@ class Settings:
     seed: int = 0  # of weights and order
     time_limit: str = ""  # train at most this long in all, for example 45m or 2h30m
     processes: int = 0  # how many the launch must have, 0 = what it was told
+    repro: Literal["usual", "strict"] = "usual"  # strict: an operation that may vary ends the run
     dry_run: bool = False  # show settings and cost, write nothing
     json: bool = False  # print the result as JSON on the last line
 
@@ -80,6 +81,7 @@ def bench(settings: Settings, stage: str) -> Bench:
         raise BadSettings(f"fit.accumulation: {accumulation}, a process has {share} samples a step")
     if zero.asked():
         zero.complete(accelerator, -(-share // accumulation), accumulation, settings.fit.clip, precision)
+    torch.use_deterministic_algorithms(settings.repro == "strict")
     report = Reporter(stage, settings.json, silent=not accelerator.is_main_process)
     train = Shards(settings.data.root, settings.data.split, settings.data.unlabelled)
     runtime.seed_everything(settings.seed)

@@ -163,3 +163,16 @@ def test_a_frozen_part_keeps_its_weights_and_statistics_to_the_bit(train, tmp_pa
     same = {name.partition(".")[0] for name in short if torch.equal(short[name], long[name])}
     assert same == {"cnn"}
     assert all(torch.equal(short[name], long[name]) for name in short if name.startswith("cnn."))
+
+
+def test_strict_runs_refuse_what_may_vary_and_train_alike(train, tmp_path):
+    try:
+        for name in ("one", "two"):
+            train(name, "fit.epochs=1", "repro=strict")
+        assert torch.are_deterministic_algorithms_enabled()
+        with pytest.raises(RuntimeError, match="deterministic"):
+            torch.zeros(4).put_(torch.tensor([0]), torch.ones(1), accumulate=False)
+    finally:
+        torch.use_deterministic_algorithms(False)
+    weights = [(tmp_path / name / "last" / "model.safetensors").read_bytes() for name in ("one", "two")]
+    assert weights[0] == weights[1]
