@@ -42,6 +42,7 @@ class Settings(Where):
     """What a training run reads."""
 
     unlabelled: list[str] = field(default_factory=list)  # more roots, whose labels nobody sees: for students
+    share: float = 1.0  # of the training samples, drawn by the seed; a smaller share is part of a larger
     val_share: float = 0.05  # share of the groups held out where there is no split `val`
     memory: int = 256  # megabytes of decoded canvases kept, 0 = none
     window: str = "all"  # all, or how many shards are mixed at a time
@@ -53,6 +54,8 @@ class Settings(Where):
     def __post_init__(self) -> None:
         if self.views is not None and self.views < 0:
             raise BadSettings(f"data.views: {self.views}, must be at least 0")
+        if not 0 < self.share <= 1:
+            raise BadSettings(f"data.share: {self.share}, must be above 0 and at most 1")
         if self.draws and not self.weights:
             raise BadSettings(f"data.draws={self.draws} is of mixtures: give data.weights too, one per root")
 

@@ -23,11 +23,11 @@ from shards.errors import BadData, BadSettings
 from shards.manifest import read_json, write_json
 from shards.progress import Reporter, run
 from shards.read import Shards
-from train import decoders, fidelity, judging, metrics, modelfolder, protocols, scoreboard
+from train import decoders, fidelity, judging, metrics, modelfolder, protocols, scoreboard, suspects
 from train.groups import check, grouped
 from train.judging import judge, still_loader
 from train.latency import latency
-from train.verdicts import Judged, control_of, verdicts, words_of
+from train.verdicts import Judged, control_of, short, verdicts, words_of
 
 DAMAGE_KEPT = 50  # damaged samples that a run's file names; all are counted
 
@@ -57,6 +57,7 @@ class Settings:
     latency: bool = False  # also measure ms per word: one image at a time, one thread, decoding included
     seed: int = 0  # of the bootstrap
     out: str = ""  # a JSON file for the result; runs also keep eval/<set>-<split>-<best|last>.json
+    suspects: str = ""  # a CSV file of labels that the first model reads otherwise, the surest first
     words: str = ""  # a JSON file that says of each word, by uid, whether each model read it right
     json: bool = False  # print the result as JSON on the last line
 
@@ -98,7 +99,7 @@ def evaluate(path: str, shards: Shards, settings: Settings) -> Judged:
     }
     if settings.teacher and Path(settings.teacher).resolve() != Path(path).resolve():
         figures["fidelity"] = _fidelity(loaded, shards, settings)
-    return Judged(path, loaded.config, correct, figures, found, damage)
+    return Judged(path, loaded.config, correct, figures, found, damage, rows)
 
 
 def _fidelity(loaded: modelfolder.Loaded, shards: Shards, settings: Settings) -> dict[str, Any]:
@@ -164,6 +165,9 @@ def main(argv: list[str]) -> None:
     if settings.out:
         Path(settings.out).parent.mkdir(parents=True, exist_ok=True)
         write_json(Path(settings.out), {"format": 1, "models": result})
+    if settings.suspects:
+        rows = suspects.write(Path(settings.suspects), judged[0], shards)
+        report.say(f"{rows} labels that {short(judged[0].path)} reads otherwise: {settings.suspects}")
     if settings.words:
         Path(settings.words).parent.mkdir(parents=True, exist_ok=True)
         read = {one.path: {f"{uid:016x}": hit for uid, hit in one.correct.items()} for one in judged}

@@ -1,6 +1,6 @@
 """Verdicts: a model against a baseline or its control, on the same words; a control must be one indeed."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,7 @@ class Judged:
     figures: dict[str, Any]
     mistakes: dict[str, Any]
     damage: dict[int, str]
+    rows: list[tuple[int, str | None, str, float]] = field(default_factory=list)  # as the meter's detail
 
 
 def control_of(path: str, config: dict[str, Any]) -> Path | None:

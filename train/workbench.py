@@ -13,6 +13,7 @@ from shards import augment, config, loader
 from shards.augment import Augment
 from shards.errors import BadData, BadSettings
 from shards.image import ImageSpec
+from shards.keyed import uniform, word
 from shards.lookup import find
 from shards.mixture import Mixture
 from shards.plan import Plan, held_out
@@ -95,6 +96,7 @@ def bench(settings: Settings, stage: str) -> Bench:
     if not zero.asked():  # DeepSpeed sends weights as flat bytes
         model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     train_positions, val, val_positions = _sides(settings, train)
+    train_positions = _drawn(settings, train, train_positions)
     ranks = {
         "device": accelerator.device,
         "rank": accelerator.process_index,
@@ -110,6 +112,14 @@ def bench(settings: Settings, stage: str) -> Bench:
     )  # fmt: skip
     watching = still_loader(val, task, settings.fit.batch, val_positions, data.engine, data.threads, **ranks)
     return Bench(settings, accelerator, report, train, model, task, training, watching)
+
+
+def _drawn(settings: Settings, train: Shards, positions: np.ndarray) -> np.ndarray:
+    """The share of the samples that is trained on; which, is a function of uid and seed alone."""
+    drawn = positions[uniform(train.uids[positions], settings.seed, word("data.share")) < settings.data.share]
+    if not len(drawn):
+        raise BadData(f"data.share={settings.data.share} of {len(positions)} samples leaves nothing to train")
+    return drawn
 
 
 def _plan(settings: Settings, train: Shards, positions: np.ndarray) -> Plan:

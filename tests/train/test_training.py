@@ -176,3 +176,18 @@ def test_strict_runs_refuse_what_may_vary_and_train_alike(train, tmp_path):
         torch.use_deterministic_algorithms(False)
     weights = [(tmp_path / name / "last" / "model.safetensors").read_bytes() for name in ("one", "two")]
     assert weights[0] == weights[1]
+
+
+def test_a_smaller_share_of_the_data_is_part_of_a_larger_one(bench, words):
+    def drawn(share, *more):
+        plan = bench(f"data.root={words}", f"data.share={share}", "fit.batch=4", *more).train_loader.plan
+        return {int(plan.uids[i]) for i in range(len(plan.uids))}
+
+    tenth, half, whole = drawn(0.1), drawn(0.5), drawn(1)
+    assert tenth < half < whole
+    assert (len(whole), abs(len(half) - 48) < 20) == (96, True)
+    assert drawn(0.5, "seed=1") != half
+    with pytest.raises(BadSettings, match=r"data\.share: 0\.0"):
+        drawn(0.0)
+    with pytest.raises(BadData, match="leaves nothing to train"):
+        drawn(1e-9)
