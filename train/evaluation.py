@@ -23,7 +23,7 @@ from shards.errors import BadData, BadSettings
 from shards.manifest import read_json, write_json
 from shards.progress import Reporter, run
 from shards.read import Shards
-from train import decoders, fidelity, judging, metrics, modelfolder, protocols, scoreboard, suspects
+from train import benches, decoders, fidelity, judging, metrics, modelfolder, protocols, scoreboard, suspects
 from train.groups import check, grouped
 from train.judging import judge, still_loader
 from train.latency import latency
@@ -50,6 +50,7 @@ class Settings:
     decoder: config.Choice | None = field(
         default=None, metadata={"seam": "train.decoders", "bare": "name"}
     )  # how the answers of all are read; none = as each model folder says
+    bench: str = ""  # std6: the six usual sets below data.root, by protocol 36, their counts checked
     protocol: str = "native"  # how strings are compared: native (the model's charset), 36, 62 or 94
     by: list[str] = field(default_factory=list)  # groups of words: source, length, writer, ...
     batch: int = 256  # images at a time
@@ -141,6 +142,8 @@ def main(argv: list[str]) -> None:
     for way in settings.by:
         check(way)
     protocols.check(settings.protocol)
+    if settings.bench:
+        _prepare_bench(settings)
     report = Reporter("train.evaluation", settings.json)
     shards = Shards(settings.data.root, settings.data.split)
     report.header(
@@ -150,6 +153,8 @@ def main(argv: list[str]) -> None:
     found = verdicts(judged, settings.baseline, settings.seed)
     scoreboard.models(report, judged, found, settings.latency)
     scoreboard.groups(report, judged)
+    if settings.bench:
+        scoreboard.averages(report, settings.bench, judged)
     scoreboard.closeness(report, judged, settings.teacher)
     for reason in judged[0].damage.values():
         report.say(f"counted as missed: {reason}")
@@ -173,6 +178,15 @@ def main(argv: list[str]) -> None:
         read = {one.path: {f"{uid:016x}": hit for uid, hit in one.correct.items()} for one in judged}
         write_json(Path(settings.words), {"format": 1, "models": read})
     report.done(f"python -m train.report {' '.join(runs)}" if runs else "", models=result)
+
+
+def _prepare_bench(settings: Settings) -> None:
+    """Takes the sets and the protocol of a bench."""
+    if len(settings.data.root) != 1:
+        raise BadSettings(f"bench={settings.bench}: data.root= is the one folder that holds its sets")
+    settings.data.root = benches.roots(settings.bench, settings.data.root[0])
+    if settings.protocol == "native":
+        settings.protocol = benches.PROTOCOL
 
 
 def _keep(judged: list[Judged], result: dict[str, dict[str, Any]]) -> list[str]:

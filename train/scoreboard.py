@@ -3,7 +3,7 @@
 from typing import Any
 
 from shards.progress import Reporter
-from train import metrics
+from train import benches, metrics
 from train.verdicts import Judged, short, told
 
 SHARES = {"agreement": 100, "blank": 100, "kl": 1, "peak_shift": 1}  # measures, shown times this
@@ -60,3 +60,14 @@ def closeness(report: Reporter, judged: list[Judged], teacher: str) -> None:
 def _with_interval(found: dict[str, float], times: float) -> str:
     value, low, high = (times * found[key] for key in ("value", "low", "high"))
     return f"{value:.2f} [{low:.2f}, {high:.2f}]" if times > 1 else f"{value:.3f} [{low:.3f}, {high:.3f}]"
+
+
+def averages(report: Reporter, bench: str, judged: list[Judged]) -> None:
+    """The figures that a bench is quoted by."""
+    found = [benches.averages(bench, one.figures["by_source"]) for one in judged]
+    rows = []
+    for same in zip(*found, strict=True):
+        cells = [f"{100 * one.of_sets:.2f} / {100 * one.of_words:.2f}" for one in same]
+        rows.append([same[0].name, str(same[0].n), *cells])
+    columns = [bench, "words", *(short(one.path) for one in judged)]
+    report.table("word accuracy, percent: mean of the sets / of all their words", columns, rows)

@@ -1,0 +1,70 @@
+"""Benches: named collections of test sets, with the counts that the literature gives them.
+
+`std6` is IIIT5K, SVT, ICDAR2013, ICDAR2015, SVT-Perspective and CUTE80, ICDAR2013 and 2015 in both of their usual
+selections (857 and 1,015; 1,811 and 2,077 words): figures of one are not figures of the other.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from shards import manifest
+from shards.errors import BadData, BadSettings
+from shards.lookup import unknown
+from shards.read import located
+
+STD6 = {
+    "iiit5k": 3000, "svt": 647, "ic13_857": 857, "ic13_1015": 1015, "ic15_1811": 1811, "ic15_2077": 2077,
+    "svtp": 645, "cute80": 288,
+}  # fmt: skip
+SIX = {
+    "six sets (IC13 857, IC15 1811)": ("iiit5k", "svt", "ic13_857", "ic15_1811", "svtp", "cute80"),
+    "six sets (IC13 1015, IC15 2077)": ("iiit5k", "svt", "ic13_1015", "ic15_2077", "svtp", "cute80"),
+}
+BENCHES = {"std6": (STD6, SIX)}
+PROTOCOL = "36"  # which the literature compares by
+
+
+@dataclass(frozen=True, slots=True)
+class Average:
+    """Over some sets: each set alike, and each word alike; shares of words read right."""
+
+    name: str
+    of_sets: float
+    of_words: float
+    n: int
+
+
+def roots(name: str, folder: str) -> list[str]:
+    """The data set folders of a bench below a folder, one for each of its sets, by name; all is checked."""
+    if name not in BENCHES:
+        raise BadSettings(unknown("bench", name, list(BENCHES)))
+    counts, missing = BENCHES[name][0], []
+    for each, count in counts.items():
+        place = Path(folder) / each
+        if not place.is_dir():
+            missing.append(each)
+            continue
+        found = [manifest.load(at) for at, split in located(place) if split == "test"]
+        words = sum(one.written for one in found)
+        if words != count or [one.name for one in found] != [each]:
+            names = ", ".join(one.name for one in found) or "nothing"
+            raise BadData(
+                f"{place}: split test holds {words} words of {names}; {name} wants {count} of {each}"
+            )
+    if missing:
+        raise BadSettings(
+            f"bench={name}: {folder} lacks {', '.join(missing)}; for each: python -m ingest.shard "
+            f"source=lmdb_pairs root=evaluation/{missing[0]} name={missing[0]} split=test out={folder}/{missing[0]}"
+        )
+    return [str(Path(folder) / each) for each in counts]
+
+
+def averages(name: str, by_source: Mapping[str, Mapping[str, int]]) -> list[Average]:
+    """The averages that a bench is quoted by."""
+    out = []
+    for title, sets in BENCHES[name][1].items():
+        shares = [by_source[each]["right"] / by_source[each]["n"] for each in sets]
+        right, n = (sum(by_source[each][key] for each in sets) for key in ("right", "n"))
+        out.append(Average(title, sum(shares) / len(shares), right / n, n))
+    return out
