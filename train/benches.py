@@ -1,7 +1,7 @@
 """Benches: named collections of test sets, with the counts that the literature gives them.
 
-`std6` is IIIT5K, SVT, ICDAR2013, ICDAR2015, SVT-Perspective and CUTE80, ICDAR2013 and 2015 in both of their usual
-selections (857 and 1,015; 1,811 and 2,077 words): figures of one are not figures of the other.
+`std6` is IIIT5K, SVT, ICDAR2013, ICDAR2015, SVT-Perspective and CUTE80, ICDAR2013 and 2015 in both of their
+usual selections (857 and 1,015; 1,811 and 2,077 words): figures of one are not figures of the other.
 """
 
 from collections.abc import Mapping
@@ -45,7 +45,7 @@ def roots(name: str, folder: str) -> list[str]:
         if not place.is_dir():
             missing.append(each)
             continue
-        found = [manifest.load(at) for at, split in located(place) if split == "test"]
+        found = [manifest.load(at / split) for at, split in located(place) if split == "test"]
         words = sum(one.written for one in found)
         if words != count or [one.name for one in found] != [each]:
             names = ", ".join(one.name for one in found) or "nothing"
@@ -54,8 +54,8 @@ def roots(name: str, folder: str) -> list[str]:
             )
     if missing:
         raise BadSettings(
-            f"bench={name}: {folder} lacks {', '.join(missing)}; for each: python -m ingest.shard "
-            f"source=lmdb_pairs root=evaluation/{missing[0]} name={missing[0]} split=test out={folder}/{missing[0]}"
+            f"bench={name}: {folder} lacks {', '.join(missing)}; for each: python -m ingest.shard source="
+            f"lmdb_pairs root=RELEASE/{missing[0]} name={missing[0]} split=test out={folder}/{missing[0]}"
         )
     return [str(Path(folder) / each) for each in counts]
 
