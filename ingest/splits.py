@@ -41,8 +41,11 @@ class Settings:
     json: bool = False  # the result as JSON on the last line
 
 
-def describe(settings: Settings, split: str) -> Manifest:
-    """The manifest-to-be, without shards. Builds the source, so bad data shows before anything is written."""
+def describe(settings: Settings, split: str, notes: list[str] | None = None) -> Manifest:
+    """The manifest-to-be, without shards. Builds the source, so bad data shows before anything is written.
+
+    notes: takes what the source says of its listing.
+    """
     member = find("ingest.sources", settings.source.name)
     source = member.Source(settings.source.settings, settings.root, split)
     if len(source) == 0:
@@ -54,6 +57,8 @@ def describe(settings: Settings, split: str) -> Manifest:
                     settings.rows_per_shard, ())  # fmt: skip
     if not getattr(source, "per_split", True):
         _refuse_twins(settings, plan, source)
+    if notes is not None:
+        notes += [f"{split}: {note}" for note in getattr(source, "notes", ())]
     return plan
 
 
