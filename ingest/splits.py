@@ -71,7 +71,7 @@ def _refuse_twins(settings: Settings, plan: Manifest, source: Any) -> None:
     if len(set(settings.split)) > 1:
         raise BadSettings(
             f"split={','.join(settings.split)}: source={plan.source} would write the same images into each; "
-            "name a list per split, as in labels={split}.tsv, or shard one split at a time"
+            "name a list per split by {split}, as in labels={split}.tsv, or shard one split at a time"
         )
     for done in sorted(settings.out.glob("*/manifest.json")):
         if done.parent.name != plan.split and _same_images(done.parent, plan, source):
