@@ -27,8 +27,11 @@ def main(argv: list[str]) -> None:
         if not re.fullmatch(r"[A-Za-z0-9_-]{1,40}", split):
             raise BadSettings(f"split={split!r}: letters, digits, _ and - only, since it names a folder")
     reporter = progress.Reporter("ingest.shard", as_json=settings.json)
-    plans = [describe(settings, split) for split in dict.fromkeys(settings.split)]
+    notes: list[str] = []
+    plans = [describe(settings, split, notes) for split in dict.fromkeys(settings.split)]
     reporter.header(source=settings.source.name, out=str(settings.out), licence=plans[0].licence)
+    for note in notes:
+        reporter.say(note)
     if settings.dry_run:
         reporter.say(str(config.plain(settings)))
         rows = {plan.split: plan.rows for plan in plans}

@@ -41,8 +41,11 @@ class Settings:
     json: bool = False  # the result as JSON on the last line
 
 
-def describe(settings: Settings, split: str) -> Manifest:
-    """The manifest-to-be, without shards. Builds the source, so bad data shows before anything is written."""
+def describe(settings: Settings, split: str, notes: list[str] | None = None) -> Manifest:
+    """The manifest-to-be, without shards. Builds the source, so bad data shows before anything is written.
+
+    notes: takes what the source says of its listing.
+    """
     member = find("ingest.sources", settings.source.name)
     source = member.Source(settings.source.settings, settings.root, split)
     if len(source) == 0:
@@ -54,6 +57,8 @@ def describe(settings: Settings, split: str) -> Manifest:
                     settings.rows_per_shard, ())  # fmt: skip
     if not getattr(source, "per_split", True):
         _refuse_twins(settings, plan, source)
+    if notes is not None:
+        notes += [f"{split}: {note}" for note in getattr(source, "notes", ())]
     return plan
 
 
@@ -66,7 +71,7 @@ def _refuse_twins(settings: Settings, plan: Manifest, source: Any) -> None:
     if len(set(settings.split)) > 1:
         raise BadSettings(
             f"split={','.join(settings.split)}: source={plan.source} would write the same images into each; "
-            "name a list per split, as in labels={split}.tsv, or shard one split at a time"
+            "name a list per split by {split}, as in labels={split}.tsv, or shard one split at a time"
         )
     for done in sorted(settings.out.glob("*/manifest.json")):
         if done.parent.name != plan.split and _same_images(done.parent, plan, source):

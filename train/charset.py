@@ -5,12 +5,12 @@ twice, as in some published alphabets: labels take its first class, every class 
 """
 
 import unicodedata
-from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
 
+from shards import alphabet
 from shards.errors import BadSettings
 from shards.lookup import unknown
 
@@ -62,35 +62,13 @@ class Charset:
 
     @classmethod
     def read(cls, path: Path, base: str, fold: str = "none") -> "Charset":
-        """An alphabet file: UTF-8, one character a line, spaces kept.
-
-        base: "0", its first line is the blank's place and line k, counted from 0, is class k; "1", the blank
-        is not listed and the first line is class 1. Which of the two a file means cannot be seen.
-        """
-        try:
-            lines = path.read_bytes().decode("utf-8-sig").split("\n")
-        except OSError as error:
-            raise BadSettings(f"{path}: {error.strerror or error}") from None
-        except UnicodeDecodeError as error:
-            raise BadSettings(f"{path}: not UTF-8: {error}") from None
-        lines = [line.removesuffix("\r") for line in (lines if lines[-1] else lines[:-1])]
-        if base not in ("0", "1"):
-            raise BadSettings(
-                f"{path}: say what its first line, {lines[0] if lines else ''!r}, is: task.base=0 the "
-                "blank's place, task.base=1 the first class"
-            )
-        plain = cls("0", fold)
-        characters = [plain.normalise(line) for line in lines[base == "0" :]]
-        wrong = next((i for i, c in enumerate(characters) if len(c) != 1), None)
-        if wrong is not None:
-            number = wrong + 1 + (base == "0")
-            raise BadSettings(f"{path}, line {number}: {lines[number - 1]!r} is not one character")
-        return cls("".join(characters), fold)
+        """An alphabet file, folded; base: "0", its first line is the blank's place, "1", class 1."""
+        return cls(alphabet.read(path, base, "task.base", cls("0", fold).normalise), fold)
 
     @property
     def repeated(self) -> str:
         """The characters that stand more than once, in order."""
-        return "".join(c for c, n in Counter(self.characters).items() if n > 1)
+        return "".join(alphabet.repeated(self.characters))
 
     def to_dict(self) -> dict[str, str]:
         """What config.json holds."""

@@ -27,8 +27,11 @@ def places(split: str) -> list[str]:
 
 
 def again(out: Path, splits: list[str]) -> str:
-    """No source reads it yet."""
-    return ""
+    """How the environments are read."""
+    return (
+        f"python -m ingest.shard source=lmdb_pairs root={out} environments={{split}} "
+        f"split={','.join(splits)} out=ANOTHER"
+    )
 
 
 class Unpacker:

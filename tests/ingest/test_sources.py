@@ -15,6 +15,7 @@ from shards.sample import from_members, to_members
 
 RAW = Path(__file__).resolve().parent.parent / "raw"
 SEAM = "ingest.sources"
+EXTRAS = {"lmdb_pairs": "lmdb"}  # source -> the extra it reads with
 
 
 def raw(name):
@@ -31,6 +32,8 @@ def cases():
 
 
 def source_of(name, root=None, split=None, case="contract", **changes):
+    if name in EXTRAS:
+        pytest.importorskip(EXTRAS[name], reason=f"the extra `{EXTRAS[name]}` is not installed")
     given = contract(name, case)
     member = lookup.find(SEAM, name)
     settings = build(member.Settings, {**given["settings"], **changes})

@@ -61,6 +61,16 @@ def test_a_folder_is_read_again_with_the_same_images_and_labels(crops, words, tm
             assert ledger(out, split) == []
 
 
+def test_lmdb_is_read_again_by_the_command_that_is_told(crops, tmp_path, capsys):
+    run(crops, available("lmdb"), tmp_path / "out")
+    command = capsys.readouterr().out.split("next: ")[1].split()
+    assert command[:3] == ["python", "-m", "ingest.shard"]
+    shard.main([*command[3:-1], f"out={tmp_path / 'again'}", "workers=1", "max_reject_frac=.1"])
+    for split in ("train", "test"):
+        with_label = [(image, text) for image, text in contents(crops, split) if text]
+        assert contents(tmp_path / "again", split) == with_label  # an empty label is rejected by name
+
+
 @pytest.mark.real
 def test_real_crops_come_back_as_they_were(real, tmp_path):
     made, out, again = tmp_path / "made", tmp_path / "out", tmp_path / "again"
