@@ -137,13 +137,7 @@ def _trained(control: Path) -> bool:
 
 def main(argv: list[str]) -> None:
     """Entry."""
-    settings = config.read(Settings, "evaluation", argv)
-    judging.device(settings.device)
-    for way in settings.by:
-        check(way)
-    protocols.check(settings.protocol)
-    if settings.bench:
-        _prepare_bench(settings)
+    settings = _settle(config.read(Settings, "evaluation", argv))
     report = Reporter("train.evaluation", settings.json)
     shards = Shards(settings.data.root, settings.data.split)
     report.header(
@@ -167,26 +161,31 @@ def main(argv: list[str]) -> None:
         one.path: {**one.figures, **found[one.path], "set": name, "data": shards.digest} for one in judged
     }
     runs = _keep(judged, result)
-    if settings.out:
-        Path(settings.out).parent.mkdir(parents=True, exist_ok=True)
-        write_json(Path(settings.out), {"format": 1, "models": result})
     if settings.suspects:
         rows = suspects.write(Path(settings.suspects), judged[0], shards)
         report.say(f"{rows} labels that {short(judged[0].path)} reads otherwise: {settings.suspects}")
-    if settings.words:
-        Path(settings.words).parent.mkdir(parents=True, exist_ok=True)
-        read = {one.path: {f"{uid:016x}": hit for uid, hit in one.correct.items()} for one in judged}
-        write_json(Path(settings.words), {"format": 1, "models": read})
+    read = {one.path: {f"{uid:016x}": hit for uid, hit in one.correct.items()} for one in judged}
+    for path, models in ((settings.out, result), (settings.words, read)):
+        if path:
+            Path(path).parent.mkdir(parents=True, exist_ok=True)
+            write_json(Path(path), {"format": 1, "models": models})
     report.done(f"python -m train.report {' '.join(runs)}" if runs else "", models=result)
 
 
-def _prepare_bench(settings: Settings) -> None:
-    """Takes the sets and the protocol of a bench."""
+def _settle(settings: Settings) -> Settings:
+    """Refuses what cannot be, and takes the sets and the protocol of a bench."""
+    judging.device(settings.device)
+    for way in settings.by:
+        check(way)
+    protocols.check(settings.protocol)
+    if not settings.bench:
+        return settings
     if len(settings.data.root) != 1:
         raise BadSettings(f"bench={settings.bench}: data.root= is the one folder that holds its sets")
     settings.data.root = benches.roots(settings.bench, settings.data.root[0])
     if settings.protocol == "native":
         settings.protocol = benches.PROTOCOL
+    return settings
 
 
 def _keep(judged: list[Judged], result: dict[str, dict[str, Any]]) -> list[str]:
