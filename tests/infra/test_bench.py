@@ -2,6 +2,7 @@
 
 import gc
 import importlib
+import json
 import math
 import os
 import re
@@ -18,7 +19,7 @@ from shards.read import Shards
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 BENCH = ROOT / "infra" / "bench"
-SCRIPTS = ("loader", "sharding", "training", "student", "decoders")
+SCRIPTS = ("loader", "sharding", "training", "student", "decoders", "models")
 
 
 def environment(**more: str) -> dict[str, str]:
@@ -83,7 +84,7 @@ ROWS = [  # script, rows of one of its tables, figures in a row
 WRONG = [
     ("loader", "data=nowhere"), ("loader", "rounds=0"), ("sharding", "data=nowhere"), ("training", "batch=0"),
     ("training", "precision=fp8"), ("student", "views=0"), ("student", "method=nonsense"),
-    ("decoders", "lines=0"), ("decoders", "classes=5"),
+    ("decoders", "lines=0"), ("decoders", "classes=5"), ("models", "words=9"), ("models", "model=nonsense"),
 ]  # fmt: skip
 
 
@@ -122,6 +123,26 @@ def test_what_cannot_be_is_refused_in_one_line(script, wrong):
     assert done.returncode == 2, done.stdout + done.stderr
     assert "Traceback" not in done.stderr
     assert wrong.partition("=")[2] in done.stderr.splitlines()[-1]
+
+
+@pytest.mark.slow
+def test_models_are_trained_and_judged_once_and_those_that_say_nothing_are_marked(tmp_path):
+    told = [f"work={tmp_path}", "model=crnn_nano,svtr_nano", "words=64", "batch=16", "steps=2", "rate=.001"]
+    done = call("models", *told)
+    assert done.returncode == 0, done.stderr
+    rows = [line.strip("| ").split(" | ") for line in done.stdout.splitlines() if "_nano" in line]
+    kept = {path: path.stat().st_mtime_ns for path in (tmp_path / "figures").glob("*.json")}
+    assert [row[:2] for row in rows] == [["crnn_nano", "23,437"], ["svtr_nano", "128,413"]]
+    for row, path in zip(rows, sorted(kept), strict=True):
+        found = json.loads(path.read_text())
+        assert found["ms_per_word"] > 0
+        found["blanks"] = 0.96 if "svtr" in path.name else 0.94
+        path.write_text(json.dumps(found))
+        kept[path] = path.stat().st_mtime_ns
+        assert row[5].startswith("0.00 [0.00, ")
+    again = call("models", *told).stdout.splitlines()
+    assert ["COLLAPSED" in line for line in again if "_nano" in line] == [False, True]
+    assert {path: path.stat().st_mtime_ns for path in kept} == kept
 
 
 def test_contenders_take_turns_and_the_first_pass_of_each_does_not_count(module):

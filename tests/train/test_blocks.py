@@ -14,6 +14,7 @@ from shards.image import ImageSpec
 from shards.lookup import find
 from train import modelfolder, starting, workbench
 from train.blocks import heads, recogniser
+from train.blocks.columns import COLUMNS
 from train.blocks.convolution import halved, halvings
 from train.blocks.heads import HEADS
 from train.blocks.initial import initialise
@@ -27,6 +28,7 @@ TINY = {
     "mobilenet": {"multiplier": 0.05},
     "resnet": {"channels": [4, 8, 8, 16], "blocks": 1},
     "shufflenet": {"channels": [4, 8, 8, 16, 16]},
+    "svtr": {"channels": [4, 4, 8], "blocks": [1, 2, 1], "local": 2, "head_width": 4},
 }
 IMAGE = ImageSpec(width=64)
 WORDS = Path(modelfolder.__file__).with_name("pretrained") / "words"
@@ -38,7 +40,7 @@ def tiny(name, image=IMAGE, **more):
     module = find("train.models", name)
     between = {"between": "joined"} if more.get("head") in ("linear", "mixer") else {}
     settings = {**TINY[name], "map_to_seq": 12, "rnn_hidden": 6, "column": 4, **between, **more}
-    if name in ("crnn", "depthwise"):
+    if name in ("crnn", "depthwise", "svtr"):
         del settings["column"]
     torch.manual_seed(0)
     return module.Model(module.Settings(**settings), image, 7)
@@ -60,16 +62,21 @@ def test_every_trunk_runs_and_learns_under_every_head(name, head, stn):
         assert value.grad.isfinite().all(), parameter
 
 
-@pytest.mark.parametrize("columns", recogniser.COLUMNS)
+@pytest.mark.parametrize("columns", COLUMNS)
 @pytest.mark.parametrize("name", TINY)
-def test_a_column_is_one_long_vector_or_the_mean_of_its_rows(name, columns):
+def test_a_column_is_one_long_vector_or_a_mean_of_its_rows(name, columns):
     model = tiny(name, columns=columns, map_to_seq=0).eval()
     with torch.inference_mode():
         features = model(torch.randn(2, 1, 32, 64)).features
     last = features[list(features)[list(features).index("sequence") - 1]]
     rows = [last[:, :, row].transpose(1, 2) for row in range(last.shape[2])]
     wanted = torch.stack(rows, -1).flatten(2) if columns == "joined" else torch.stack(rows).mean(0)
-    assert torch.allclose(features["sequence"], wanted, atol=1e-6)
+    if columns == "attended":
+        scores = [row @ model.columns.score.weight[0].detach() for row in rows]
+        weights = torch.stack(scores).softmax(0)
+        assert len(rows) == 1 or weights.std(0).max() > 1e-4
+        wanted = sum(weight[..., None] * row for weight, row in zip(weights, rows, strict=True))
+    assert torch.allclose(features["sequence"], wanted, atol=1e-5)
 
 
 @pytest.mark.parametrize(("between", "width"), [("joined", 12), ("summed", 6), ("dense", 6)])
@@ -209,7 +216,13 @@ def test_a_model_folder_from_before_the_shared_settings_loads():
 @pytest.mark.filterwarnings("ignore")  # the exporter's own
 @pytest.mark.parametrize(
     ("name", "head"),
-    [*((name, "lstm") for name in TINY), ("crnn", "gru"), ("densenet", "linear"), ("resnet", "mixer")],
+    [
+        *((name, "lstm") for name in TINY),
+        ("crnn", "gru"),
+        ("densenet", "linear"),
+        ("resnet", "mixer"),
+        ("svtr", "linear"),
+    ],
 )
 def test_a_recogniser_exports_with_a_free_width(tmp_path, name, head):
     pytest.importorskip("onnx", reason="needs the extra `onnx`")

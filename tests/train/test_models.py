@@ -25,6 +25,7 @@ SMALL = {
     "mobilenet": {"multiplier": 0.1},
     "resnet": {"channels": [8, 16, 24, 32], "blocks": 1},
     "shufflenet": {"channels": [8, 16, 24, 32, 64]},
+    "svtr": {"channels": [8, 16, 24], "blocks": [1, 2, 1], "local": 2, "head_width": 8},
 }  # fmt: skip
 CLASSES = 11
 WIDE = ImageSpec(width=280, channels="rgb")  # zhiqwang/crnn.pytorch's canvas
@@ -122,12 +123,15 @@ PUBLISHED = {
     "resnet18": (WIDE, 5990, 14_238_886, 35),
     "mobilenetv2": (WIDE, 5990, 9_897_062, 35),
     "shufflenetv2": (WIDE, 5990, 7_393_354, 35),
+    "svtr_tiny": (ImageSpec(), 37, 5_110_917, 25),
+    "svtr_micro": (ImageSpec(), 37, 924_885, 25),
+    "svtr_nano": (ImageSpec(), 37, 128_413, 25),
     "depthwise": (ImageSpec(), 38, 2_823_089 + 3_072, 52),  # and the second biases of torch's GRU
 }
 
 
 @pytest.mark.parametrize("preset", PUBLISHED)
-def test_presets_have_the_published_sizes(preset):
+def test_presets_have_the_sizes_they_tell(preset):
     image, classes, parameters, frames = PUBLISHED[preset]
     choice = config.read(workbench.Settings, "teacher", [f"model={preset}"]).model
     with torch.device("meta"):
@@ -165,6 +169,13 @@ def test_a_narrower_column_gives_more_steps_from_the_same_weights(name):
         ("shufflenet", {"channels": [8, 15, 32, 64, 64]}, "channels"),
         ("shufflenet", {"channels": [8, 16]}, "channels"),
         ("shufflenet", {"column": 0}, "column"),
+        ("svtr", {"channels": [32, 64]}, "channels"),
+        ("svtr", {"channels": [32, 48, 64]}, "channels"),
+        ("svtr", {"blocks": [1, 0, 1]}, "blocks"),
+        ("svtr", {"local": 14}, "local"),
+        ("svtr", {"head_width": 0}, "head_width"),
+        ("svtr", {"expansion": 0}, "expansion"),
+        ("svtr", {"drop_path": 1.0}, "drop_path"),
     ],
 )
 def test_trunks_refuse_impossible_sizes(name, changed, field):

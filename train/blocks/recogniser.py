@@ -12,18 +12,14 @@ from torch import Tensor, nn
 from shards.errors import BadSettings
 from shards.image import ImageSpec
 from shards.typed import check_ranges
+from train.blocks.columns import COLUMNS
 from train.blocks.heads import HEADS
 from train.blocks.initial import initialise
 from train.blocks.stn import Rectifier
 from train.models import Output
 
-Columns = Literal["joined", "mean"]
+Columns = Literal["joined", "mean", "attended"]
 Head = Literal["lstm", "gru", "linear", "mixer"]
-COLUMNS = {
-    # [N,D,h,L] to [N,L,D*h], the channel outermost as in published weights, or to [N,L,D]
-    "joined": lambda values: values.permute(0, 3, 1, 2).flatten(2),
-    "mean": lambda values: values.mean(2).transpose(1, 2),
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +27,7 @@ class Settings:
     """What every recogniser has beside its trunk."""
 
     stn: bool = False  # straighten the picture first: a spatial transformer, affine
-    columns: Columns = "mean"  # a column's rows: one long vector, or their mean
+    columns: Columns = "mean"  # a column's rows: one long vector, their mean, or weighted
     map_to_seq: int = 0  # width of the vector made of a column, 0 = the column as it is
     head: Head = "linear"  # what looks along the columns
     rnn_hidden: int = 256  # width of one direction of a recurrent layer, or of a mixer's inner layer
@@ -77,9 +73,10 @@ class Recogniser(nn.Module):
         rows, self.frames = trunk.grid(image.height, image.width)
         if min(rows, self.frames) < 1:
             raise BadSettings(f"image: a canvas of {image.height}x{image.width} leaves the trunk no column")
-        width = trunk.width * (rows if settings.columns == "joined" else 1)
         self.stn = Rectifier(image) if settings.stn else None
         self.cnn = trunk
+        self.columns = COLUMNS[settings.columns](trunk.width, rows)
+        width = self.columns.width
         self.map_to_seq = nn.Linear(width, settings.map_to_seq) if settings.map_to_seq else nn.Identity()
         layers, width = HEADS[settings.head](
             settings.map_to_seq or width, settings.rnn_hidden, settings.between
@@ -99,7 +96,7 @@ class Recogniser(nn.Module):
         if self.stn is not None:
             images = features["rectified"] = self.stn(images)
         features |= self.cnn(images)
-        columns = COLUMNS[self.settings.columns](next(reversed(features.values())))
+        columns = self.columns(next(reversed(features.values())))
         values = features["sequence"] = self.map_to_seq(columns)
         for name in self.layers:
             values = features[name] = self.get_submodule(name)(self.drop(values))
