@@ -31,7 +31,7 @@ from train import evaluation, modelfolder, workbench
 from train.charset import Charset
 from train.judging import still_loader
 
-RATES = {  # optim.lr by member of train/models; crnn's and svtr's were tried, the others are a beginning
+RATES = {  # optim.lr by member of train/models; svtr's was tried, crnn's is that of gain.sh, the others begin
     "crnn": 0.004, "densenet": 0.002, "depthwise": 0.002, "mobilenet": 0.002, "resnet": 0.001,
     "shufflenet": 0.002, "svtr": 0.003,
 }  # fmt: skip
