@@ -52,8 +52,8 @@ class Reconciled:
         self.theirs, self.mine = theirs, mine
         self.frames, self.sight, self.counts = frames, sight, Counter()
         self.mapping = class_map(theirs, mine)
-        known = set(self.mapping.tolist())
-        self.lacked = frozenset(c for i, c in enumerate(mine.characters, start=1) if i not in known)
+        known = {mine.characters[i - 1] for i in self.mapping.tolist() if i > 0}
+        self.lacked = frozenset(mine.characters) - known
         if 1 - len(self.lacked) / len(mine.characters) < SHARE:
             raise BadSettings(
                 f"charset: the teacher knows {len(mine.characters) - len(self.lacked)} of the student's "

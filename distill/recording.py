@@ -169,7 +169,9 @@ def _task(settings: Settings, loaded: modelfolder.Loaded, argv: list[str]) -> An
     if not came_from_elsewhere(loaded.config):
         image = inherit(image, loaded.task.image, "image", argv)
         chosen = inherit_task(chosen, loaded.config["task"], argv)
-    return lookup.find("train.tasks", chosen.name).Task(chosen.settings, image)
+    module = lookup.find("train.tasks", chosen.name)
+    settled, _ = module.settle(chosen.settings, Shards(settings.data.root, settings.data.split))
+    return module.Task(settled, image)
 
 
 def _card(

@@ -91,7 +91,9 @@ class ImageSpec:
         picture = self._enlarged(picture)
         if picture.size != (width, height):
             picture = picture.resize((width, height), RESAMPLES[self.resample])
-        pixels = self._turned(np.asarray(picture))
+        pixels = np.asarray(picture)
+        if self._other(picture):
+            pixels = 255 - pixels
         pixels = pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
         if self.channels == "bgr":
             pixels = pixels[::-1]
@@ -108,9 +110,10 @@ class ImageSpec:
             return picture
         return picture.resize((max(1, round(w * self.min_height / h)), self.min_height), RESAMPLES["bicubic"])
 
-    def _turned(self, pixels: np.ndarray) -> np.ndarray:
-        """Pixels [h,w] or [h,w,3], inverted where their ink is of the other kind."""
+    def _other(self, picture: Image.Image) -> bool:
+        """Whether its ink is of another kind than the one asked for, by its grey values."""
         if self.polarity == "as_is":
-            return pixels
-        dark = pixels.mean() <= np.median(pixels)
-        return pixels if dark == (self.polarity == "dark_on_light") else 255 - pixels
+            return False
+        grey = np.asarray(picture.convert("L"))
+        dark = grey.mean() <= np.median(grey)
+        return dark != (self.polarity == "dark_on_light")

@@ -2,13 +2,14 @@
 folder.
 
     python -m train.calibrate checkpoint=runs/first/best data.root=data/own
-    python -m train.calibrate checkpoint=models/crnn_small data.root=data/iiit5k data.split=test
+    python -m train.calibrate checkpoint=models/crnn_small data.root=data/iiit5k data.split=train
     python -m train.calibrate checkpoint=runs/first/best data.root=data/own decoder=certified json=true
 
 Temperature scaling (Guo et al. 2017, "On Calibration of Modern Neural Networks", section 4.2), on what is
 told of a whole word: the temperature of the steps under which the confidences of words have the least
 negative log-likelihood of "this word is right". Readings stay as they are; of the decoders, the one given
-is fitted, by default the model folder's own.
+is fitted, by default the model folder's own, and only that one is corrected by it. Students that learn from
+the model hear its plain confidences.
 """
 
 import math
@@ -56,6 +57,10 @@ class Settings:
 
     def __post_init__(self) -> None:
         check_ranges(self, "", batch=(1, math.inf))
+        if self.data.split == "test":
+            raise BadSettings(
+                "data.split=test is what is reported: calibrate on val, or on words never trained on"
+            )
         if not self.checkpoint:
             raise BadSettings("checkpoint= is required: a model folder, for example runs/first/best")
 
@@ -113,9 +118,7 @@ def main(argv: list[str]) -> None:
         samples=len(shards), device=settings.device,
     )  # fmt: skip
     found = calibrate(settings, shards)
-    told = modelfolder.load(settings.checkpoint).config
-    metrics = {**told.get("metrics", {}), "ece": found["ece_after"]}
-    modelfolder.amend(settings.checkpoint, calibration=found, metrics=metrics)
+    modelfolder.amend(settings.checkpoint, calibration=found)
     if found["temperature"] in (round(TEMPERATURES[0], 4), round(TEMPERATURES[-1], 4)):
         report.say("the temperature is the last one that was tried: these words tell little of confidences")
     rows = [["before", 1.0, found["ece_before"]], ["after", found["temperature"], found["ece_after"]]]

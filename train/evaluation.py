@@ -100,7 +100,8 @@ def evaluate(path: str, shards: Shards, settings: Settings) -> Judged:
     }
     if settings.teacher and Path(settings.teacher).resolve() != Path(path).resolve():
         figures["fidelity"] = _fidelity(loaded, shards, settings)
-    return Judged(path, loaded.config, correct, figures, found, damage, rows)
+    spelled = [row for row in rows if not meter.charset.unspellable(row[1])]
+    return Judged(path, loaded.config, correct, figures, found, damage, spelled)
 
 
 def _fidelity(loaded: modelfolder.Loaded, shards: Shards, settings: Settings) -> dict[str, Any]:
@@ -157,13 +158,17 @@ def main(argv: list[str]) -> None:
             report.say(said)
     name = "+".join(m.name for m in shards.manifests) + f"-{settings.data.split}"
     name += "" if settings.protocol == "native" else f"-{settings.protocol}"
+    name += f"-{settings.decoder.name}" if settings.decoder else ""
     result = {
         one.path: {**one.figures, **found[one.path], "set": name, "data": shards.digest} for one in judged
     }
     runs = _keep(judged, result)
     if settings.suspects:
-        rows = suspects.write(Path(settings.suspects), judged[0], shards)
-        report.say(f"{rows} labels that {short(judged[0].path)} reads otherwise: {settings.suspects}")
+        first = next(
+            one for one in judged if Path(one.path).resolve() == Path(settings.checkpoint[0]).resolve()
+        )
+        rows = suspects.write(Path(settings.suspects), first, shards)
+        report.say(f"{rows} labels that {short(first.path)} reads otherwise: {settings.suspects}")
     read = {one.path: {f"{uid:016x}": hit for uid, hit in one.correct.items()} for one in judged}
     for path, models in ((settings.out, result), (settings.words, read)):
         if path:
@@ -178,8 +183,16 @@ def _settle(settings: Settings) -> Settings:
     for way in settings.by:
         check(way)
     protocols.check(settings.protocol)
+    if settings.suspects and Path(settings.suspects).is_dir():
+        raise BadSettings(
+            f"suspects={settings.suspects}: a folder stands there; give a file, as suspects.csv"
+        )
     if not settings.bench:
         return settings
+    if settings.data.split != "test":
+        raise BadSettings(
+            f"bench={settings.bench} reads the split test, not data.split={settings.data.split}"
+        )
     if len(settings.data.root) != 1:
         raise BadSettings(f"bench={settings.bench}: data.root= is the one folder that holds its sets")
     settings.data.root = benches.roots(settings.bench, settings.data.root[0])

@@ -163,7 +163,7 @@ def load(path: str | Path, charset: Charset) -> Ngram:
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (OSError, ValueError, safetensors.SafetensorError) as error:
         raise BadData(f"{path}: not a file of train.ngram: {error}") from None
-    if told.get("format") != FORMAT:
+    if not isinstance(told, dict) or told.get("format") != FORMAT:
         raise BadData(f"{path}: not a file of train.ngram of format {FORMAT}")
     theirs = {name: told.get(name, "") for name in charset.to_dict()}
     if theirs != charset.to_dict():

@@ -5,6 +5,7 @@ Letters: N samples, R resamples.
 """
 
 import math
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -34,8 +35,8 @@ def edit_distance(truth: str, prediction: str) -> int:
 
 
 def reduce36(text: str) -> str:
-    """The 36-character protocol: lower case, then nothing but 0-9a-z."""
-    return "".join(c for c in text.lower() if c in KEEP)
+    """The 36-character protocol: composed (NFC), lower case, then nothing but 0-9a-z."""
+    return "".join(c for c in unicodedata.normalize("NFC", text).lower() if c in KEEP)
 
 
 def same36(truth: str, prediction: str) -> bool:

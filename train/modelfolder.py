@@ -78,7 +78,7 @@ def load(
         models = find("train.models", told["model"]["name"])
         model = models.Model(models.Settings(**told["model"]["settings"]), image, task.channels)
         stored = decoders.stored(told.get("decoder"))
-        temperature = _temperature(told)
+        temperature = _temperature(told, decoder or stored)
     except KeyError as error:
         raise BadData(f"{where}: no {error}") from None
     except (BadSettings, TypeError, ValueError, RuntimeError) as error:
@@ -89,8 +89,10 @@ def load(
     return Loaded(model.to(device).eval(), task, told)
 
 
-def _temperature(told: dict[str, Any]) -> float:
-    """That of the confidences, as `train.calibrate` found it; 1 where it was not asked."""
+def _temperature(told: dict[str, Any], decoder: config.Choice) -> float:
+    """That of the confidences, as `train.calibrate` found it for this decoder; 1 where it was not asked."""
+    if told.get("calibration", {}).get("decoder", decoder.name) != decoder.name:
+        return 1.0
     found = float(told.get("calibration", {}).get("temperature", 1.0))
     if not 0 < found < float("inf"):
         raise ValueError(f"calibration.temperature: {found}, must be above 0")

@@ -15,6 +15,7 @@ from shards.errors import BadSettings
 from shards.lookup import find, unknown
 from shards.typed import check_ranges
 
+STILL = (nn.modules.batchnorm._BatchNorm, nn.modules.dropout._DropoutNd)  # what two modes make differ
 SHARE = "share"  # of the rate, in a group of parameters
 
 
@@ -34,7 +35,10 @@ class Settings:
 
     def shares(self) -> dict[str, float]:
         """Part -> its share of the rate."""
-        return dict(_share(text) for text in self.parts)
+        found = [_share(text) for text in self.parts]
+        if len(dict(found)) < len(found):
+            raise BadSettings(f"optim.parts: {','.join(self.parts)}, a part is given twice")
+        return dict(found)
 
 
 @dataclass(frozen=True)
@@ -66,9 +70,13 @@ class Optimizing:
         return find("train.optimizers", self.chosen.name).build(groups, self.chosen.settings)
 
     def frozen(self, model: nn.Module) -> list[nn.Module]:
-        """The frozen parts: they stay in evaluation mode, so that batch statistics do not move either."""
+        """What in the frozen parts stays in evaluation mode: statistics do not move, nothing is dropped.
+
+        Recurrent layers do not: cuDNN passes no gradient through them in evaluation mode.
+        """
         shares = self.chosen.settings.shares()
-        return [child for name, child in model.named_children() if shares.get(name) == 0]
+        parts = [child for name, child in model.named_children() if shares.get(name) == 0]
+        return [module for part in parts for module in part.modules() if isinstance(module, STILL)]
 
     def rate(self, step: int, steps: int) -> float:
         """The learning rate of a step in 0 .. steps-1."""
@@ -89,6 +97,8 @@ def _parts(step: nn.Module, shares: Mapping[str, float]) -> dict[str, list[nn.Pa
     children = dict(model.named_children())
     if strange := [name for name in shares if name not in children]:
         raise BadSettings(unknown("optim.parts", strange[0], list(children)))
+    if bare := [name for name in shares if not list(children[name].parameters())]:
+        raise BadSettings(f"optim.parts: {bare[0]} has no weights")
     owner = {id(p): name for name in shares for p in children[name].parameters()}
     found: dict[str, list[nn.Parameter]] = {}
     for parameter in step.parameters():

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from shards import progress
 from shards.config import Choice
 from shards.errors import GateFailed
 from train.runfolder import read_metrics
@@ -33,7 +34,8 @@ def adapted(settings: Settings) -> Settings:
     )  # fmt: skip
     run = replace(settings.run, name=settings.run.name or f"overfit-{settings.overfit}")
     flat = Choice("constant", constant.Settings())
-    return replace(settings, run=run, fit=few, augment=type(settings.augment)(), schedule=flat)
+    data = replace(settings.data, share=1.0, weights=[], draws=0)
+    return replace(settings, run=run, data=data, fit=few, augment=type(settings.augment)(), schedule=flat)
 
 
 def conclude(settings: Settings, result: dict[str, Any]) -> str:
@@ -43,7 +45,9 @@ def conclude(settings: Settings, result: dict[str, Any]) -> str:
         return f"overfit: all {settings.overfit} samples are read after {steps} steps"
     lines = read_metrics(Path(settings.run.root) / settings.run.name)
     stage, why = _stage(lines)
-    raise GateFailed(f"overfit: {accuracy:.1%} of {settings.overfit} after {steps} steps; {stage}: {why}")
+    failed = GateFailed(f"overfit: {accuracy:.1%} of {settings.overfit} after {steps} steps; {stage}: {why}")
+    progress.status(Path(settings.run.root) / settings.run.name, "failed", failed.code, str(failed))
+    raise failed
 
 
 def _stage(lines: list[dict[str, Any]]) -> tuple[str, str]:

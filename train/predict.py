@@ -70,6 +70,7 @@ class Reading:
     score: float
     error: str = ""
     characters: tuple[float, ...] = ()
+    certified: bool = False  # the decoder proved it the best reading
 
 
 class Reader:
@@ -103,7 +104,11 @@ class Reader:
                 out.append(Reading(name, "", 0.0, errors[place]))
             else:
                 word = next(words)
-                out.append(Reading(name, word.text or "", float(word.score or 0.0), "", word.characters))
+                out.append(
+                    Reading(
+                        name, word.text or "", float(word.score or 0.0), "", word.characters, word.certified
+                    )
+                )
         return out
 
     def _words(self, canvases: list[np.ndarray]) -> list:

@@ -2,7 +2,7 @@
 
 `native` compares what the model's charset can tell apart. 36, 62 and 94 are those of the literature: both
 sides keep only those characters (36: small letters and digits, whatever the case was). A truth of which
-nothing is left is never read right.
+nothing is left is never read right; in character figures it counts as one character.
 """
 
 import unicodedata

@@ -6,6 +6,7 @@ puts those it lacks behind its own, so that its answers for the old ones stay as
 """
 
 from dataclasses import dataclass
+from textwrap import shorten
 from typing import Any, Literal, Protocol
 
 import torch
@@ -17,6 +18,8 @@ from shards.errors import BadSettings
 from shards.image import ImageSpec
 from shards.lookup import find, unknown
 from train import modelfolder
+
+LONGEST = 400  # characters of a difference that an error shows
 
 
 @dataclass
@@ -44,6 +47,8 @@ def build(chosen: Chosen) -> tuple[Any, nn.Module, list[str]]:
         raise BadSettings(f"model={chosen.model.name}: such a model answers only, it cannot be trained")
     if chosen.init_parts and not chosen.init_from:
         raise BadSettings(f"init_parts={','.join(chosen.init_parts)} needs init_from=MODEL, whose they are")
+    if chosen.charset.mode != "fail" and (not chosen.init_from or chosen.init_parts):
+        raise BadSettings(f"charset.mode={chosen.charset.mode} is of init_from= without init_parts=")
     given = modelfolder.load(chosen.init_from) if chosen.init_from else None
     task = _task(chosen, given)
     model = member(chosen.model.settings, task.image, task.channels)
@@ -70,13 +75,15 @@ def _copy_all(chosen: Chosen, given: modelfolder.Loaded, model: nn.Module, task:
         ("image", config.plain(given.task.image), config.plain(task.image)),
         ("model", made, wanted),
     ]
-    if chosen.charset.mode == "fail":
+    same = _meaning(theirs) == _meaning(mine)
+    if chosen.charset.mode == "fail" and not same:
         kinds.insert(1, ("task", theirs, mine))
     for name, there, here in kinds:
         if there != here:
             remedy = "; charset.mode=union or new goes on all the same" if name == "task" else ""
+            there, here = shorten(str(there), LONGEST), shorten(str(here), LONGEST)
             raise BadSettings(f"init_from={chosen.init_from}: {name} is {there}, this run has {here}{remedy}")
-    kept = 0 if chosen.charset.mode == "new" and theirs != mine else given.task.channels
+    kept = 0 if chosen.charset.mode == "new" and not same else given.task.channels
     own, tensors = model.state_dict(), given.model.state_dict()
     classes = _of_classes(chosen, task.image)
     with torch.no_grad():
@@ -84,6 +91,11 @@ def _copy_all(chosen: Chosen, given: modelfolder.Loaded, model: nn.Module, task:
             rows = kept if name in classes else len(own[name]) if own[name].ndim else None
             _take(own[name], value, rows)
     return [_told(chosen.init_from, len(own), len(classes), given.task.channels, kept, task.channels)]
+
+
+def _meaning(settings: dict[str, Any]) -> dict[str, Any]:
+    """A task's settings but for where its characters came from."""
+    return {name: value for name, value in settings.items() if name not in ("charset", "base")}
 
 
 def _take(own: Tensor, value: Tensor, rows: int | None) -> None:
@@ -116,7 +128,7 @@ def _of_classes(chosen: Chosen, image: ImageSpec) -> set[str]:
 def _copy_parts(chosen: Chosen, given: modelfolder.Loaded, model: nn.Module, task: Any) -> list[str]:
     """Begins with some parts of another model, say its trunk or its head; they must have the same shapes."""
     theirs, mine = given.model.state_dict(), model.state_dict()
-    same_classes = config.plain(given.task.settings) == config.plain(task.settings)
+    same_classes = _meaning(config.plain(given.task.settings)) == _meaning(config.plain(task.settings))
     classes, taken = _of_classes(chosen, task.image), 0
     for part in chosen.init_parts:
         names = [name for name in theirs if name == part or name.startswith(f"{part}.")]

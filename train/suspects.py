@@ -2,6 +2,8 @@
 
 The model should not have learnt these labels by heart: take one trained on other data, or on other parts
 of these (Northcutt et al. 2021, confident learning). Its confidence is told best after `train.calibrate`.
+Labels that it cannot spell are none, nor are damaged samples. A cell that a spreadsheet would take for a
+formula begins with an apostrophe.
 """
 
 import csv
@@ -16,7 +18,7 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet would take for 
 
 
 def write(path: Path, judged: Judged, shards: Shards) -> int:
-    """Writes the CSV (UTF-8); returns how many words it names. Damaged samples are no suspects."""
+    """Writes the CSV (UTF-8); returns how many words it names."""
     wrong = [row for row in judged.rows if not judged.correct[row[0]] and row[0] not in judged.damage]
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + ".part")

@@ -32,7 +32,7 @@ class Judged:
     figures: dict[str, Any]
     mistakes: dict[str, Any]
     damage: dict[int, str]
-    rows: list[tuple[int, str | None, str, float]] = field(default_factory=list)  # as the meter's detail
+    rows: list[tuple[int, str | None, str, float]] = field(default_factory=list)  # of what it can spell
 
 
 def control_of(path: str, config: dict[str, Any]) -> Path | None:

@@ -145,6 +145,8 @@ def _sides(settings: Settings, train: Shards) -> tuple[np.ndarray, Shards, np.nd
             f"data.split={data.split}: runs are selected on val and judged on test, not trained"
         )
     if settings.overfit:
+        if settings.overfit > len(train):
+            raise BadSettings(f"overfit={settings.overfit}: there are {len(train)} samples")
         few = everything[: settings.overfit]
         return few, train, few
     with_val = [root for root in data.root if "val" in splits_of(root)]

@@ -28,6 +28,19 @@ def test_ink_and_paper_are_brought_to_one_polarity_whichever_way_they_came(ink, 
     assert np.array_equal(light, 255 - canvas)
 
 
+@pytest.mark.parametrize("channels", ["grey", "rgb", "bgr"])
+def test_colours_are_judged_by_their_grey_values(channels):
+    """Dark ink on a red plate: no channel alone says so."""
+    pixels = np.full((20, 60, 3), (200, 30, 30), np.uint8)
+    pixels[5:-5, 10::10] = (10, 5, 5)
+    picture, plain = Image.fromarray(pixels), ImageSpec(channels=channels)
+    assert np.array_equal(
+        ImageSpec(channels=channels, polarity="dark_on_light").canvas(picture), plain.canvas(picture)
+    )
+    turned = ImageSpec(channels=channels, polarity="light_on_dark").canvas(picture)
+    assert np.array_equal(turned, 255 - plain.canvas(picture))
+
+
 def test_padding_is_never_inverted():
     spec = ImageSpec(polarity="dark_on_light", fit="keep", pad=200)
     canvas = spec.canvas(word(250, 10, width=20))

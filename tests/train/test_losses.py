@@ -54,7 +54,7 @@ def changed(name, output=None, labels=LABELS, **more):
 def test_a_sample_that_cannot_teach_costs_and_pulls_nothing_and_the_others_pull(name):
     _, found, output = changed(name)
     assert all(v.shape == (5,) and v.dtype == torch.float32 for v in found.values())
-    assert found["task"][2] == 0
+    assert found["task"][2] == found["task"][3] == 0  # no label, and one that six steps cannot spell
     assert all(torch.isfinite(v).all() for v in found.values())
     pulls = torch.autograd.grad(
         found["task"].sum(), [output.logits, output.features["rnn2"]], allow_unused=True
@@ -155,6 +155,12 @@ def test_the_attention_head_learns_to_spell_and_never_looks_ahead():
 def test_settings_that_cannot_be_are_refused(name, bad, says):
     with pytest.raises(BadSettings, match=says):
         member(name, **bad)
+
+
+def test_focal_weighs_the_tasks_own_loss_or_is_refused():
+    chosen = {n: lookup.find("train.losses", n).Settings() for n in ("ace", "focal")}
+    with pytest.raises(BadSettings, match=r"focal .* must stand first"):
+        losses.make(chosen, nn.Identity(), TASK)
 
 
 def test_changes_apply_in_their_order_and_their_weights_train_beside_the_model():

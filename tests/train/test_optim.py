@@ -28,7 +28,12 @@ def chosen(name="adamw", **more) -> Optimizing:
 @pytest.fixture
 def model():
     torch.manual_seed(0)
-    parts = [("cnn", nn.Conv2d(1, 2, 3)), ("norm", nn.BatchNorm2d(2)), ("dense", nn.Linear(2, 2))]
+    parts = [
+        ("cnn", nn.Conv2d(1, 2, 3)),
+        ("norm", nn.BatchNorm2d(2)),
+        ("act", nn.ReLU()),
+        ("dense", nn.Linear(2, 2)),
+    ]
     return nn.Sequential(OrderedDict(parts))
 
 
@@ -69,7 +74,8 @@ def test_parts_move_at_their_share_of_the_rate_and_frozen_ones_not_at_all(model)
     groups = optimizing.optimizer(model).param_groups
     assert [(g["share"], len(g["params"])) for g in groups] == [(1.0, 2), (0.1, 1), (0.1, 1)]
     assert [n for n, p in model.named_parameters() if not p.requires_grad] == ["cnn.weight", "cnn.bias"]
-    assert optimizing.frozen(model) == [model.cnn]
+    assert optimizing.frozen(model) == []
+    assert chosen("sgd", parts=["norm:0"]).frozen(model) == [model.norm]
 
 
 @pytest.mark.parametrize(
@@ -79,6 +85,8 @@ def test_parts_move_at_their_share_of_the_rate_and_frozen_ones_not_at_all(model)
         (["cnn"], "'cnn' is not PART:SHARE"),
         (["cnn:-1"], "not PART:SHARE"),
         (["cnn:much"], "not PART:SHARE"),
+        (["cnn:0", "cnn:.1"], "a part is given twice"),
+        (["act:.1"], "act has no weights"),
         (["cnn:0", "norm:0", "dense:0"], "freezes all there is"),
     ],
 )

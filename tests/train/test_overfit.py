@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from shards.errors import GateFailed
+from shards.errors import BadSettings, GateFailed
 from train import overfit, teacher
 from train.runfolder import read_metrics
 
@@ -40,10 +40,17 @@ def test_a_few_samples_are_learnt_by_heart_and_the_run_stops_there(learn, tmp_pa
         (["optim.lr=1e-9"], "(learning|blanks): the loss went from"),
     ],
 )
-def test_what_fails_is_named(learn, more, said, monkeypatch):
+def test_what_fails_is_named(learn, more, said, monkeypatch, tmp_path):
     monkeypatch.setattr(overfit, "STEPS", 10)
     with pytest.raises(GateFailed, match=rf"overfit: 0.0% of 8 after 10 steps; {said}"):
-        learn("overfit=8", *more)
+        learn("overfit=8", "data.share=.1", *more)
+    told = json.loads((tmp_path / "overfit-8" / "status.json").read_text())
+    assert (told["state"], told["code"]) == ("failed", 4)
+
+
+def test_more_samples_than_there_are_are_refused(learn):
+    with pytest.raises(BadSettings, match="overfit=1000: there are 96 samples"):
+        learn("overfit=1000")
 
 
 def test_every_stage_has_its_sentence():

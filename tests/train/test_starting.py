@@ -42,6 +42,26 @@ def test_added_characters_leave_the_old_answers_as_they_were_to_the_last_bit(beg
     assert "of the 2 with classes the 37 classes it had kept, 2 new" in said
 
 
+def test_a_model_that_knows_capitals_keeps_them_whatever_the_run_folds(bench, words, tmp_path):
+    b = bench(f"data.root={words}", "task.charset=62")
+    modelfolder.save(tmp_path / "c", b.model, b.task, model_name="crnn", task_name="recognise", extra={})
+    again = bench(f"data.root={words}", f"init_from={tmp_path / 'c'}", "charset.mode=union")
+    assert (again.task.charset.characters, again.task.charset.fold) == (b.task.charset.characters, "none")
+
+
+@pytest.mark.parametrize(
+    "more", [["charset.mode=union"], ["charset.mode=new", "init_from=x", "init_parts=cnn"]]
+)
+def test_a_mode_without_a_whole_model_to_begin_with_is_refused(bench, words, more):
+    with pytest.raises(BadSettings, match=r"charset\.mode=.* is of init_from= without init_parts="):
+        bench(f"data.root={words}", *more)
+
+
+def test_a_base_without_a_file_is_refused(bench, words):
+    with pytest.raises(BadSettings, match=r"task\.base=1 is of alphabet files"):
+        bench(f"data.root={words}", "task.charset=data", "task.base=1")
+
+
 def test_a_new_charset_keeps_everything_but_the_classifier(begin):
     b, given, said = begin("charset.mode=new", "task.charset=data")
     mine, theirs = b.model.state_dict(), given.model.state_dict()

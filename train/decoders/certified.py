@@ -36,14 +36,15 @@ class Decoder:
     def paths(self, values: np.ndarray) -> tuple[Path, np.ndarray]:
         """See train.decode."""
         path = greedy_path(values)
+        sound = np.isfinite(values).all((1, 2))  # what is broken proves nothing
         certified = path.chances().prod(1) > 0.5 + MARGIN
         open_ = np.flatnonzero(~certified)
         if not len(open_):
-            return path, certified
+            return path, certified & sound
         log_probs = log_softmax(values[open_])
         certified[open_] = trellis.log_probability(log_probs, path.labels(open_)) > np.log(0.5 + MARGIN)
         hard = ~certified[open_]
         open_, log_probs = open_[hard], log_probs[hard]
         found = prefix_beam(log_probs, 1, self.settings.width)
         certified[open_] = found.log_probs[:, 0] > np.log(0.5 + MARGIN)
-        return path.reading(open_, found.best(), log_probs), certified
+        return path.reading(open_, found.best(), log_probs), certified & sound

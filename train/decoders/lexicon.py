@@ -30,7 +30,7 @@ Words = list[tuple[int, ...]]
 class Settings:
     """Which words there are, and how far the search looks."""
 
-    words: str = ""  # a file of words, one in a line; normalised as the charset says
+    words: str = ""  # a file of words, between blanks and line ends; normalised as the charset says
     width: int = 30  # prefixes that the search follows
 
     def __post_init__(self) -> None:

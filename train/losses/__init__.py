@@ -12,12 +12,15 @@ from typing import Any
 
 from torch import nn
 
+from shards.errors import BadSettings
 from shards.lookup import find
 from train.shapes import features_of
 
 
 def make(chosen: dict[str, Any], model: nn.Module, task: Any) -> nn.ModuleDict:
     """The chosen changes, in their order; settings by name of the member."""
+    if "focal" in list(chosen)[1:]:
+        raise BadSettings(f"loss=[{','.join(chosen)}]: focal weighs the task's own loss and must stand first")
     features = features_of(model, task.image) if chosen else {}
     members = {name: find("train.losses", name) for name in chosen}
     return nn.ModuleDict({name: members[name].Loss(chosen[name], task, features) for name in chosen})

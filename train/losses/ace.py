@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from shards.typed import check_ranges
 from train.charset import Charset
+from train.ctc import needed_frames
 from train.models import Output
 
 PAPER = "Xie et al. 2019, Aggregation cross-entropy for sequence recognition (arXiv 1904.08364)"
@@ -26,7 +27,7 @@ class Settings:
 
 
 class Loss(nn.Module):
-    """Labels longer than L take no part."""
+    """Labels that L steps cannot spell take no part."""
 
     def __init__(self, settings: Settings, task: Any, features: dict[str, tuple[int, ...]]) -> None:
         super().__init__()
@@ -41,5 +42,6 @@ class Loss(nn.Module):
         counts.index_put_((owner, targets.symbols), torch.ones_like(owner, dtype=mean.dtype), accumulate=True)
         counts[:, Charset.BLANK] = (steps - lengths).clamp(min=0)
         term = -(counts / steps * mean.clamp(min=1e-12).log()).sum(-1)
-        term = torch.where(targets.usable & (lengths <= steps), term, 0.0)
+        fits = needed_frames(targets.symbols, lengths) <= steps
+        term = torch.where(targets.usable & fits, term, 0.0)
         return {"task": loss + self.settings.weight * term, "ace": term}

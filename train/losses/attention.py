@@ -11,6 +11,7 @@ from torch.nn import functional
 from shards.errors import BadSettings
 from shards.lookup import unknown
 from shards.typed import check_ranges
+from train.ctc import needed_frames
 from train.models import Output
 
 PAPER = "Hu et al. 2020, GTC (arXiv 2002.01276); Li et al. 2022, PP-OCRv3 (arXiv 2206.03001)"
@@ -56,7 +57,8 @@ class Loss(nn.Module):
     def forward(self, loss: Tensor, output: Output, targets: Any) -> dict[str, Tensor]:
         """The loss with the term added [N]; `attention` is the term."""
         each, known = self.letters(output, targets)
-        able = targets.usable & (targets.lengths <= self.settings.longest)
+        fits = needed_frames(targets.symbols, targets.lengths) <= output.logits.shape[1]
+        able = targets.usable & fits & (targets.lengths <= self.settings.longest)
         term = torch.where(able, each.sum(1) / known.sum(1), 0.0)
         return {"task": loss + self.settings.weight * term, "attention": term}
 

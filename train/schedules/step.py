@@ -16,7 +16,7 @@ class Settings(warmup.Settings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        warmup.check(self, "factor", most=1.0)
+        warmup.check(self, "factor", least=1e-6, most=1.0)
         if any(not 0 < at < 1 for at in self.at):
             raise BadSettings(f"schedule.at: {self.at}, must be shares of the run between 0 and 1")
 

@@ -21,7 +21,7 @@ from shards.lookup import unknown
 from shards.read import Shards
 from shards.sample import Record, Word
 from train import decoders, metrics, mistakes
-from train.charset import NAMED, Charset
+from train.charset import FOLDS, NAMED, Charset
 from train.ctc import ctc_loss, needed_frames
 from train.decode import array_of, read
 from train.models import Output
@@ -212,6 +212,9 @@ def _flat(spelled: list[list[int]]) -> tuple[Tensor, Tensor]:
 
 def settle(settings: Settings, shards: Shards) -> tuple[Settings, str]:
     """Settings with their characters spelled out, where labels or a file have them, and what to say of it."""
+    known = settings.characters or settings.charset in NAMED or settings.charset == "data"
+    if settings.base and known:
+        raise BadSettings(f"task.base={settings.base} is of alphabet files: task.charset=FILE")
     if settings.characters or settings.charset in NAMED:
         return settings, ""
     fold = settings.fold or "none"
@@ -230,9 +233,10 @@ def settle(settings: Settings, shards: Shards) -> tuple[Settings, str]:
 
 
 def joined(old: Settings, new: Settings) -> Settings:
-    """The characters of `old` in their order, then those only `new` has; labels are folded as in `new`."""
+    """The characters of `old`, then those only `new` has; folded as in `new` if that leaves all old ones."""
     more = "".join(c for c in new.characters if c not in old.characters)
-    return Settings("joined", old.characters + more, new.fold)
+    whole = all(FOLDS[new.fold](c) == c for c in old.characters)
+    return Settings("joined", old.characters + more, new.fold if whole else old.fold)
 
 
 def _charset(settings: Settings) -> Charset:
