@@ -41,6 +41,15 @@ class Order:
     histories: np.ndarray
     lambdas: np.ndarray
 
+    def check(self) -> None:
+        """ValueError where the arrays are no model's: ascending keys, each with a share in 0..1."""
+        for keys, values in ((self.keys, self.shares), (self.histories, self.lambdas)):
+            shaped = keys.ndim == 1 and keys.shape == values.shape and len(keys) > 0
+            if not shaped or keys.dtype != np.int64 or not (np.diff(keys) > 0).all():
+                raise ValueError("its n-grams are not in order")
+            if not ((values >= 0) & (values <= 1)).all():
+                raise ValueError("its shares are no probabilities")
+
 
 class Ngram:
     """The model. A history is an int64: its last `order - 1` symbols in base C + 1, the beginning as C."""
@@ -172,9 +181,14 @@ def load(path: str | Path, charset: Charset) -> Ngram:
             "make one with train.ngram checkpoint=MODEL"
         )
     try:
-        return Ngram(charset, [Order(*(arrays[f"{name}{n}"] for name in Order.__slots__))
-                               for n in range(1, int(told["order"]) + 1)])  # fmt: skip
-    except (KeyError, ValueError) as error:
+        names, longest = list(Order.__dataclass_fields__), int(told["order"])
+        if len(arrays) != len(names) * longest:
+            raise ValueError(f"{len(arrays)} arrays for order {longest}")
+        orders = [Order(*(arrays[f"{name}{n}"] for name in names)) for n in range(1, longest + 1)]
+        for order in orders:
+            order.check()
+        return Ngram(charset, orders)
+    except (KeyError, TypeError, ValueError) as error:
         raise BadData(f"{path}: damaged: {error}") from None
 
 

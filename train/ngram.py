@@ -10,6 +10,7 @@ knows one charset: that of a model folder, or one by name.
 
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 
 from shards import config
 from shards.errors import BadSettings
@@ -35,6 +36,8 @@ class Settings:
                 raise BadSettings(
                     f"{name}= is required: python -m train.ngram words=words.txt out=words.ngram"
                 )
+        if Path(self.out).is_dir():
+            raise BadSettings(f"out={self.out}: a folder stands there; give a file, as words.ngram")
 
 
 def _charset(settings: Settings) -> Charset:

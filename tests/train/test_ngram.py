@@ -4,8 +4,10 @@ import json
 
 import numpy as np
 import pytest
+import safetensors
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from safetensors.numpy import save_file
 
 from shards.errors import BadData, BadSettings
 from tests.train.exhaustive import ABC
@@ -68,6 +70,26 @@ def test_a_file_of_another_charset_or_of_none_is_refused(tmp_path):
 def test_an_order_that_cannot_be_is_refused(order):
     with pytest.raises(BadSettings, match=f"order={order}: 1 to"):
         kneserney.fit(["abc"], ABC, order)
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda a: a.update(keys2=a["keys2"][:0], shares2=a["shares2"][:0]), "not in order"),
+        (lambda a: a.update(keys2=a["keys2"][::-1].copy()), "not in order"),
+        (lambda a: a["shares1"].fill(np.nan), "no probabilities"),
+        (lambda a: a.pop("lambdas2"), "7 arrays for order 2"),
+    ],
+)
+def test_a_damaged_file_is_refused_before_it_is_asked(tmp_path, change, told):
+    path = tmp_path / "m.ngram"
+    kneserney.save(kneserney.fit(["abc", "cab"], ABC, 2)[0], path)
+    with safetensors.safe_open(path, "numpy") as file:
+        arrays, metadata = {n: file.get_tensor(n).copy() for n in file.keys()}, file.metadata()  # noqa: SIM118
+    change(arrays)
+    save_file(arrays, path, metadata)
+    with pytest.raises(BadData, match=f"damaged: .*{told}"):
+        kneserney.load(path, ABC)
 
 
 def test_the_entry_writes_a_model_and_says_what_it_left_out(tmp_path, capsys):
