@@ -96,48 +96,19 @@ def test_a_character_that_stands_twice_keeps_its_classes_and_is_spelled_by_the_f
     assert charset.decode([3, 2, 1]) == "aba"
 
 
-@pytest.fixture
-def alphabet(tmp_path):
-    path = tmp_path / "alphabet.txt"
-
-    def write(*lines, end="\n", encoding="utf-8"):
-        path.write_bytes((end.join(lines) + end).encode(encoding))
-        return path
-
-    return write
-
-
-def test_the_codes_of_a_published_digit_sequence_read_as_its_file_name_says(alphabet):
+def test_the_codes_of_a_published_digit_sequence_read_as_its_file_name_says(tmp_path):
     """The line of crnn.pytorch's documentation: codes count from 1, and 0 is the blank."""
-    charset = Charset.read(alphabet(*"0123456789"), "1")
+    (tmp_path / "digits.txt").write_text("\n".join("0123456789"))
+    charset = Charset.read(tmp_path / "digits.txt", "1")
     assert charset.decode([10, 10, 4, 6, 4, 4, 7, 2, 1, 6, 7, 8, 5, 3]) == "99353361056742"
     assert charset.size == 11
 
 
-@pytest.mark.parametrize(("end", "encoding"), [("\n", "utf-8"), ("\r\n", "utf-8-sig")])
-def test_the_first_line_of_an_alphabet_file_is_the_blanks_place_or_a_class(alphabet, end, encoding):
-    path = alphabet(" ", "，", " ", "的", end=end, encoding=encoding)
-    assert Charset.read(path, "0").characters == "， 的"  # line k is class k; the space stands
-    assert Charset.read(path, "1").characters == " ， 的"
-    assert Charset.read(path, "1").repeated == " "
-
-
-@pytest.mark.parametrize(
-    ("lines", "base", "says"),
-    [
-        (["a", "b"], "", "first line, 'a', is: task.base=0"),
-        (["a", "", "b"], "1", "line 2: '' is not one character"),
-        (["", "a", "bc"], "0", "line 3: 'bc' is not one character"),
-    ],
-)
-def test_an_alphabet_that_cannot_be_read_names_its_line(alphabet, lines, base, says):
-    with pytest.raises(BadSettings, match=says):
-        Charset.read(alphabet(*lines), base)
-
-
-def test_a_file_in_another_encoding_is_refused_and_not_guessed(alphabet):
-    with pytest.raises(BadSettings, match="not UTF-8"):
-        Charset.read(alphabet("é", encoding="latin-1"), "1")
+def test_an_alphabet_file_is_read_as_the_base_says_and_folded(tmp_path):
+    (tmp_path / "a.txt").write_text(" \nA\na\nb\n")
+    assert Charset.read(tmp_path / "a.txt", "0", "lower") == Charset("aab", "lower")
+    with pytest.raises(BadSettings, match=r"first line, ' ', is: task\.base=0"):
+        Charset.read(tmp_path / "a.txt", "")
 
 
 def test_the_characters_of_labels_are_folded_composed_and_sorted():
