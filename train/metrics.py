@@ -5,17 +5,17 @@ Letters: N samples, R resamples.
 """
 
 import math
-import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from rapidfuzz.distance import Levenshtein
 
+from train.protocols import kept
+
 Z95 = 1.959963984540054  # half width of a 95 % interval in standard deviations
 RESAMPLES = 1_000
 BLOCK = 4_000_000  # drawn indices held at once: 32 MB
-KEEP = frozenset("0123456789abcdefghijklmnopqrstuvwxyz")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ def edit_distance(truth: str, prediction: str) -> int:
 
 def reduce36(text: str) -> str:
     """The 36-character protocol: composed (NFC), lower case, then nothing but 0-9a-z."""
-    return "".join(c for c in unicodedata.normalize("NFC", text).lower() if c in KEEP)
+    return kept("36", text)
 
 
 def same36(truth: str, prediction: str) -> bool:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from shards.errors import BadSettings
 from shards.lookup import unknown
-from train.charset import NAMED, Charset
+from train.charset import FOLDS, NAMED, Charset
 
 NAMES = ("native", *NAMED)
 NOTHING = "\ufffd"  # stands for a truth of which nothing is left: no reading has it
@@ -20,6 +20,12 @@ def check(name: str) -> None:
     """Refuses a name that is no protocol."""
     if name not in NAMES:
         raise BadSettings(unknown("protocol", name, list(NAMES)))
+
+
+def kept(name: str, text: str) -> str:
+    """What the protocol 36, 62 or 94 keeps of a text: composed (NFC), folded, without other characters."""
+    characters, fold = NAMED[name]
+    return "".join(c for c in FOLDS[fold](unicodedata.normalize("NFC", text)) if c in characters)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,13 +39,8 @@ class Protocol:
         """A raw label as it is compared."""
         if self.name == "native":
             return self.charset.normalise(text)
-        return self._kept(text) or (NOTHING if text else "")
+        return kept(self.name, text) or (NOTHING if text else "")
 
     def reading(self, text: str) -> str:
         """What a model read as it is compared."""
-        return text if self.name == "native" else self._kept(text)
-
-    def _kept(self, text: str) -> str:
-        characters, fold = NAMED[self.name]
-        text = unicodedata.normalize("NFC", text)
-        return "".join(c for c in (text.lower() if fold == "lower" else text) if c in characters)
+        return text if self.name == "native" else kept(self.name, text)

@@ -4,6 +4,7 @@ A file of train/models adds its trunk and the trunk's settings; everything else 
 Letters: N samples, L time steps, C classes, D numbers per step, H W pixels, h rows of the trunk's last map.
 """
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Literal
 
@@ -43,14 +44,14 @@ class Settings:
             raise BadSettings(f"model.between: {self.between}, head={self.head} has no recurrent layers")
 
 
-class Trunk(nn.Module):
+class Trunk(nn.Module, ABC):
     """A trunk; unless it says otherwise, its stages are its children, one after the other."""
 
     width: int  # D of the last stage
 
+    @abstractmethod
     def grid(self, height: int, width: int) -> tuple[int, int]:
         """(h, L) of the last stage for images of that size; each trunk knows its own."""
-        raise NotImplementedError
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
         """[N,C,H,W] to the stages by name, the last [N,width,h,L]."""

@@ -10,6 +10,7 @@ from shards.typed import check_ranges
 from train.models import Output
 
 PAPER = "Feng, Yao, Zhang 2019, Focal CTC loss for Chinese OCR on unbalanced datasets"
+FIRST = True  # p = exp(-loss) holds of the task's own loss alone
 FORMULA = "alpha (1 - p)^gamma (-log p), with p the probability of the label"
 
 
@@ -25,7 +26,7 @@ class Settings:
 
 
 class Loss(nn.Module):
-    """p = exp(-loss), so it must stand first if other terms are added."""
+    """See FORMULA; p = exp(-loss)."""
 
     def __init__(self, settings: Settings, task: Any, features: dict[str, tuple[int, ...]]) -> None:
         super().__init__()

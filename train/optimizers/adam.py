@@ -4,19 +4,14 @@ from dataclasses import dataclass
 
 import torch
 
-from train import optim
+from train.optimizers import adamw
 
 
 @dataclass(frozen=True)
-class Settings(optim.Settings):
+class Settings(adamw.Settings):
     """See torch.optim.Adam."""
 
-    beta1: float = 0.9  # memory of the gradient
     beta2: float = 0.999  # memory of its square
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        optim.check_memories(self, "beta1", "beta2")
 
 
 def build(groups: list[dict], settings: Settings) -> torch.optim.Optimizer:
