@@ -17,7 +17,7 @@ from distill.lesson import Lesson
 from shards.errors import BadData
 from shards.loader import Batch
 from shards.manifest import canonical, write_bytes
-from train import changes, modelfolder, verdicts
+from train import changes, modelfolder, models, verdicts
 from train.changes import BLANK, DOUBT, HELPED, HURT
 from train.charset import Charset
 from train.decode import greedy
@@ -115,8 +115,7 @@ def _seen(
     source = _loader(bench, student, 1, positions)
     with torch.no_grad():
         for at, batch in zip(positions.tolist(), source.batches(0), strict=True):
-            images = batch.images.contiguous(memory_format=torch.channels_last)
-            answer = student.model(images).logits.float().log_softmax(-1)
+            answer = models.answer(student.model, batch).logits.float().log_softmax(-1)
             told: dict[str, Any] = {"student": {"steps": opinion(answer[0], characters)}}
             told["png"] = png(source.engine.read(np.array([at])).pixels[0])
             if (theirs := _asked(teach, batch, answer)) is not None:

@@ -20,6 +20,7 @@ from shards.loader import Batch
 from shards.lookup import unknown
 from train import modelfolder
 from train.beam import prefix_beam
+from train.models import answer
 from train.occupancy import occupancy
 
 PRECISIONS = {"fp32": None, "bf16": torch.bfloat16}
@@ -124,9 +125,9 @@ class Live:
         self.loaded.model.to(memory_format=torch.channels_last).requires_grad_(False)
         image = self.loaded.task.image
         with torch.no_grad():
-            answer = self.loaded.model(torch.zeros(1, image.depth, image.height, image.width, device=device))
-        features = {name: tuple(value.shape[1:]) for name, value in answer.features.items()}
-        self.shapes = Shapes(answer.logits.shape[1], answer.logits.shape[2], features)
+            told = self.loaded.model(torch.zeros(1, image.depth, image.height, image.width, device=device))
+        features = {name: tuple(value.shape[1:]) for name, value in told.features.items()}
+        self.shapes = Shapes(told.logits.shape[1], told.logits.shape[2], {} if image.buckets else features)
 
     def story(self) -> dict[str, Any]:
         """What a student's config.json says of its teacher."""
@@ -141,10 +142,9 @@ class Live:
         self.wanted = wanted
 
     def __call__(self, batch: Batch) -> Lesson:
-        images = batch.images.contiguous(memory_format=torch.channels_last)
         lower = PRECISIONS[self.precision]
-        with torch.no_grad(), torch.autocast(images.device.type, lower, enabled=lower is not None):
-            output = self.loaded.model(images)
+        with torch.no_grad(), torch.autocast(batch.images.device.type, lower, enabled=lower is not None):
+            output = answer(self.loaded.model, batch)
         features = {tap: output.features[tap].float() for tap in self.wanted.taps}
         return Lesson(batch, output.logits.float().log_softmax(-1), features)
 

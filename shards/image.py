@@ -5,7 +5,8 @@ Letters: N samples, C channels, H W canvas pixels, h w source pixels.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 from PIL import Image
@@ -35,6 +36,8 @@ class ImageSpec:
     is rarer: it is dark where the mean of the picture lies below its median.
     min_height: a picture that is lower is first enlarged to it, by bicubic resampling, keeping its aspect:
     small words get smooth edges instead of steps.
+    buckets: a picture is given to the model on the narrowest of these widths that it fits on, at fit=keep:
+    which one, is a function of its own size. The canvas is one of full width all the same; the model cuts it.
     """
 
     height: int = 32  # of the canvas, pixels
@@ -47,26 +50,49 @@ class ImageSpec:
     pad: int = 127  # grey value of the padding, 0..255
     polarity: str = "as_is"  # as_is, or what all pictures are brought to: dark_on_light or light_on_dark
     min_height: int = 0  # pixels to which lower pictures are enlarged before all else, 0 = as they are
+    buckets: list[int] = field(default_factory=list)  # rising widths, the last of them `width`; empty = one
 
     def __post_init__(self) -> None:
-        for field, value, known in (
+        for name, value, known in (
             ("channels", self.channels, CHANNELS),
             ("fit", self.fit, FITS),
             ("resample", self.resample, RESAMPLES),
             ("polarity", self.polarity, POLARITIES),
         ):
             if value not in known:
-                raise BadSettings(f"image.{field}: no {value!r} (there are: {', '.join(known)})")
+                raise BadSettings(f"image.{name}: no {value!r} (there are: {', '.join(known)})")
         numbers = math.isfinite(self.mean) and 0 < self.std < math.inf
         if self.height < 1 or self.width < 1 or not numbers or not 0 <= self.pad <= 255:
             raise BadSettings(f"image: impossible size, mean, std or pad in {self}")
         if not 0 <= self.min_height <= ENLARGED:
             raise BadSettings(f"image.min_height: {self.min_height}, must be between 0 and {ENLARGED}")
+        if self.buckets and self.fit != "keep":
+            raise BadSettings(f"image.buckets: only image.fit=keep leaves widths to choose, not {self.fit}")
+        if self.edges[-1] != self.width or any(a >= b for a, b in pairwise([0, *self.edges])):
+            raise BadSettings(
+                f"image.buckets: {self.buckets}, must be rising widths that end in image.width={self.width}"
+            )
 
     @property
     def depth(self) -> int:
         """C: how many channels the canvas has."""
         return CHANNELS[self.channels]
+
+    @property
+    def edges(self) -> tuple[int, ...]:
+        """The widths, rising, that a model sees: the buckets, or the canvas's one."""
+        return tuple(self.buckets) or (self.width,)
+
+    def edge(self, widths: np.ndarray) -> np.ndarray:
+        """The edge [n] that each picture is cut at, by the width [n] of its part of the canvas."""
+        return np.asarray(self.edges)[np.searchsorted(self.edges, widths)]
+
+    def spans(self, w: np.ndarray, h: np.ndarray) -> np.ndarray:
+        """Canvas columns [n], from the left, that w x h pictures take; beyond them is only padding."""
+        if not self.buckets:
+            return np.broadcast_to(np.int64(self.width), len(w))
+        kept = np.rint(w.astype(np.float64) * self.height / h)  # as `placement` says, for many at once
+        return np.clip(kept, 1, self.width).astype(np.int64)
 
     def placement(self, w: int, h: int) -> tuple[int, int, int, int]:
         """(left, top, width, height) of a w x h picture on the canvas, in canvas pixels."""

@@ -3,17 +3,16 @@
 Contract 3. The position is (epoch, step); nothing else is state. Letters: N samples, C channels, H W pixels.
 """
 
-import queue
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol, TypeVar
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from shards import lookup
+from shards.ahead import ahead
 from shards.augment import Augment
 from shards.engines import Canvases
 from shards.errors import BadData, BadSettings
@@ -23,7 +22,6 @@ from shards.plan import Part, Plan
 from shards.read import Shards
 from shards.sample import Record, Word
 
-T = TypeVar("T")
 AHEAD = 3  # batches prepared in advance
 
 
@@ -79,7 +77,8 @@ class Batch:
     """One rank's part of a global batch; rows that only fill the last batch, and damaged ones, are not
     `valid`.
 
-    images float [N,C,H,W] normalised by the image spec; uids int64 [N]; view int64 [N], on the CPU; valid
+    images float [N,C,H,W] normalised by the image spec, W the widest edge among them; widths int64 [N]: what
+    each takes of its row, on the CPU; uids int64 [N]; view int64 [N], on the CPU; valid
     bool [N]; damage: row -> what is wrong;
     denominator = valid samples over all ranks / ranks: sums divided by it average to the mean over the global
     batch.
@@ -91,6 +90,7 @@ class Batch:
     uids: Tensor
     valid: Tensor
     images: Tensor
+    widths: Tensor
     affines: np.ndarray
     records: Sequence[Record]
     targets: Any
@@ -144,6 +144,7 @@ class Loader:
         self.engine = lookup.find("shards.engines", engine).Engine(shards, image, threads, self.device)
         if memory:
             self.engine = Keeping(self.engine, len(shards), memory)
+        self.spans = image.spans(shards.column("width"), shards.column("height"))
         # The plan speaks of positions in its own subset (a held-out share); this maps them to the shards'.
         self.positions = np.arange(len(shards)) if positions is None else positions
 
@@ -173,8 +174,8 @@ class Loader:
         """Augmentation and targets, on the device and in the thread of the consumer."""
         part, valid = read.part, read.part.valid.copy()
         valid[list(read.damage)] = False
-        images = torch.from_numpy(read.canvases.pixels).to(self.device).float() / 255
-        images = self.augment(images, read.uids.astype(np.uint64), view)
+        widths = self.spans[self.positions[part.positions]]
+        images = self._seen(read, view, self.image.edge(widths))
         return Batch(
             epoch=part.epoch,
             step=part.step,
@@ -182,12 +183,24 @@ class Loader:
             uids=torch.from_numpy(read.uids),
             valid=torch.from_numpy(valid).to(self.device),
             images=((images - self.image.mean) / self.image.std),
+            widths=torch.from_numpy(widths),
             affines=read.canvases.affines,
             records=read.records,
             targets=self.encode(read.records).to(self.device),
             denominator=max(part.valid_globally, 1) / self.world,
             damage={i: reason for i, reason in read.damage.items() if part.valid[i]},
         )
+
+    def _seen(self, read: _Read, view: np.ndarray, edges: np.ndarray) -> Tensor:
+        """The views, each of its own edge's canvas: what a sample looks like depends on no other."""
+        pixels = torch.from_numpy(read.canvases.pixels[..., : edges.max()]).to(self.device).float() / 255
+        uids = read.uids.astype(np.uint64)
+        if edges.min() == edges.max():
+            return self.augment(pixels, uids, view)
+        for edge in np.unique(edges):
+            rows = np.flatnonzero(edges == edge)
+            pixels[rows, ..., :edge] = self.augment(pixels[rows, ..., :edge], uids[rows], view[rows])
+        return pixels
 
     def _named(self, position: int, reason: str) -> str:
         name = f"{int(self.shards.uids[position]):016x}"
@@ -201,43 +214,3 @@ class Loader:
                 position, str(error)
             )  # the label still stands in the columns: evaluation counts it as missed
             return Record(words=(Word(self.shards.text(position)),), size=(1, 1), origin="")
-
-
-def ahead(items: Iterator[T], depth: int) -> Iterator[T]:
-    """The same items, prepared by a thread up to `depth` ahead; its errors are raised here, and leaving
-    early stops it.
-    """
-    ready: queue.Queue[Any] = queue.Queue(maxsize=depth)
-    stop = threading.Event()
-
-    def put(item: Any) -> bool:
-        while not stop.is_set():
-            try:
-                ready.put(item, timeout=0.1)
-                return True
-            except queue.Full:
-                continue
-        return False
-
-    def work() -> None:
-        try:
-            for item in items:
-                if not put((item, None)):
-                    return
-            put((None, None))
-        except BaseException as error:
-            put((None, error))
-
-    thread = threading.Thread(target=work, name="loader", daemon=True)
-    thread.start()
-    try:
-        while True:
-            item, error = ready.get()
-            if error is not None:
-                raise error
-            if item is None:
-                return
-            yield item
-    finally:
-        stop.set()
-        thread.join()

@@ -3,7 +3,9 @@ Pure.
 
 The order depends on uids, seed, epoch, global batch and window alone, so the same samples meet at the same
 step for any number of ranks, and resuming is two integers (epoch, step). Sorting by a keyed hash needs no
-generator state. A mixture of data sets is `shards.mixture`.
+generator state. A mixture of data sets is `shards.mixture`. With buckets, a batch holds samples of one
+bucket: each bucket is cut into batches in the epoch's order, the last one masked, and the batches come in the
+order of their first samples, so a window of shards stays one.
 """
 
 from collections.abc import Iterator
@@ -49,7 +51,7 @@ def part_of(positions: np.ndarray, size: int) -> Part:
 
 class Plan:
     """Batches over samples with the given uids. shard: the shard number of each sample (only a window needs
-    it).
+    it); bucket: the bucket of each sample, whose batches are its own.
 
     window = how many shards are mixed at a time; None = all. shuffle=False keeps the order of the shards.
     """
@@ -62,14 +64,17 @@ class Plan:
         shuffle: bool = True,
         window: int | None = None,
         shard: np.ndarray | None = None,
+        bucket: np.ndarray | None = None,
     ) -> None:
         if global_batch < 1 or (window is not None and window < 1):
             raise BadSettings(f"batch {global_batch} and window {window} must be at least 1")
         self.uids = np.asarray(uids).astype(np.uint64)
         self.global_batch, self.seed, self.shuffle, self.window = global_batch, seed, shuffle, window
         self.shard = np.zeros(len(self.uids), np.int64) if shard is None else np.asarray(shard)
+        self.bucket = None if bucket is None else np.asarray(bucket)
         self.order = lru_cache(maxsize=2)(self._order)
         self.passes = lru_cache(maxsize=2)(self._passes)
+        self.batches = lru_cache(maxsize=2)(self._batches)
 
     @property
     def length(self) -> int:
@@ -78,8 +83,9 @@ class Plan:
 
     @property
     def steps(self) -> int:
-        """Batches per epoch; the last one is masked, never dropped."""
-        return -(-self.length // self.global_batch)
+        """Batches per epoch; the last one of each bucket is masked, never dropped."""
+        sizes = [self.length] if self.bucket is None else np.unique(self.bucket, return_counts=True)[1]
+        return int(sum(-(-int(size) // self.global_batch) for size in sizes))
 
     def _passes(self, epoch: int) -> np.ndarray:
         """How often each sample [length] of an epoch's order came before."""
@@ -98,21 +104,37 @@ class Plan:
         )
         return np.lexsort((rank, turn[place] // self.window))
 
+    def _batches(self, epoch: int) -> tuple[np.ndarray, np.ndarray]:
+        """Places [length] in an epoch's order, batch after batch, and where each begins, with the end."""
+        size = self.global_batch
+        if self.bucket is None:
+            return np.arange(self.length), np.minimum(np.arange(self.steps + 1) * size, self.length)
+        bucket = self.bucket[self.order(epoch)]
+        places = np.argsort(bucket, kind="stable")
+        inside = np.arange(self.length) - np.searchsorted(bucket[places], bucket[places])  # of the bucket
+        first = places[
+            np.arange(self.length) - inside % size
+        ]  # place of the first sample of each one's batch
+        places = places[np.lexsort((places, first))]
+        starts = np.flatnonzero(np.diff(np.sort(first), prepend=-1))
+        return places, np.append(starts, self.length)
+
     def batch(self, epoch: int, step: int) -> np.ndarray:
         """Positions of the whole batch, at most `global_batch` of them."""
-        return self.order(epoch)[self._span(step)]
+        return self.order(epoch)[self._rows(epoch, step)]
 
-    def _span(self, step: int) -> slice:
-        return slice(step * self.global_batch, (step + 1) * self.global_batch)
+    def _rows(self, epoch: int, step: int) -> np.ndarray:
+        places, starts = self.batches(epoch)
+        return places[starts[step] : starts[step + 1]]
 
     def part(self, epoch: int, step: int, rank: int = 0, world: int = 1) -> Part:
         """The share of a rank: a contiguous slice, padded so that every rank has the same number of rows."""
         share = -(-self.global_batch // world)
-        whole, passes = self.batch(epoch, step), self.passes(epoch)[self._span(step)]
-        places = np.arange(rank * share, (rank + 1) * share)
-        valid = places < len(whole)
+        whole, passes = self.batch(epoch, step), self.passes(epoch)[self._rows(epoch, step)]
+        mine = np.arange(rank * share, (rank + 1) * share)
+        valid = mine < len(whole)
         fill = np.cumsum(~valid) - 1  # padding counts through the batch from its beginning
-        rows = np.where(valid, places, fill % len(whole))
+        rows = np.where(valid, mine, fill % len(whole))
         return Part(epoch, step, whole[rows].astype(np.int64), passes[rows], valid, len(whole))
 
     def parts(self, epoch: int, step: int = 0, rank: int = 0, world: int = 1) -> Iterator[Part]:

@@ -29,6 +29,7 @@ from shards.read import Shards
 from shards.typed import check_ranges
 from train import decoders, judging, modelfolder
 from train.metrics import ece
+from train.models import Output, answer
 from train.verdicts import short
 
 TEMPERATURES = tuple(1.02**i for i in range(-116, 117))  # 0.1 to 10, 2 % apart
@@ -81,9 +82,10 @@ def _trials(loaded: modelfolder.Loaded, source: loader.Loader) -> Iterator[tuple
     """Of every batch, whether its words are right and how sure the model is at each temperature."""
     with torch.inference_mode():
         for batch in source.batches(0):
+            output = answer(loaded.model, batch)
             whole = [i for i in range(len(batch.records)) if bool(batch.valid[i])]
-            output = loaded.model(batch.images[whole].contiguous(memory_format=torch.channels_last))
-            yield loaded.task.trials(output, [batch.records[i] for i in whole], TEMPERATURES)
+            rows = Output(output.logits[whole])
+            yield loaded.task.trials(rows, [batch.records[i] for i in whole], TEMPERATURES)
 
 
 def calibrate(settings: Settings, shards: Shards) -> dict[str, Any]:

@@ -12,14 +12,15 @@ from torch.nn import functional
 from train.charset import Charset
 
 
-def ctc_loss(logits: Tensor, symbols: Tensor, lengths: Tensor) -> Tensor:
+def ctc_loss(logits: Tensor, symbols: Tensor, lengths: Tensor, steps: Tensor | None = None) -> Tensor:
     """Negative log-likelihood in nats per sample [N], fp32; a label that does not fit costs and pulls 0.
 
-    logits [N,L,C] in any precision, normalised here; symbols int64 [sum]; lengths int64 [N].
+    logits [N,L,C] in any precision, normalised here; symbols int64 [sum]; lengths int64 [N]; steps int64 [N]:
+    how many of the L are each sample's, None: all.
     """
     with torch.autocast(logits.device.type, enabled=False):
         log_probs = logits.float().log_softmax(-1).transpose(0, 1)  # [L,N,C], as torch wants it
-        frames = torch.full_like(lengths, logits.shape[1])
+        frames = torch.full_like(lengths, logits.shape[1]) if steps is None else steps
         return functional.ctc_loss(
             log_probs, symbols, frames, lengths, blank=Charset.BLANK, reduction="none", zero_infinity=True
         )

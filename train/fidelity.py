@@ -13,6 +13,7 @@ from shards.loader import Batch
 from train import metrics
 from train.charset import Charset
 from train.modelfolder import Loaded
+from train.models import answer
 
 MEASURES = {
     "agreement": "steps with the same best class",
@@ -80,5 +81,4 @@ def measure(
 
 
 def _answer(one: Loaded, batch: Batch) -> Tensor:
-    images = batch.images.contiguous(memory_format=torch.channels_last)
-    return one.model(images).logits.float().log_softmax(-1)
+    return answer(one.model, batch).logits.float().log_softmax(-1)

@@ -12,6 +12,7 @@ from shards.errors import BadSettings
 from shards.loader import Loader
 from shards.plan import Plan
 from shards.read import Shards
+from train.models import answer
 from train.runtime import gather
 
 
@@ -69,8 +70,7 @@ def judge(
     model.eval()
     with torch.inference_mode():
         for batch in loader.batches(0):
-            output = model(batch.images.contiguous(memory_format=torch.channels_last))
-            words = task.decode(output)
+            words = task.decode(answer(model, batch))
             counted = [i for i in range(len(words)) if bool(batch.valid[i]) or i in batch.damage]
             found |= {int(batch.uids[i]): reason for i, reason in batch.damage.items()}
             meter.update(

@@ -89,15 +89,17 @@ class Reader:
     def read(self, images: Sequence[bytes | Exception], names: Sequence[str] | None = None) -> list[Reading]:
         """One Reading per image, in order; an exception in an image's place says why there is none."""
         spec, names = self.loaded.task.image, names or [str(i) for i in range(len(images))]
-        canvases, errors = [], {}
+        canvases, spans, errors = [], [], {}
         for place, data in enumerate(images):
             try:
                 if isinstance(data, Exception):
                     raise data
-                canvases.append(spec.canvas(_picture(data, spec)))
+                picture = _picture(data, spec)
+                canvases.append(spec.canvas(picture))
+                spans.append(spec.placement(*picture.size)[2])
             except (BadData, ValueError, OSError) as error:
                 errors[place] = str(error)
-        words = iter(self._words(canvases))
+        words = iter(self._words(canvases, spans))
         out = []
         for place, name in enumerate(names):
             if place in errors:
@@ -111,14 +113,15 @@ class Reader:
                 )
         return out
 
-    def _words(self, canvases: list[np.ndarray]) -> list:
+    def _words(self, canvases: list[np.ndarray], spans: list[int]) -> list:
         if not canvases:
             return []
         spec = self.loaded.task.image
         pixels = torch.from_numpy(np.stack(canvases)).to(self.device).float() / 255
         with torch.inference_mode():
             output = self.loaded.model(
-                ((pixels - spec.mean) / spec.std).contiguous(memory_format=torch.channels_last)
+                ((pixels - spec.mean) / spec.std).contiguous(memory_format=torch.channels_last),
+                torch.tensor(spans),
             )
         return [words[0] for words in self.loaded.task.decode(output)]
 

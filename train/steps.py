@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from shards.loader import Batch
-from train.models import Output
+from train.models import Output, answer
 
 PULL = "grad/"  # terms named so are squared norms, which add up over micro-batches and ranks; told as norms
 
@@ -47,7 +47,7 @@ class TaskStep(nn.Module):
 
     def answer(self, batch: Batch) -> Output:
         """The model's output for a batch."""
-        return self.model(batch.images.contiguous(memory_format=torch.channels_last))
+        return answer(self.model, batch)
 
 
 def mean(values: Tensor, batch: Batch) -> Tensor:

@@ -139,7 +139,9 @@ def _census(b: Bench) -> dict[str, int]:
     """How many labels cannot teach, by reason; says so."""
     positions = b.train_loader.positions
     labelled = positions[b.train.root_of[positions] < len(b.settings.data.root)]
-    census = b.task.census((b.train.text(int(p)) for p in labelled), b.model.frames)
+    model: Any = b.model  # a module; what a model offers more, train.models says
+    steps = model.steps_of(b.train_loader.spans[labelled]).tolist()
+    census = b.task.census((b.train.text(int(p)) for p in labelled), steps)
     if len(labelled) < len(positions):
         b.report.say(
             f"{len(positions) - len(labelled)} samples of data.unlabelled teach without their labels"

@@ -127,7 +127,9 @@ def _plan(settings: Settings, train: Shards, positions: np.ndarray) -> Plan:
     data, batch, seed = settings.data, settings.fit.batch, settings.seed
     uids, shard, window = train.uids[positions], train.shard_of[positions], data.shards_mixed()
     if not data.weights:
-        return Plan(uids, batch, seed, True, window, shard)
+        return Plan(uids, batch, seed, True, window, shard, _buckets(settings.image, train, positions))
+    if settings.image.buckets:
+        raise BadSettings("data.weights: a mixture with image.buckets would have more steps in some epochs")
     roots = len(data.root) + len(data.unlabelled)
     if len(data.weights) != roots:
         raise BadSettings(f"data.weights: {len(data.weights)} weights for {roots} roots in data.root and "
@@ -135,6 +137,13 @@ def _plan(settings: Settings, train: Shards, positions: np.ndarray) -> Plan:
     return Mixture(
         uids, train.root_of[positions], data.weights, batch, seed, window, shard, data.draws or len(uids)
     )
+
+
+def _buckets(image: ImageSpec, train: Shards, positions: np.ndarray) -> np.ndarray | None:
+    """The edge of each sample, whose batches are its own; None where there is one."""
+    if not image.buckets:
+        return None
+    return image.edge(image.spans(*(train.column(name)[positions] for name in ("width", "height"))))
 
 
 def _sides(settings: Settings, train: Shards) -> tuple[np.ndarray, Shards, np.ndarray]:

@@ -36,7 +36,8 @@ def batch_of(labels, valid=None):
     n = len(labels)
     rows = torch.ones(n, dtype=torch.bool) if valid is None else torch.tensor(valid)
     return Batch(
-        0, 0, np.zeros(n, np.int64), torch.arange(n), rows, torch.zeros(n, 1, 2, 2), np.zeros((n, 2, 3)),
+        0, 0, np.zeros(n, np.int64), torch.arange(n), rows, torch.zeros(n, 1, 2, 2), torch.full((n,), 2),
+        np.zeros((n, 2, 3)),
         [SimpleNamespace(words=(), size=(2, 2))] * n, targets, float(n),
     )  # fmt: skip
 

@@ -55,7 +55,7 @@ def test_every_field_of_the_card_is_compared_but_provenance(which, request, tmp_
         old = at(other, path)
         at(other, path[:-1])[path[-1]] = mutated(old)
         (tmp_path / "card.json").write_text(json.dumps(sealed(other)))
-        if path in [("image", name) for name in ("fit", "channels", "resample", "polarity")]:
+        if path in [("image", name) for name in ("fit", "channels", "resample", "polarity", "buckets")]:
             continue  # not a spec at all: refused when the card is read
         changed = fingerprint.load(tmp_path / "card.json")
         assert changed.digest != card.digest
@@ -66,6 +66,11 @@ def test_every_field_of_the_card_is_compared_but_provenance(which, request, tmp_
         assert f"{old!r} in the cache" in message
         assert f"{plain(mutated(old))!r} here" in message
     fingerprint.check("c", card, fingerprint.compared(replace(card, provenance={"torch": "0"})))
+    bucketed = replace(card, image=replace(card.image, fit="keep", buckets=[card.image.width]))
+    with pytest.raises(BadData, match=r"image\.(fit|buckets)"):
+        fingerprint.check(
+            "c", replace(card, image=replace(card.image, fit="keep")), fingerprint.compared(bucketed)
+        )
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,7 @@ class Flat(nn.Module):
         super().__init__()
         self.answers = nn.Parameter(torch.randn(4, 24, 37, generator=torch.Generator().manual_seed(0)))
 
-    def forward(self, images):
+    def forward(self, images, widths):
         return Output(self.answers)
 
 
@@ -35,7 +35,9 @@ def batch() -> Any:
     records = [Record((Word(text),), (10, 10), "") for text in ("cat", "dog", "bird", "")]
     valid = torch.tensor([True, True, True, False])
     images, targets = torch.zeros(4, 1, 32, 100), TASK.encode(records)
-    return types.SimpleNamespace(images=images, targets=targets, valid=valid, denominator=3.0)
+    return types.SimpleNamespace(
+        images=images, widths=torch.full((4,), 100), targets=targets, valid=valid, denominator=3.0
+    )
 
 
 def lesson(**more) -> Lesson:

@@ -43,7 +43,7 @@ def batch_of(*labels):
     records = [Record((Word(label),), (10, 5), "") for label in labels]
     return Batch(
         0, 0, np.zeros(n, np.int64), torch.arange(n), torch.ones(n, dtype=torch.bool),
-        torch.zeros(n, 1, 8, 16), np.zeros((n, 2, 3)), records, None, float(n),
+        torch.zeros(n, 1, 8, 16), torch.full((n,), 16), np.zeros((n, 2, 3)), records, None, float(n),
     )  # fmt: skip
 
 

@@ -67,3 +67,33 @@ def test_a_line_of_one_pixel_is_not_blown_up():
 def test_settings_that_cannot_be_are_refused(bad):
     with pytest.raises(BadSettings, match=rf"image\.{next(iter(bad))}"):
         ImageSpec(**bad)
+
+
+@given(st.lists(st.tuples(st.integers(1, 900), st.integers(1, 90)), min_size=1, max_size=20))
+def test_spans_are_the_placements_and_each_fits_on_the_narrowest_edge(sizes):
+    spec = ImageSpec(width=160, fit="keep", buckets=[32, 64, 160])
+    spans = spec.spans(*np.array(sizes, np.uint32).T)
+    assert spans.tolist() == [spec.placement(*size)[2] for size in sizes]
+    edges = spec.edge(spans)
+    for span, edge in zip(spans.tolist(), edges.tolist(), strict=True):
+        assert edge == min(e for e in spec.edges if e >= span)
+
+
+def test_without_buckets_every_picture_has_the_whole_canvas():
+    spec = ImageSpec(fit="keep")
+    assert spec.edge(spec.spans(np.array([3, 900]), np.array([9, 9]))).tolist() == [100, 100]
+
+
+@pytest.mark.parametrize(
+    ("fit", "buckets", "named"),
+    [
+        ("stretch", [50, 100], "only image.fit=keep leaves widths to choose, not stretch"),
+        ("keep", [50, 60], r"\[50, 60\], must be rising widths that end in image.width=100"),
+        ("keep", [60, 50, 100], "rising"),
+        ("keep", [50, 50, 100], "rising"),
+        ("keep", [0, 100], "rising"),
+    ],
+)
+def test_impossible_buckets_are_refused(fit, buckets, named):
+    with pytest.raises(BadSettings, match=named):
+        ImageSpec(fit=fit, buckets=buckets)

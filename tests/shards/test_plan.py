@@ -10,15 +10,17 @@ from shards.errors import BadSettings
 from shards.plan import Plan, held_out
 
 plans = st.builds(
-    lambda n, batch, seed, shuffle, window: Plan(
-        np.arange(n) * 7 + (3 << 40), batch, seed, shuffle, window, np.arange(n) // 10
+    lambda n, batch, seed, shuffle, window, buckets: Plan(
+        np.arange(n) * 7 + (3 << 40), batch, seed, shuffle, window, np.arange(n) // 10,
+        buckets and np.arange(n) * 5 % 13 % buckets,
     ),
     st.integers(1, 90),
     st.integers(1, 24),
     st.integers(0, 5),
     st.booleans(),
     st.none() | st.integers(1, 4),
-)
+    st.none() | st.integers(1, 5),
+)  # fmt: skip
 
 
 @given(plans, st.integers(0, 3), st.sampled_from([1, 2, 3, 4]))
@@ -108,3 +110,34 @@ def test_uniform_numbers_are_uniform():
     assert draws.min() >= 0
     assert draws.max() < 1
     assert abs(np.corrcoef(draws[:-1], draws[1:])[0, 1]) < 0.03
+
+
+@given(plans, st.integers(0, 3))
+def test_a_batch_is_of_one_bucket_and_only_a_buckets_last_one_is_short(plan, epoch):
+    if plan.bucket is None:
+        return
+    short = []
+    for step in range(plan.steps):
+        batch = plan.batch(epoch, step)
+        (bucket,) = set(plan.bucket[batch].tolist())
+        assert bucket not in short
+        short += [bucket] if len(batch) < plan.global_batch else []
+
+
+def test_batches_of_buckets_come_in_the_order_of_their_first_samples():
+    uids, shard = np.arange(1000), np.arange(1000) // 100
+    bucket = (uids % 7 == 0).astype(int)
+    plan = Plan(uids, 8, seed=2, window=2, shard=shard, bucket=bucket)
+    place = np.argsort(plan.order(1))
+    firsts = [int(place[plan.batch(1, step)].min()) for step in range(plan.steps)]
+    assert firsts == sorted(firsts)
+    assert plan.steps == -(-857 // 8) + -(-143 // 8)
+    assert plan.batch(1, 0).tolist() != plan.batch(2, 0).tolist()
+
+
+@given(st.integers(1, 60), st.integers(1, 9), st.integers(0, 3))
+def test_one_bucket_is_no_bucket(n, batch, epoch):
+    plain, one = (Plan(np.arange(n), batch, 3, bucket=bucket) for bucket in (None, np.zeros(n, int)))
+    for step in range(plain.steps):
+        assert plain.batch(epoch, step).tolist() == one.batch(epoch, step).tolist()
+    assert plain.steps == one.steps

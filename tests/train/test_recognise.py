@@ -1,6 +1,7 @@
 """The task `recognise`: which samples count, what they cost, and how readings are scored."""
 
 import pickle
+from itertools import repeat
 
 import pytest
 import torch
@@ -63,8 +64,8 @@ def test_only_single_legible_spellable_words_are_targets(task):
 
 def test_the_census_agrees_with_what_encoding_and_loss_leave_out(task):
     texts = ["ab", None, "don't", "aaa", "", "A"]
-    assert task.census(texts, 4) == {"unlabelled": 1, "unencodable": 1, "infeasible": 1}
-    assert task.census(texts, 1) == {"unlabelled": 1, "unencodable": 1, "infeasible": 2}
+    assert task.census(texts, repeat(4)) == {"unlabelled": 1, "unencodable": 1, "infeasible": 1}
+    assert task.census(texts, repeat(1)) == {"unlabelled": 1, "unencodable": 1, "infeasible": 2}
 
 
 def test_a_batch_without_any_label_still_encodes(task):

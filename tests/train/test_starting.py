@@ -110,6 +110,6 @@ def test_a_file_of_characters_becomes_part_of_the_model_and_its_repeats_are_told
 
 def test_the_characters_of_the_labels_spell_every_label(bench, words):
     b = bench(f"data.root={words}", "task.charset=data")
-    assert b.task.census(b.train.texts(), 24)["unencodable"] == 0
+    assert b.task.census(b.train.texts(), [24] * len(b.train))["unencodable"] == 0
     assert b.task.charset.characters == "".join(sorted({c for t in b.train.texts() for c in t or ""}))
     assert isinstance(b, workbench.Bench)

@@ -2,16 +2,33 @@
 
 lstm and gru: two bidirectional layers (Shi, Bai, Yao 2015; Cho et al. 2014); mixer: two residual blocks that
 mix over time, then over channels, with no recurrence; linear: nothing, each column is read on its own.
+Steps [N], where given, say how many of L belong to each sample: no layer lets the others speak to them.
 Letters: N samples, L time steps, D numbers per step.
 """
 
 from collections.abc import Callable
+from typing import Any
 
+import torch
 from torch import Tensor, nn
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 REACH = 7  # time steps that one mixer block looks over, its own in the middle
 
 Layers = tuple[dict[str, nn.Module], int]  # layers by name, and the width D that leaves the last
+
+
+def inside(steps: Tensor, frames: int) -> Tensor:
+    """bool [N,L], L = frames: the first `steps` [N] of each sample."""
+    return torch.arange(frames, device=steps.device) < steps[:, None]
+
+
+def packed(forward: Callable[[Any], tuple[Any, Any]], values: Tensor, steps: Tensor | None) -> Tensor:
+    """What a recurrent layer answers to values [N,L,D], reading each sample's own steps; 0 at the others."""
+    if steps is None:
+        return forward(values)[0]
+    states, _ = forward(pack_padded_sequence(values, steps.cpu(), batch_first=True, enforce_sorted=False))
+    return pad_packed_sequence(states, batch_first=True, total_length=values.shape[1])[0]
 
 
 class LSTM(nn.LSTM):
@@ -20,9 +37,11 @@ class LSTM(nn.LSTM):
     def __init__(self, width: int, hidden: int) -> None:
         super().__init__(width, hidden, bidirectional=True, batch_first=True)
 
-    def forward(self, values: Tensor) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
+    def forward(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self, values: Tensor, steps: Tensor | None = None
+    ) -> Tensor:
         """The states of both directions, forwards first."""
-        return super().forward(values)[0]
+        return packed(super().forward, values, steps)
 
 
 class GRU(nn.GRU):
@@ -31,18 +50,30 @@ class GRU(nn.GRU):
     def __init__(self, width: int, hidden: int) -> None:
         super().__init__(width, hidden, bidirectional=True, batch_first=True)
 
-    def forward(self, values: Tensor) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
+    def forward(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self, values: Tensor, steps: Tensor | None = None
+    ) -> Tensor:
         """The states of both directions, forwards first."""
-        return super().forward(values)[0]
+        return packed(super().forward, values, steps)
 
 
 class Summed(nn.Module):
     """The two directions of a recurrent layer added up: [N,L,2*D] to [N,L,D]."""
 
-    def forward(self, values: Tensor) -> Tensor:
+    def forward(self, values: Tensor, steps: Tensor | None = None) -> Tensor:
         """The sum."""
         forwards, backwards = values.chunk(2, -1)
         return forwards + backwards
+
+
+class Dense(nn.Linear):
+    """A layer on each step: [N,L,D] to [N,L,hidden]."""
+
+    def forward(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self, values: Tensor, steps: Tensor | None = None
+    ) -> Tensor:
+        """The layer's answers."""
+        return super().forward(values)
 
 
 class Mixer(nn.Module):
@@ -58,16 +89,19 @@ class Mixer(nn.Module):
         self.conv = nn.Conv1d(width, width, REACH, padding=REACH // 2, groups=width)
         self.mlp = nn.Sequential(nn.Linear(width, hidden), nn.GELU(), nn.Linear(hidden, width))
 
-    def forward(self, values: Tensor) -> Tensor:
+    def forward(self, values: Tensor, steps: Tensor | None = None) -> Tensor:
         """The values with what both parts add."""
-        values = values + self.conv(self.norm1(values).transpose(1, 2)).transpose(1, 2)
+        near = self.norm1(values)
+        if steps is not None:
+            near = near * inside(steps, near.shape[1]).to(near)[..., None]
+        values = values + self.conv(near.transpose(1, 2)).transpose(1, 2)
         return values + self.mlp(self.norm2(values))
 
 
 BETWEEN: dict[str, Callable[[int], dict[str, nn.Module]]] = {
     "joined": lambda hidden: {},
     "summed": lambda hidden: {"between": Summed()},
-    "dense": lambda hidden: {"between": nn.Linear(2 * hidden, hidden)},
+    "dense": lambda hidden: {"between": Dense(2 * hidden, hidden)},
 }
 
 

@@ -8,19 +8,24 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
+import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from shards.errors import BadSettings
 from shards.image import ImageSpec
 from shards.typed import check_ranges
 from train.blocks.columns import COLUMNS
-from train.blocks.heads import HEADS
+from train.blocks.heads import HEADS, inside
 from train.blocks.initial import initialise
 from train.blocks.stn import Rectifier
+from train.charset import Charset
 from train.models import Output
 
 Columns = Literal["joined", "mean", "attended"]
 Head = Literal["lstm", "gru", "linear", "mixer"]
+SURE = 1e4  # a logit so far below another that its probability is 0, and finite in every precision
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,16 +69,23 @@ class Trunk(nn.Module, ABC):
 class Recogniser(nn.Module):
     """Images [N,C,H,W] to `Output` with logits [N,L,channels], at any width that the trunk takes.
 
+    Where the image spec has buckets, each image is read at its own edge, with nothing of the padding beyond
+    its last column heard by the head, and answers L steps like all others: those beyond it are the blank.
     Features: rectified [N,C,H,W] with stn; the trunk's stages [N,D,h,w]; sequence [N,L,D]; the head's layers
-    by name [N,L,D].
+    by name [N,L,D]; none where the images of a batch are of several edges.
     """
 
     def __init__(self, settings: Settings, image: ImageSpec, channels: int, trunk: Trunk) -> None:
         super().__init__()
         self.settings, self.image, self.channels = settings, image, channels
         rows, self.frames = trunk.grid(image.height, image.width)
-        if min(rows, self.frames) < 1:
-            raise BadSettings(f"image: a canvas of {image.height}x{image.width} leaves the trunk no column")
+        for edge in image.edges:
+            if min(trunk.grid(image.height, edge)) < 1:
+                raise BadSettings(f"image: a canvas of {image.height}x{edge} leaves the trunk no column")
+        if image.buckets and settings.stn:
+            raise BadSettings("model.stn: it moves what image.buckets measured; choose one of the two")
+        steps = [max(1, trunk.grid(image.height, span)[1]) for span in range(image.width + 1)]
+        self._steps = np.array(steps) if image.buckets else np.full(image.width + 1, self.frames)
         self.stn = Rectifier(image) if settings.stn else None
         self.cnn = trunk
         self.columns = COLUMNS[settings.columns](trunk.width, rows)
@@ -91,8 +103,25 @@ class Recogniser(nn.Module):
         if self.stn is not None:
             self.stn.rest()
 
-    def forward(self, images: Tensor) -> Output:
-        """Logits [N,L,C] and every intermediate by name."""
+    def forward(self, images: Tensor, widths: Tensor | None = None) -> Output:
+        """Logits [N,L,C] and every intermediate by name; widths: see `Batch`, None: all are full."""
+        if not self.image.buckets:
+            return self._read(images)
+        spans = np.full(len(images), self.image.width) if widths is None else widths.cpu().numpy()
+        edges, steps = self.image.edge(spans), torch.from_numpy(self.steps_of(spans)).to(images.device)
+        places = [torch.from_numpy(np.flatnonzero(edges == edge)) for edge in np.unique(edges)]
+        if len(places) == 1:
+            return self._read(images[..., : int(edges[0])], steps)
+        parts = [self._read(images[rows][..., : int(edges[rows[0]])], steps[rows]) for rows in places]
+        back = torch.cat(places).argsort()
+        return Output(torch.cat([part.logits for part in parts])[back], steps=steps)
+
+    def steps_of(self, spans: np.ndarray) -> np.ndarray:
+        """How many of the L steps belong to images that take so many columns of their canvas, int64 [N]."""
+        return self._steps[spans]
+
+    def _read(self, images: Tensor, steps: Tensor | None = None) -> Output:
+        """The answer to images of one edge; steps [N]: how many are each one's own."""
         features: dict[str, Tensor] = {}
         if self.stn is not None:
             images = features["rectified"] = self.stn(images)
@@ -100,5 +129,15 @@ class Recogniser(nn.Module):
         columns = self.columns(next(reversed(features.values())))
         values = features["sequence"] = self.map_to_seq(columns)
         for name in self.layers:
-            values = features[name] = self.get_submodule(name)(self.drop(values))
-        return Output(self.dense(self.drop(values)), features=features)
+            values = features[name] = self.get_submodule(name)(self.drop(values), steps)
+        logits = self.dense(self.drop(values))
+        if steps is not None:
+            logits = self._silent(logits, steps)
+        return Output(logits, features=features, steps=steps)
+
+    def _silent(self, logits: Tensor, steps: Tensor) -> Tensor:
+        """Logits [N,L of the edge,C] as [N,L,C], the blank for certain beyond each one's steps."""
+        blank = logits.new_full((self.channels,), -SURE)
+        blank[Charset.BLANK] = 0.0
+        whole = functional.pad(logits, (0, 0, 0, self.frames - logits.shape[1]))
+        return torch.where(inside(steps, self.frames)[..., None], whole, blank)

@@ -1,13 +1,19 @@
 """Seam: one file per model. A member offers `Settings` (a dataclass) and `Model(settings, image, channels)`.
 
-`Model.forward(images [N,C,H,W])` returns an `Output`; `Model.frames` is L for the canvas of its image spec.
+`Model.forward(images [N,C,H,W], widths [N] or None)` returns an `Output`; widths are those of a `Batch`, and
+matter where the image spec has buckets; `Model.frames` is L for the canvas of its image spec, and
+`Model.steps_of(widths)`, of a model that trains, how many of them are each image's.
 A member that only answers says `Model.trains = False`: a run that chooses it is refused.
 Letters: N samples, L time steps or grid cells, C classes or box terms, H W pixels.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
+import torch
 from torch import Tensor
+
+from shards.loader import Batch
 
 
 @dataclass  # no slots: the hooks of DeepSpeed ZeRO-3 look into vars(output)
@@ -16,8 +22,15 @@ class Output:
 
     logits [N,L,C] in the precision of the model; grids: the static (h, w) of each level for two-dimensional
     tasks, empty for sequences; features: every named intermediate, always filled, dropped on export.
+    steps int64 [N]: how many of the L belong to a sample, the others being blank for certain; None: all.
     """
 
     logits: Tensor
     grids: tuple[tuple[int, int], ...] = ()
     features: dict[str, Tensor] = field(default_factory=dict)
+    steps: Tensor | None = None
+
+
+def answer(model: Callable[..., Output], batch: Batch) -> Output:
+    """What a model answers to a batch, its images in the layout that convolutions like best."""
+    return model(batch.images.contiguous(memory_format=torch.channels_last), batch.widths)

@@ -84,6 +84,7 @@ class Model(recogniser.Recogniser):
     def __init__(self, settings: Settings, image: ImageSpec, channels: int) -> None:
         if image.height < 32 or image.height % 16:
             raise BadSettings(f"image.height: {image.height}, crnn halves it four times: 32, 48, 64, ...")
-        if image.width < 8 or image.width % 4:
-            raise BadSettings(f"image.width: {image.width}, crnn has columns of 4 pixels: 8, 12, 16, ...")
+        for width in image.edges:
+            if width < 8 or width % 4:
+                raise BadSettings(f"image.width: {width}, crnn has columns of 4 pixels: 8, 12, 16, ...")
         super().__init__(settings, image, channels, Trunk(settings, image.depth))

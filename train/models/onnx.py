@@ -46,6 +46,8 @@ class Model(nn.Module):
                 "model=onnx: such a model is imported, not built: "
                 "python -m train.checkpoint format=onnx weights=FILE.onnx out=models/NAME"
             )
+        if image.buckets:
+            raise BadSettings("image.buckets: the file of a model=onnx was imported at one width")
         self.settings, self.image, self.channels = settings, image, channels
         self.frames = settings.frames
         self.register_buffer("file", torch.zeros(settings.bytes, dtype=torch.uint8))
@@ -55,7 +57,7 @@ class Model(nn.Module):
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_session": None}  # a session is opened anew wherever the model is copied to
 
-    def forward(self, images: Tensor) -> Output:
+    def forward(self, images: Tensor, widths: Tensor | None = None) -> Output:
         """Log-probabilities, on the device of the images; computed on the CPU."""
         pixels = images.detach().float().cpu().contiguous().numpy()
         answer = torch.from_numpy(run(self.session(), pixels, self.settings.output))

@@ -8,6 +8,7 @@ A task is an object with these members, and nobody else asks which task it is:
 - `encode(records)` -> targets, an object with `.to(device)` and tensors addressed by sample;
 - `loss(output, targets)` -> {name: Tensor [N]}: "task" is what is minimised, in fp32; the others are watched;
 - `census(texts, frames)` -> {reason: count} of labels that cannot teach, known from the columns beforehand;
+  frames: the time steps that each has;
 - `decode(output)` -> one tuple of `Read` per sample;
 - `read_by(decoder, temperature)`: from now on `decode` takes that decoder (a Choice of `train.decoders`), and
   confidences at that temperature;

@@ -90,26 +90,27 @@ class Task:
                 "words; recognise reads crops of one word (icdar2015 level=crops cuts them out of photos)"
             )
 
-    def census(self, texts: Iterable[str | None], frames: int) -> dict[str, int]:
-        """How many labels cannot teach: unlabelled, unencodable, infeasible in L = `frames` steps."""
+    def census(self, texts: Iterable[str | None], frames: Iterable[int]) -> dict[str, int]:
+        """How many labels cannot teach: unlabelled, unencodable, infeasible in the steps each has."""
         counts = {"unlabelled": 0, "unencodable": 0, "infeasible": 0}
-        left = iter(texts)
+        left = zip(texts, frames, strict=False)
         while some := list(itertools.islice(left, CENSUS_AT_A_TIME)):
-            known = [text for text in some if text is not None]
-            spelled = [self.charset.encode(text) for text in known if not self.charset.unspellable(text)]
-            needed = needed_frames(*_flat(spelled))
+            known = [(text, steps) for text, steps in some if text is not None]
+            able = [(text, steps) for text, steps in known if not self.charset.unspellable(text)]
+            needed = needed_frames(*_flat([self.charset.encode(text) for text, _ in able]))
             counts["unlabelled"] += len(some) - len(known)
-            counts["unencodable"] += len(known) - len(spelled)
-            counts["infeasible"] += int((needed > frames).sum())
+            counts["unencodable"] += len(known) - len(able)
+            counts["infeasible"] += int((needed > torch.tensor([steps for _, steps in able])).sum())
         return counts
 
     def loss(self, output: Output, targets: Targets) -> dict[str, Tensor]:
         """CTC in nats per sample [N], 0 for what is unusable or longer than L can spell; and, to be watched:
         the share of steps whose best class is the blank, and whether L is too short.
         """
-        loss = ctc_loss(output.logits, targets.symbols, targets.lengths)
+        loss = ctc_loss(output.logits, targets.symbols, targets.lengths, output.steps)
         blank = output.logits.detach().argmax(-1) == Charset.BLANK
-        short = needed_frames(targets.symbols, targets.lengths) > output.logits.shape[1]
+        there = output.logits.shape[1] if output.steps is None else output.steps
+        short = needed_frames(targets.symbols, targets.lengths) > there
         watched = {"blank_rate": blank.float().mean(1), "infeasible": short.float()}
         return {"task": torch.where(targets.usable, loss, 0.0), **watched}
 
