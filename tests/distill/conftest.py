@@ -17,11 +17,13 @@ RICH = ["kinds=[frames,nbest,occupancy]", "taps=[rnn1:pca:4,rnn2:int8,sequence]"
 AUGMENT = augment.Settings(blur=1.0, noise=0.05, rotation=3.0)
 
 
-def save_teacher(folder: Path, seed: int = 0, image: ImageSpec | None = None, charset: str = "36") -> Path:
+def save_teacher(
+    folder: Path, seed: int = 0, image: ImageSpec | None = None, charset: str = "36", **more
+) -> Path:
     """A random model whose last layer is scaled up, so that its answers are as peaky as a trained one's."""
     torch.manual_seed(seed)
     task = recognise.Task(recognise.Settings(charset), image or ImageSpec())
-    settings = crnn.Settings(channels=[4, 4, 8, 8, 8, 8, 8], map_to_seq=8, rnn_hidden=8)
+    settings = crnn.Settings(channels=[4, 4, 8, 8, 8, 8, 8], map_to_seq=8, rnn_hidden=8, **more)
     model = crnn.Model(settings, task.image, task.channels)
     with torch.no_grad():
         model.dense.weight.mul_(20)
@@ -71,7 +73,7 @@ def full() -> list[str]:
 
 @pytest.fixture(scope="session")
 def make_teacher():
-    """save_teacher(folder, seed, image, charset)."""
+    """save_teacher(folder, seed, image, charset, settings of the model)."""
     return save_teacher
 
 

@@ -1,6 +1,7 @@
 """A student on one process, on two, and sharded by ZeRO-2.
 
-Two processes normalise their own halves of a batch, so they come near one process; ZeRO-2 is equal to them.
+Two processes normalise their own halves of a batch, so they come near one process, and a student without
+batch norms is equal; ZeRO-2 is equal to both.
 """
 
 import importlib.util
@@ -16,6 +17,7 @@ import torch
 from shards.read import Shards
 from train import modelfolder
 from train.judging import still_loader
+from train.models import answer
 from train.runfolder import read_metrics
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -54,12 +56,13 @@ def trace(run: Path, term: str) -> np.ndarray:
     return np.array([line[f"train/{term}"] for line in read_metrics(run) if "train/loss" in line])
 
 
-def readings(run: Path, words: Path) -> list[str]:
+def answers(run: Path, words: Path) -> tuple[torch.Tensor, list[str]]:
+    """Of the last weights to the words of val: logits, and what they read."""
     loaded = modelfolder.load(run / "last")
     (batch,) = still_loader(Shards([words], "val"), loaded.task, 32).batches(0)
     with torch.no_grad():
-        output = loaded.model(batch.images)
-    return [found[0].text for found in loaded.task.decode(output)]
+        output = answer(loaded.model, batch)
+    return output.logits, [found[0].text for found in loaded.task.decode(output)]
 
 
 def test_a_student_is_near_on_two_processes_and_the_same_under_zero(words, cache, tiny, teacher, tmp_path):
@@ -74,4 +77,23 @@ def test_a_student_is_near_on_two_processes_and_the_same_under_zero(words, cache
         zero = trained(ZERO, tmp_path / "zero", *argv)
         for term in ("loss", "nkd", "hint", "hard", "grad/nkd", "grad/task"):
             assert trace(zero, term) == pytest.approx(trace(two, term), rel=1e-4), term
-        assert readings(zero, words) == readings(two, words)
+        assert answers(zero, words)[1] == answers(two, words)[1]
+
+
+def test_a_student_without_batch_norms_is_the_same_on_one_process_on_two_and_under_zero(
+    words, cache, tiny, make_teacher, tmp_path
+):
+    argv = [f"data.root={words}", f"cache={cache}", "method=[nkd]", *tiny, *SHORT, "model.norms=[]"]
+    begin = make_teacher(tmp_path / "begin", norms=[])
+    argv += [f"init_from={begin}"]
+    launchers = {"one": [sys.executable], "two": [*LAUNCH, *TWO]}
+    if importlib.util.find_spec("deepspeed"):
+        launchers["zero"] = ZERO
+    runs = {name: trained(launcher, tmp_path / name, *argv) for name, launcher in launchers.items()}
+    logits, texts = answers(runs["one"], words)
+    assert any(texts)
+    for run in runs.values():
+        assert trace(run, "loss") == pytest.approx(trace(runs["one"], "loss"), rel=1e-4)
+        theirs, read = answers(run, words)
+        assert read == texts
+        assert torch.allclose(theirs, logits, atol=1e-3)
