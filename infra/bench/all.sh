@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Every benchmark, one after another, into one Markdown file: about 27 minutes on two idle cores.
+# Every benchmark, one after another, into one Markdown file: about 30 minutes on two idle cores.
 #   bash infra/bench/all.sh bench.md          SIZE=small: a few words each, to see that all works
 # What real data there is below OCR_REAL_DATA (default: ../shared/data) is used; a GPU, where there is one.
 set -uo pipefail
@@ -36,6 +36,7 @@ if "$PYTHON" -c 'import sys, torch; sys.exit(not torch.cuda.is_available())'; th
         bench training.py model=crnn batch=1024 steps=50 workers=0,8 augment=light precision=$precision "${training[@]}"
     done
 fi
+bench buckets.py "${training[@]}"
 bench cache.py "${cache[@]}"
 bench student.py "${training[@]}"
 bench decoders.py "${decoders[@]}"
