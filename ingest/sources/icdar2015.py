@@ -49,6 +49,11 @@ PHOTOS = {
     "train": ("ch4_training_images", "ch4_training_localization_transcription_gt"),
     "test": ("ch4_test_images", "Challenge4_Test_Task1_GT"),
 }
+OFFICIAL = {  # rows of the published set: words for words and crops, photos for scenes
+    "words": {"train": 4468, "test": 2077},
+    "crops": {"train": 4468, "test": 2077},
+    "scenes": {"train": 1000, "test": 500},
+}
 CROPS = {"box": crops.box, "perspective": crops.perspective}
 
 
@@ -74,6 +79,7 @@ class Source:
             raise BadSettings(f"crop={settings.crop} says how level=crops cuts; level is {settings.level}")
         if split not in FOLDERS:
             raise BadSettings(unknown("split", split, list(FOLDERS)))
+        self.official = OFFICIAL[settings.level][split]
         self.level = LEVELS[settings.level](existing(root), split, settings.crop)
         self.options: dict[str, object] = {"level": settings.level, **self.level.options}
 
