@@ -88,3 +88,12 @@ def test_mjsynth(tmp_path, shard, real):
     code, said = shard("source=synth90k", f"root={real / 'mjsynth_mini'}", *arguments)
     assert code == 0, said
     assert [manifest.load(tmp_path / split).written for split in ("train", "val", "test")] == [9, 3, 3]
+
+
+def test_iiit5k(tmp_path, shard, real):
+    pytest.importorskip("scipy", reason="the extra `mat` is not installed")
+    where = (f"root={real / 'iiit5k'}", f"out={tmp_path}")
+    code, said = shard("source=iiit5k", *where, "complete=true", "max_reject_frac=.02")
+    assert code == 0, said
+    done = manifest.load(tmp_path / "train")
+    assert (done.rows, done.written, done.rejected) == (2000, 1978, {"missing_image": 22})
