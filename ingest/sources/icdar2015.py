@@ -23,21 +23,17 @@ page some start elsewhere, and such words stay on their side, or on their head, 
 """
 
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
-
-import numpy as np
 
 from ingest import crops
 from ingest.labels import read
-from ingest.listing import existing, image_at, listing_digest, resolved, word_sample
+from ingest.listing import existing, listing_digest, resolved, word_sample
+from ingest.photos import Cut, Photos
 from ingest.regions import photos, photos_digest
-from ingest.sources import Reject
 from ingest.trees import Folder
 from shards.errors import BadData, BadSettings
 from shards.lookup import unknown
-from shards.pictures import Published
-from shards.sample import Meta, Record, Sample, Word
+from shards.sample import Meta, Record, Sample
 
 LICENCE = "CC BY 4.0 (as recorded by mmocr; not read on the challenge's page)"
 FOLDERS = {
@@ -110,21 +106,13 @@ class _Scenes:
         self.split, (images, lists) = split, PHOTOS[split]
         if not (root / images).is_dir() or not (root / lists).is_dir():
             raise BadData(f"root={root}: no ICDAR 2015 {split} photos; expected {images}/ and {lists}/")
-        self.folder, self.rows = Folder(root / images), photos(root / images, root / lists)
+        self.photos, self.rows = Photos(Folder(root / images)), photos(root / images, root / lists)
         self.options: dict[str, object] = {"listing": photos_digest(self.rows)}
 
     def read(self, row: int) -> Sample:
         photo = self.rows[row]
-        words, image = tuple(region.word for region in photo.listed()), self.image(row)
+        words, image = tuple(region.word for region in photo.listed()), self.photos.image(photo.image)
         return Sample(image.image, image.suffix, Record(words, image.size, photo.image, self.meta(row)))
-
-    def image(self, row: int) -> Published:
-        """The photo as published: its corners are in pixels of what every decoder shows."""
-        name = self.rows[row].image
-        image = image_at(self.folder, name, name, "")
-        if image.transcoded:
-            raise Reject("transcoded", name, "its corners might not fit what decoders show")
-        return image
 
     def meta(self, row: int) -> Meta:
         """What the samples of a photo share."""
@@ -140,23 +128,14 @@ class _Crops:
         self.rows: list[tuple[int, int]] = []
         for row, photo in enumerate(self.scenes.rows):
             self.rows += [(row, place) for place in photo.legible()]
-        self.pixels = lru_cache(maxsize=1)(self._pixels)  # the words of a photo follow one another
 
     def read(self, row: int) -> Sample:
         at, place = self.rows[row]
         photo = self.scenes.rows[at]
         region = photo.listed()[place]
         origin = f"{photo.listing}:{region.line}"
-        try:
-            pixels = self.pixels(at)
-        except Reject as reject:
-            raise Reject(reject.reason, origin, f"{reject.origin} {reject.detail}".rstrip()) from None
-        crop = self.cut(pixels, region.quad, origin)
-        record = Record((Word(region.text),), crop.size, origin, self.scenes.meta(at), transcoded=True)
-        return Sample(crops.encoded(crop), "png", record)
-
-    def _pixels(self, row: int) -> np.ndarray:
-        return crops.decoded(self.scenes.image(row).image)
+        cut = Cut(photo.image, None, region.quad, region.text or "", origin, self.scenes.meta(at))
+        return self.scenes.photos.word(cut, self.cut)
 
 
 LEVELS = {"words": _Words, "crops": _Crops, "scenes": _Scenes}
