@@ -5,15 +5,17 @@ perspective  the quad made upright, so that rotated words read from left to righ
 """
 
 import io
+import math
 
 import numpy as np
 from PIL import Image
 
 from ingest.sources import Reject
 from shards import geometry
-from shards.geometry import Polygon
+from shards.geometry import Point, Polygon
 
 VERSION = 1  # of both rules: part of a data set's identity
+CLOSE = 1e-6  # pixels: an edge this near to a border of pixels lies on it
 MARGIN = 8  # pixels repeated around a photo for samples taken just outside it
 MOST = 8  # samples per pixel and direction
 
@@ -49,6 +51,13 @@ def perspective(photo: np.ndarray, quad: Polygon, origin: str) -> Image.Image:
         Image.Resampling.BICUBIC,
     )
     return made.reduce(samples) if samples > 1 else made
+
+
+def touched(x: float, y: float, width: float, height: float) -> tuple[Point, ...]:
+    """Corners, clockwise, of the pixels that a box touches, where pixel 0 reaches from 0 to 1."""
+    left, top = math.floor(x + CLOSE), math.floor(y + CLOSE)
+    right, bottom = math.ceil(x + width - CLOSE) - 1, math.ceil(y + height - CLOSE) - 1
+    return (left, top), (right, top), (right, bottom), (left, bottom)
 
 
 def decoded(data: bytes) -> np.ndarray:
