@@ -2,13 +2,15 @@
 
 box          the upright box around the quad, all its corners included: the rule of ICDAR 2015's own crops
 perspective  the quad made upright, so that rotated words read from left to right
+
+`masked` is the first with black around the word's outline.
 """
 
 import io
 import math
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from ingest.sources import Reject
 from shards import geometry
@@ -51,6 +53,15 @@ def perspective(photo: np.ndarray, quad: Polygon, origin: str) -> Image.Image:
         Image.Resampling.BICUBIC,
     )
     return made.reduce(samples) if samples > 1 else made
+
+
+def masked(photo: np.ndarray, quad: Polygon, origin: str, outline: Polygon) -> Image.Image:
+    """The box around a quad, black outside an outline whose points count pixel 0 as reaching from 0 to 1."""
+    crop = box(photo, quad, origin)
+    left, top, _, _ = geometry.box(_inside(photo, quad, origin))
+    inside = Image.new("1", crop.size)
+    ImageDraw.Draw(inside).polygon([(x - left - 0.5, y - top - 0.5) for x, y in outline], fill=1)
+    return Image.composite(crop, Image.new("RGB", crop.size), inside)
 
 
 def touched(x: float, y: float, width: float, height: float) -> tuple[Point, ...]:
