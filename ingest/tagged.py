@@ -140,8 +140,8 @@ def _summary(photos: list[Photo]) -> list[str]:
     beyond = sum(photo.beyond(box) for photo, box in boxes)
     turned = sum(box.turned for _, box in boxes)
     notes = [
-        f"{len(boxes)} boxes of {len(photos)} photos, cut here and stored as PNG; {beyond} that reach beyond "
-        "their photo end at its border"
+        f"{len(boxes)} boxes of {len(photos)} photos, cut here and stored as PNG; {beyond} of them reach "
+        "beyond their photo and end at its border"
     ]
     if turned:
         notes.append(f"{turned} boxes are said to be slanted or turned; all are cut upright")

@@ -2,6 +2,7 @@
 
 python -m ingest.shard source=folder root=DIR labels=train_gt.txt format=icdar images=train_words out=DIR
 python -m ingest.shard source=folder root=DIR labels={split}.tsv split=train,test out=DIR
+python -m ingest.shard source=folder root=DIR labels=IIIT5K_{split}_label.txt format=space split=test out=DIR
 """
 
 import os

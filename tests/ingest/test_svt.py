@@ -47,7 +47,8 @@ def test_a_crop_is_the_photos_own_pixels_and_ends_at_its_border():
 
 def test_the_notes_count_what_was_cut_off_and_what_is_not_kept():
     assert source(ROOT).notes == [
-        "8 boxes of 4 photos, cut here and stored as PNG; 2 that reach beyond their photo end at its border",
+        "8 boxes of 4 photos, cut here and stored as PNG; 2 of them reach beyond their photo and end at its "
+        "border",
         "lexica of 3 to 3 words, one beside each photo, are not kept",
     ]
 
