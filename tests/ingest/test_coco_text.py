@@ -72,6 +72,13 @@ def test_scenes_ignore_what_is_illegible_and_keep_what_is_not_transcribed():
     assert words[3].polygon == ((128, 98), (188, 98), (188, 138), (128, 138))  # of three points: the box
 
 
+def test_an_illegible_word_with_a_text_is_no_crop_and_is_ignored_in_its_scene(root):
+    change(root, "anns", "5", utf8_string="perhaps")
+    assert len(source(root)) == len(source(ROOT))
+    word = source(root, level="scenes").read(0).record.words[0]
+    assert (word.text, word.legible) == ("perhaps", False)
+
+
 def test_photos_come_by_number_and_only_an_empty_list_says_that_there_are_no_words():
     found = source(ROOT, level="scenes")
     assert [int(photo.image[15:-4]) for photo in found.level.rows] == [9, 10, 11, 12, 13, 100]

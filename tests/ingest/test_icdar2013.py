@@ -41,6 +41,7 @@ def test_words_are_found_from_either_folder_with_the_list_inside_or_beside(root,
 
 
 def test_one_splits_images_never_meet_the_others_labels(root):
+    shutil.copy(root / "Challenge2_Test_Task3_GT.txt", root / "Challenge2_Training_Task3_Images_GT")
     with pytest.raises(BadData, match="no ICDAR 2013 test words"):
         source(root / "Challenge2_Training_Task3_Images_GT", "test")
 
