@@ -2,18 +2,22 @@
 
 box          the upright box around the quad, all its corners included: the rule of ICDAR 2015's own crops
 perspective  the quad made upright, so that rotated words read from left to right
+
+`masked` is the first with black around the word's outline.
 """
 
 import io
+import math
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from ingest.sources import Reject
 from shards import geometry
-from shards.geometry import Polygon
+from shards.geometry import Point, Polygon
 
 VERSION = 1  # of both rules: part of a data set's identity
+CLOSE = 1e-6  # pixels: an edge this near to a border of pixels lies on it
 MARGIN = 8  # pixels repeated around a photo for samples taken just outside it
 MOST = 8  # samples per pixel and direction
 
@@ -49,6 +53,22 @@ def perspective(photo: np.ndarray, quad: Polygon, origin: str) -> Image.Image:
         Image.Resampling.BICUBIC,
     )
     return made.reduce(samples) if samples > 1 else made
+
+
+def masked(photo: np.ndarray, quad: Polygon, origin: str, outline: Polygon) -> Image.Image:
+    """The box around a quad, black outside an outline whose points count pixel 0 as reaching from 0 to 1."""
+    crop = box(photo, quad, origin)
+    left, top, _, _ = geometry.box(_inside(photo, quad, origin))
+    inside = Image.new("1", crop.size)
+    ImageDraw.Draw(inside).polygon([(x - left - 0.5, y - top - 0.5) for x, y in outline], fill=1)
+    return Image.composite(crop, Image.new("RGB", crop.size), inside)
+
+
+def touched(x: float, y: float, width: float, height: float) -> tuple[Point, ...]:
+    """Corners, clockwise, of the pixels that a box touches, where pixel 0 reaches from 0 to 1."""
+    left, top = math.floor(x + CLOSE), math.floor(y + CLOSE)
+    right, bottom = math.ceil(x + width - CLOSE) - 1, math.ceil(y + height - CLOSE) - 1
+    return (left, top), (right, top), (right, bottom), (left, bottom)
 
 
 def decoded(data: bytes) -> np.ndarray:

@@ -1,25 +1,21 @@
 """Handwritten forms as IAM describes them, one XML file to a form: its writer, its lines, their words.
 
-    <form id="a01-000u" writer-id="000">
-     <handwritten-part>
-      <line id="a01-000u-00" segmentation="ok" text="A MOVE to">
-       <word id="a01-000u-00-00" text="A"/> ...
-
-A document type may be named and is never fetched; one that defines something itself is refused, and so are
-entities other than XML's own, which would be left out without a word.
+<form id="a01-000u" writer-id="000">
+ <handwritten-part>
+  <line id="a01-000u-00" segmentation="ok" text="A MOVE to">
+   <word id="a01-000u-00-00" text="A"/> ...
 """
 
 import html
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from xml.etree.ElementTree import Element, TreeBuilder
-from xml.parsers import expat
+from xml.etree.ElementTree import Element
 
+from ingest import markup
 from shards.errors import BadData
 
 FLAGS = ("ok", "err")
-OWN = re.compile(rb"&(?!(?:amp|lt|gt|quot|apos|#[0-9]+|#x[0-9A-Fa-f]+);)[^;\s]{0,30}")
 ESCAPED = re.compile(r"&(?:amp|lt|gt|quot|apos|#[0-9]+|#x[0-9A-Fa-f]+);")
 
 
@@ -47,7 +43,7 @@ def read(file: Path, entities: int = 1) -> Form:
 
     entities: how often texts are decoded; 1 is what XML says. A text that still holds an entity is refused.
     """
-    form = _parsed(file)
+    form, _ = markup.read(file)
     name, writer = form.get("id"), form.get("writer-id")
     if form.tag != "form" or not name or name != file.stem or not writer:
         raise BadData(f"{file}: expected a form with id={file.stem!r} and a writer-id, found {form.attrib}")
@@ -77,28 +73,3 @@ def _piece(file: Path, element: Element, line: Element, entities: int) -> Piece:
             f"entities={entities + 1} decodes once more"
         )
     return Piece(name, text, flag)
-
-
-def _parsed(file: Path) -> Element:
-    """The root element, parsed without anything from outside the file."""
-    try:
-        data = file.read_bytes()
-    except OSError as error:
-        raise BadData(f"{file}: not readable ({error.strerror})") from None
-
-    def refuse(name: str, system: str | None, public: str | None, inside: int) -> None:
-        if inside:
-            raise BadData(f"{file}: its document type {name} defines entities or elements; none may")
-
-    unknown = OWN.search(data)
-    if unknown:
-        line = data.count(b"\n", 0, unknown.start()) + 1
-        raise BadData(f"{file}:{line}: entity {unknown[0].decode(errors='replace')!r} is none of XML's own")
-    builder, parser = TreeBuilder(), expat.ParserCreate()
-    parser.StartElementHandler, parser.EndElementHandler = builder.start, builder.end
-    parser.StartDoctypeDeclHandler = refuse
-    try:
-        parser.Parse(data, True)
-    except expat.ExpatError as error:
-        raise BadData(f"{file}:{error.lineno}: not XML ({expat.ErrorString(error.code)})") from None
-    return builder.close()

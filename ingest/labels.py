@@ -2,6 +2,7 @@
 
 tsv    path TAB text            split at the first TAB
 csv    path,text                by the csv module; `columns` names two columns of a header line
+space  path text               split at the first space; no list of pairs in quotes
 icdar  word_1.png, "Text"       split at the first comma, one pair of quotes removed, \\" and \\\\ unescaped
 
 UTF-8 with an optional byte order mark. Only line ends are removed: a space can be part of a label. Empty
@@ -18,7 +19,7 @@ from shards.errors import BadData, BadSettings
 from shards.lookup import unknown
 
 BOM = b"\xef\xbb\xbf"
-FORMATS = ("tsv", "csv", "icdar")
+FORMATS = ("tsv", "csv", "icdar", "space")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,12 +73,25 @@ def _tsv(line: str) -> tuple[str, str]:
     return name, text
 
 
+def _space(line: str) -> tuple[str, str]:
+    name, space, text = line.partition(" ")
+    if not space or not name or name.endswith(","):
+        raise ValueError("expected path SPACE text" + (", no comma: format=icdar" if "," in name else ""))
+    return name, text
+
+
 def _icdar(line: str) -> tuple[str, str]:
     name, _, rest = line.partition(",")
-    quoted = rest.lstrip(" ")
-    if not name or len(quoted) < 2 or quoted[0] != '"' or quoted[-1] != '"':
+    if not name:
         raise ValueError('expected path, "text"')
-    return name, re.sub(r"\\(.?)", _unescaped, quoted[1:-1], flags=re.DOTALL)
+    return name, unquoted(rest.lstrip(" "), 'path, "text"')
+
+
+def unquoted(text: str, expected: str) -> str:
+    """A text without its pair of quotes, \\" and \\\\ unescaped; or a ValueError with what is expected."""
+    if len(text) < 2 or text[0] != '"' or text[-1] != '"':
+        raise ValueError(f"expected {expected}")
+    return re.sub(r"\\(.?)", _unescaped, text[1:-1], flags=re.DOTALL)
 
 
 def _unescaped(found: re.Match[str]) -> str:
@@ -118,4 +132,4 @@ def _refuse_twins(path: Path, labels: list[Label]) -> None:
             raise BadData(f"{path}:{label.line}: {label.path!r} stands on line {first} already")
 
 
-PARSERS: dict[str, Callable[[str], tuple[str, str]]] = {"tsv": _tsv, "icdar": _icdar}
+PARSERS: dict[str, Callable[[str], tuple[str, str]]] = {"tsv": _tsv, "icdar": _icdar, "space": _space}

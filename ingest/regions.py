@@ -1,16 +1,24 @@
-"""Photos and the words annotated on them, as ICDAR 2015 publishes them: gt_img_1.txt tells of img_1.jpg.
+"""Photos and the words annotated on them, as ICDAR 2013 and 2015 publish them: a list tells of an image.
+
+QUADS, gt_img_1.txt of img_1.jpg; split at the first eight commas, nothing is quoted:
 
     377,117,463,117,465,130,378,130,Genaxis Theatre     corners, clockwise from the word's top left; its text
     374,155,409,155,409,170,374,170,###                 a word that nobody can read
 
-Split at the first eight commas; nothing is quoted. UTF-8 with an optional byte order mark.
+RECTANGLES, gt_100.txt of 100.jpg, or gt_img_1.txt of img_1.jpg; quoted as in `ingest.labels`:
+
+    158 128 411 181 "Footpath"                          left, top, right, bottom
+    38, 43, 920, 215, "Tiredness"
+
+UTF-8 with an optional byte order mark.
 """
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from ingest.labels import decoded_lines
+from ingest.labels import decoded_lines, unquoted
 from ingest.sources import Reject
 from shards.errors import BadData
 from shards.manifest import digest
@@ -18,6 +26,17 @@ from shards.sample import Point, Word
 
 UNREADABLE = "###"
 CORNER = re.compile(r"-?[0-9]{1,6}")
+RECTANGLE = re.compile(r"([0-9]{1,6})(,? )([0-9]{1,6})\2([0-9]{1,6})\2([0-9]{1,6})\2(.*)", re.DOTALL)
+CORNERS_AND_TEXT = 'x1, y1, x2, y2, "text" or x1 y1 x2 y2 "text" in whole pixels'
+Said = tuple[str | None, tuple[Point, ...]]  # a text (None: not legible) and its corners
+
+
+@dataclass(frozen=True, slots=True)
+class Syntax:
+    """How images are called without their .jpg (group 1: their number), and how a line is read."""
+
+    stem: str
+    parse: Callable[[str], Said]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +74,12 @@ class Photo:
         return [place for place, region in enumerate(self.regions) if region.text is not None]
 
 
-def photos(images: Path, lists: Path) -> list[Photo]:
-    """All img_N that have an image, a list or both, by number."""
-    stems = {path.stem for path in images.glob("img_*.jpg")}
-    stems |= {path.stem.removeprefix("gt_") for path in lists.glob("gt_img_*.txt")}
-    numbered = sorted((int(stem[4:]), stem) for stem in stems if re.fullmatch("img_[0-9]{1,9}", stem))
-    return [_photo(stem, lists) for _, stem in numbered]
+def photos(images: Path, lists: Path, syntax: Syntax) -> list[Photo]:
+    """All photos that have an image, a list or both, by number."""
+    stems = {path.stem for path in images.glob("*.jpg")}
+    stems |= {path.stem.removeprefix("gt_") for path in lists.glob("gt_*.txt")}
+    found = [match for stem in stems if (match := re.fullmatch(syntax.stem, stem))]
+    return [_photo(match[0], lists, syntax) for match in sorted(found, key=lambda m: (int(m[1]), m[0]))]
 
 
 def photos_digest(photos: list[Photo]) -> str:
@@ -73,29 +92,51 @@ def photos_digest(photos: list[Photo]) -> str:
     )
 
 
-def _photo(stem: str, lists: Path) -> Photo:
+def _photo(stem: str, lists: Path, syntax: Syntax) -> Photo:
     file = lists / f"gt_{stem}.txt"
-    return Photo(f"{stem}.jpg", file.name, tuple(read(file)) if file.exists() else None)
+    return Photo(f"{stem}.jpg", file.name, tuple(read(file, syntax)) if file.exists() else None)
 
 
-def read(file: Path) -> list[Region]:
+def read(file: Path, syntax: Syntax) -> list[Region]:
     """The regions of a list; a line that does not fit is a BadData with file and line."""
     found = []
     for number, line in enumerate(decoded_lines(file), 1):
         text = line.removesuffix("\n").removesuffix("\r")
         if text:
             try:
-                found.append(Region(*_parsed(text), number))
+                found.append(Region(*syntax.parse(text), number))
             except ValueError as error:
                 raise BadData(f"{file}:{number}: {error}: {text[:200]!r}") from None
     return found
 
 
-def _parsed(line: str) -> tuple[str | None, tuple[Point, ...]]:
+def _quad(line: str) -> Said:
     *corners, text = line.split(",", 8)
     if len(corners) != 8 or not all(CORNER.fullmatch(corner) for corner in corners):
         raise ValueError("expected x1,y1,x2,y2,x3,y3,x4,y4,text in whole pixels")
+    numbers = [float(corner) for corner in corners]
+    return _legible(text), tuple(zip(numbers[::2], numbers[1::2], strict=True))
+
+
+def _rectangle(line: str) -> Said:
+    found, expected = (
+        RECTANGLE.fullmatch(line),
+        'x1, y1, x2, y2, "text" or x1 y1 x2 y2 "text" in whole pixels',
+    )
+    if not found:
+        raise ValueError(f"expected {expected}")
+    left, top, right, bottom = (float(found[place]) for place in (1, 3, 4, 5))
+    if right < left or bottom < top:
+        raise ValueError("the second corner lies before the first")
+    text = _legible(unquoted(found[6], CORNERS_AND_TEXT))
+    return text, ((left, top), (right, top), (right, bottom), (left, bottom))
+
+
+def _legible(text: str) -> str | None:
     if not text:
         raise ValueError(f"no text; {UNREADABLE} marks what cannot be read")
-    numbers = [float(corner) for corner in corners]
-    return (None if text == UNREADABLE else text), tuple(zip(numbers[::2], numbers[1::2], strict=True))
+    return None if text == UNREADABLE else text
+
+
+QUADS = Syntax("img_([0-9]{1,9})", _quad)
+RECTANGLES = Syntax("(?:img_)?([0-9]{1,9})", _rectangle)

@@ -35,6 +35,7 @@ class Settings:
     split: list[str] = field(default_factory=lambda: ["train"])  # one or several
     workers: int = 0  # processes; 0 = one per core
     exclude: list[str] = field(default_factory=list)  # lists of shards.verify out=: rows to leave out
+    complete: bool = False  # refuse a listing that has not as many rows as the published set
     max_reject_frac: float = 0.01  # more rejects than this share of the rows stop the run; not the excluded
     rows_per_shard: int = manifest.ROWS_PER_SHARD  # rows of the listing in each shard
     dry_run: bool = False  # say what would be done, write nothing
@@ -51,6 +52,7 @@ def describe(settings: Settings, split: str, notes: list[str] | None = None) -> 
     if len(source) == 0:
         raise BadData(f"{settings.source.name} root={settings.root} split={split}: the listing is empty")
     kind = member.Source.__module__.rpartition(".")[2]  # a second name of a source makes no second data set
+    published = _published(settings, split, source)
     name = settings.name or kind
     options = {**source.options, **exclusions.options(_excluded(settings, name, split, len(source)))}
     plan = Manifest(name, split, kind, member.LICENCE, options, len(source),
@@ -58,8 +60,24 @@ def describe(settings: Settings, split: str, notes: list[str] | None = None) -> 
     if not getattr(source, "per_split", True):
         _refuse_twins(settings, plan, source)
     if notes is not None:
-        notes += [f"{split}: {note}" for note in getattr(source, "notes", ())]
+        notes += [f"{split}: {note}" for note in (*published, *getattr(source, "notes", ()))]
     return plan
+
+
+def _published(settings: Settings, split: str, source: Any) -> list[str]:
+    """What is said of the rows of the published set, where their number is known; see `complete`."""
+    rows, known = len(source), getattr(source, "official", None)
+    if settings.complete and known is None:
+        raise BadSettings(
+            f"complete=true: how many rows source={settings.source.name} split={split} should have is not "
+            "known with these settings; leave complete= out"
+        )
+    if settings.complete and rows != known:
+        raise BadData(
+            f"{settings.source.name} root={settings.root} split={split}: {rows} rows, the published set has "
+            f"{known}; complete=false takes what is there"
+        )
+    return [] if known is None else [f"{rows} of the {known} rows of the published set"]
 
 
 def _excluded(settings: Settings, name: str, split: str, rows: int) -> tuple[exclusions.Excluded, ...]:

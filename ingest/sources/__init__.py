@@ -5,6 +5,7 @@ is a second name of the same data set:
 - `len(source)`: rows of the listing, rejects included; a row is a position in it, for ever;
 - `source.read(row)` -> Sample, or raises Reject: pure in (settings, root, split, row), in any order;
 - `source.options`: what changes the listing or the bytes, never paths or workers: part of the set's identity;
+- `source.official`, where it is known: rows of the published split; `complete=true` takes no other number;
 - `source.notes`, where there is something: sentences about the listing, said before anything is written.
 The constructor raises BadData with file and line for a missing or unreadable listing.
 """

@@ -2,6 +2,7 @@
 
 python -m ingest.shard source=folder root=DIR labels=train_gt.txt format=icdar images=train_words out=DIR
 python -m ingest.shard source=folder root=DIR labels={split}.tsv split=train,test out=DIR
+python -m ingest.shard source=folder root=DIR labels=IIIT5K_{split}_label.txt format=space split=test out=DIR
 """
 
 import os
@@ -25,7 +26,7 @@ class Settings:
     """How the list of labels is written."""
 
     labels: str = "labels.tsv"  # the list below root, {split} in it = the split; none = all images, no text
-    format: str = "tsv"  # tsv | csv | icdar
+    format: str = "tsv"  # tsv | csv | icdar | space
     columns: list[str] = field(default_factory=list)  # csv with a header: the names of path and text
     images: str = ""  # the folder below root where the list's paths begin, {split} in it = the split
 

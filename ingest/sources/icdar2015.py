@@ -23,31 +23,37 @@ page some start elsewhere, and such words stay on their side, or on their head, 
 """
 
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 
-import numpy as np
-
 from ingest import crops
-from ingest.labels import read
-from ingest.listing import existing, image_at, listing_digest, resolved, word_sample
-from ingest.regions import photos, photos_digest
-from ingest.sources import Reject
-from ingest.trees import Folder
-from shards.errors import BadData, BadSettings
+from ingest.challenge import Layout, Scenes, Words, published_words
+from ingest.listing import existing
+from ingest.photos import Cut
+from ingest.regions import QUADS
+from shards.errors import BadSettings
 from shards.lookup import unknown
-from shards.pictures import Published
-from shards.sample import Meta, Record, Sample, Word
+from shards.sample import Sample
 
 LICENCE = "CC BY 4.0 (as recorded by mmocr; not read on the challenge's page)"
-FOLDERS = {
-    "train": ("ch4_training_word_images_gt", "TrainingSet"),
-    "test": ("ch4_test_word_images_gt", "TestSet"),
-}
-LISTS = {"train": "gt.txt", "test": "Challenge4_Test_Task3_GT.txt"}
-PHOTOS = {
-    "train": ("ch4_training_images", "ch4_training_localization_transcription_gt"),
-    "test": ("ch4_test_images", "Challenge4_Test_Task1_GT"),
+LAYOUT = Layout(
+    "ICDAR 2015",
+    "icdar2015",
+    words={
+        "train": ("ch4_training_word_images_gt", "TrainingSet"),
+        "test": ("ch4_test_word_images_gt", "TestSet"),
+    },
+    lists={"train": "gt.txt", "test": "Challenge4_Test_Task3_GT.txt"},
+    photos={
+        "train": ("ch4_training_images", "ch4_training_localization_transcription_gt"),
+        "test": ("ch4_test_images", "Challenge4_Test_Task1_GT"),
+    },
+    syntax=QUADS,
+    inside="WordRecognition",
+)
+OFFICIAL = {  # rows of the published set: words for words and crops, photos for scenes
+    "words": {"train": 4468, "test": 2077},
+    "crops": {"train": 4468, "test": 2077},
+    "scenes": {"train": 1000, "test": 500},
 }
 CROPS = {"box": crops.box, "perspective": crops.perspective}
 
@@ -72,8 +78,9 @@ class Source:
                 raise BadSettings(unknown(name, value, list(known)))
         if settings.crop != Settings.crop and settings.level != "crops":
             raise BadSettings(f"crop={settings.crop} says how level=crops cuts; level is {settings.level}")
-        if split not in FOLDERS:
-            raise BadSettings(unknown("split", split, list(FOLDERS)))
+        if split not in LAYOUT.words:
+            raise BadSettings(unknown("split", split, list(LAYOUT.words)))
+        self.official = OFFICIAL[settings.level][split]
         self.level = LEVELS[settings.level](existing(root), split, settings.crop)
         self.options: dict[str, object] = {"level": settings.level, **self.level.options}
 
@@ -85,87 +92,31 @@ class Source:
         return self.level.read(row)
 
 
-class _Words:
-    """The published crops. The photos they were cut from are not named there, so they have no group."""
-
-    def __init__(self, root: Path, split: str, crop: str) -> None:
-        self.folder, file = _layout(root, split)
-        self.rows = resolved(read(file, "icdar"), file)
-        self.options = {"listing": listing_digest(self.rows)}
-
-    def read(self, row: int) -> Sample:
-        return word_sample(Folder(self.folder), self.rows[row])
-
-
-class _Scenes:
-    """Whole photos; all samples of a photo, its crops included, are one group."""
-
-    def __init__(self, root: Path, split: str, crop: str) -> None:
-        self.split, (images, lists) = split, PHOTOS[split]
-        if not (root / images).is_dir() or not (root / lists).is_dir():
-            raise BadData(f"root={root}: no ICDAR 2015 {split} photos; expected {images}/ and {lists}/")
-        self.folder, self.rows = Folder(root / images), photos(root / images, root / lists)
-        self.options: dict[str, object] = {"listing": photos_digest(self.rows)}
-
-    def read(self, row: int) -> Sample:
-        photo = self.rows[row]
-        words, image = tuple(region.word for region in photo.listed()), self.image(row)
-        return Sample(image.image, image.suffix, Record(words, image.size, photo.image, self.meta(row)))
-
-    def image(self, row: int) -> Published:
-        """The photo as published: its corners are in pixels of what every decoder shows."""
-        name = self.rows[row].image
-        image = image_at(self.folder, name, name, "")
-        if image.transcoded:
-            raise Reject("transcoded", name, "its corners might not fit what decoders show")
-        return image
-
-    def meta(self, row: int) -> Meta:
-        """What the samples of a photo share."""
-        return Meta(group=f"icdar2015/{self.split}/{self.rows[row].image}")
-
-
 class _Crops:
     """Legible words of the photos, named by list and line; a photo without a list is one row, rejected."""
 
     def __init__(self, root: Path, split: str, crop: str) -> None:
-        self.scenes, self.cut = _Scenes(root, split, crop), CROPS[crop]
+        self.scenes, self.cut = Scenes(LAYOUT, root, split), CROPS[crop]
         self.options = {**self.scenes.options, "crop": crop, "cutting": crops.VERSION}
         self.rows: list[tuple[int, int]] = []
         for row, photo in enumerate(self.scenes.rows):
             self.rows += [(row, place) for place in photo.legible()]
-        self.pixels = lru_cache(maxsize=1)(self._pixels)  # the words of a photo follow one another
 
     def read(self, row: int) -> Sample:
         at, place = self.rows[row]
         photo = self.scenes.rows[at]
         region = photo.listed()[place]
         origin = f"{photo.listing}:{region.line}"
-        try:
-            pixels = self.pixels(at)
-        except Reject as reject:
-            raise Reject(reject.reason, origin, f"{reject.origin} {reject.detail}".rstrip()) from None
-        crop = self.cut(pixels, region.quad, origin)
-        record = Record((Word(region.text),), crop.size, origin, self.scenes.meta(at), transcoded=True)
-        return Sample(crops.encoded(crop), "png", record)
-
-    def _pixels(self, row: int) -> np.ndarray:
-        return crops.decoded(self.scenes.image(row).image)
+        cut = Cut(photo.image, None, region.quad, region.text or "", origin, self.scenes.meta(at))
+        return self.scenes.photos.word(cut, self.cut)
 
 
-LEVELS = {"words": _Words, "crops": _Crops, "scenes": _Scenes}
+def _words(root: Path, split: str, crop: str) -> Words:
+    return published_words(LAYOUT, root, split)
 
 
-def _layout(root: Path, split: str) -> tuple[Path, Path]:
-    """(folder of the images, list of the labels)."""
-    names = FOLDERS[split]
-    bases = (root.parent, root, root / "WordRecognition")
-    folders = [base / name for base in bases for name in names if base != root.parent or name == root.name]
-    found = [(folder, at / LISTS[split]) for folder in folders for at in (folder, folder.parent)]
-    if root.name not in sum(FOLDERS.values(), ()):  # a folder of another name must hold its list itself
-        found.append((root, root / LISTS[split]))
-    for folder, file in found:
-        if file.is_file() and next(folder.glob("word_*.png"), None):
-            return folder, file
-    wanted = " or ".join(f"{name}/" for name in names)
-    raise BadData(f"root={root}: no ICDAR 2015 {split} words; expected {wanted}word_*.png and {LISTS[split]}")
+def _scenes(root: Path, split: str, crop: str) -> Scenes:
+    return Scenes(LAYOUT, root, split)
+
+
+LEVELS = {"words": _words, "crops": _Crops, "scenes": _scenes}

@@ -28,7 +28,7 @@ from shards.lookup import unknown
 from shards.sample import Sample
 
 LICENCE = "none stated (research use; images and shards are not to be passed on)"
-SPLITS = ("train", "val", "test")
+OFFICIAL = {"train": 7_224_612, "val": 802_734, "test": 891_927}  # rows of the published lists
 LEXICON = "lexicon.txt"
 ROW = rb"(?:\./)?(?:[\w-]+/)*\d+_[^/\s]*_\d+\.jpg \d{1,9}"
 EXPECTED = "FOLDER/NUMBER_TEXT_NUMBER.jpg NUMBER"
@@ -43,8 +43,9 @@ class Source:
     """One row per line of the split's list. The list is mapped, 8 bytes per row are held in memory."""
 
     def __init__(self, settings: Settings, root: str, split: str) -> None:
-        if split not in SPLITS:
-            raise BadSettings(unknown("split", split, list(SPLITS)))
+        if split not in OFFICIAL:
+            raise BadSettings(unknown("split", split, list(OFFICIAL)))
+        self.official = OFFICIAL[split]
         self.tree, name = opened(root), f"annotation_{split}.txt"
         folders = self.tree.holding(name)
         if len(folders) != 1:

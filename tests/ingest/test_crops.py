@@ -118,3 +118,21 @@ def test_equal_crops_are_equal_bytes_and_lose_nothing():
     data = crops.encoded(crop)
     assert data == crops.encoded(crop.copy())
     np.testing.assert_array_equal(crops.decoded(data), np.asarray(crop))
+
+
+def test_a_mask_keeps_what_its_outline_holds():
+    photo, quad = noise(), upright(10, 20, 29, 39)
+    whole = np.asarray(crops.masked(photo, quad, "x", upright(10, 20, 30, 40)))
+    np.testing.assert_array_equal(whole, np.asarray(crops.box(photo, quad, "x")))
+    left = np.asarray(crops.masked(photo, quad, "x", upright(10, 20, 20, 40)))
+    np.testing.assert_array_equal(left[:, :9], whole[:, :9])
+    assert not left[:, 11:].any()
+
+
+def test_a_mask_moves_with_a_box_that_begins_outside_the_photo():
+    photo = np.full((H, W, 3), 200, np.uint8)
+    crop = np.asarray(crops.masked(photo, upright(-10, -10, 9, 9), "x", upright(-10, -10, 5, 5)))
+    assert crop.shape == (10, 10, 3)
+    assert crop[:4, :4].all()
+    assert not crop[6:].any()
+    assert not crop[:, 6:].any()

@@ -43,6 +43,13 @@ def test_tsv_lists_come_back(tmp_path_factory, texts, end):
     )
 
 
+@given(texts=TEXTS, end=ENDS)
+def test_lists_with_a_space_come_back(tmp_path_factory, texts, end):
+    pairs = [(f"a/{n}.png", text) for n, text in enumerate(texts)]
+    lines = [" ".join(pair) for pair in pairs]
+    assert round_trip(tmp_path_factory.getbasetemp(), "space", lines, end) == pairs
+
+
 @given(texts=TEXTS, end=ENDS, header=st.booleans())
 def test_csv_lists_come_back(tmp_path_factory, texts, end, header):
     pairs = [(f"{n}.png", text) for n, text in enumerate(texts)]
@@ -61,6 +68,9 @@ def test_csv_lists_come_back(tmp_path_factory, texts, end, header):
         ("tsv", b"a.png\tx\n\xff\tx\n", 2, "UTF-8"),
         ("tsv", b"\xef\xbb\xbfa.png\tx\n\na.png\ty\n", 3, "line 1"),
         ("tsv", b"\tx\n", 1, "path"),
+        ("space", b"a.png x y\na.png\n", 2, "SPACE"),
+        ("space", b" x\n", 1, "SPACE"),
+        ("space", b'a.png, "x"\n', 1, "format=icdar"),
         ("icdar", b'a.png, "x"\nb.png, y\n', 2, "text"),
         ("icdar", b'a.png, "x\n', 1, "text"),
         ("icdar", b'a.png, "\n', 1, "text"),
@@ -87,7 +97,7 @@ def test_quotes_are_removed_once_and_only_from_the_ends(tmp_path):
 
 def test_settings_that_cannot_be_are_refused(tmp_path):
     (tmp_path / "x").write_bytes(b"a,b\n1,2\n")
-    with pytest.raises(BadSettings, match="tsv, csv, icdar"):
+    with pytest.raises(BadSettings, match="tsv, csv, icdar, space"):
         read(tmp_path / "x", "txt")
     with pytest.raises(BadSettings, match="two names"):
         read(tmp_path / "x", "tsv", ("a", "b"))

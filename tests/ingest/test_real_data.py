@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from ingest import crops, labels
+from ingest.sources import svt
 from ingest.sources.icdar2015 import Settings, Source
-from shards import columns, manifest
+from shards import columns, geometry, manifest
 
 pytestmark = [pytest.mark.real, pytest.mark.slow]
 
@@ -88,3 +90,27 @@ def test_mjsynth(tmp_path, shard, real):
     code, said = shard("source=synth90k", f"root={real / 'mjsynth_mini'}", *arguments)
     assert code == 0, said
     assert [manifest.load(tmp_path / split).written for split in ("train", "val", "test")] == [9, 3, 3]
+
+
+def test_iiit5k(tmp_path, shard, real):
+    pytest.importorskip("scipy", reason="the extra `mat` is not installed")
+    where = (f"root={real / 'iiit5k'}", f"out={tmp_path}")
+    code, said = shard("source=iiit5k", *where, "complete=true", "max_reject_frac=.02")
+    assert code == 0, said
+    done = manifest.load(tmp_path / "train")
+    assert (done.rows, done.written, done.rejected) == (2000, 1978, {"missing_image": 22})
+
+
+def test_the_xml_of_svt_tells_the_order_and_the_size_of_its_crops(real):
+    source = svt.Source(svt.Settings(), str(real / "svt"), "train")
+    assert (len(source), source.official) == (257, 257)
+    lists = labels.read(real / "svt/train_gt.txt", "icdar")
+    assert [box.text for _, box in source.rows] == [label.text for label in lists]
+    uncut = 0
+    for (photo, box), label in zip(source.rows, lists, strict=True):
+        if box.place[3] <= 128 and not photo.beyond(box):  # higher crops were made smaller
+            left, top, right, bottom = geometry.box(crops.touched(*box.place))
+            with Image.open(real / "svt/train_words" / label.path) as crop:
+                assert crop.size == (right - left + 1, bottom - top + 1), label
+            uncut += 1
+    assert uncut == 241

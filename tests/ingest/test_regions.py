@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.regions import photos, read
+from ingest.regions import QUADS, photos, read
 from ingest.sources import Reject
 from ingest.sources.icdar2015 import Settings, Source
 from shards.errors import BadData, BadSettings
@@ -24,7 +24,7 @@ def test_lists_come_back(tmp_path_factory, texts, corners, end, bom):
     file = tmp_path_factory.getbasetemp() / "gt_img_1.txt"
     front = ",".join(map(str, corners))
     file.write_bytes(b"\xef\xbb\xbf" * bom + "".join(f"{front},{text}{end}" for text in texts).encode())
-    regions = read(file)
+    regions = read(file, QUADS)
     assert [region.text for region in regions] == [None if text == "###" else text for text in texts]
     assert [region.line for region in regions] == [n + 1 for n in range(len(texts))]
     for region in regions:
@@ -53,7 +53,7 @@ def test_a_line_that_does_not_fit_is_named(tmp_path, line, why):
     file = tmp_path / "gt_img_1.txt"
     file.write_bytes(b"\xef\xbb\xbf1,2,3,4,5,6,7,8,fine\n" + line + b"\n")
     with pytest.raises(BadData, match=r"gt_img_1\.txt:2: ") as caught:
-        read(file)
+        read(file, QUADS)
     assert why in str(caught.value)
 
 
@@ -68,7 +68,7 @@ def test_photos_come_by_number_and_other_files_are_none(tmp_path):
         "gt_12.txt",
     ):
         (tmp_path / name).write_bytes(b"")
-    found = [(photo.image, photo.regions) for photo in photos(tmp_path, tmp_path)]
+    found = [(photo.image, photo.regions) for photo in photos(tmp_path, tmp_path, QUADS)]
     assert found == [("img_9.jpg", None), ("img_10.jpg", None), ("img_12.jpg", ())]
 
 

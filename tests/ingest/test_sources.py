@@ -15,7 +15,7 @@ from shards.sample import from_members, to_members
 
 RAW = Path(__file__).resolve().parent.parent / "raw"
 SEAM = "ingest.sources"
-EXTRAS = {"lmdb_pairs": "lmdb"}  # source -> the extra it reads with
+EXTRAS = {"lmdb_pairs": "lmdb", "iiit5k": "scipy"}  # source -> the module that its extra brings
 
 
 def raw(name):
@@ -33,7 +33,7 @@ def cases():
 
 def source_of(name, root=None, split=None, case="contract", **changes):
     if name in EXTRAS:
-        pytest.importorskip(EXTRAS[name], reason=f"the extra `{EXTRAS[name]}` is not installed")
+        pytest.importorskip(EXTRAS[name], reason=f"its extra, with {EXTRAS[name]}, is not installed")
     given = contract(name, case)
     member = lookup.find(SEAM, name)
     settings = build(member.Settings, {**given["settings"], **changes})

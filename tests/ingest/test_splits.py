@@ -7,7 +7,10 @@ from pathlib import Path
 import pytest
 
 from ingest import jobs
+from ingest.sources import icdar2015
 from shards import manifest
+
+RAW = Path(__file__).resolve().parent.parent / "raw"
 
 
 @pytest.mark.parametrize("listed", [["labels=none"], []])
@@ -59,3 +62,23 @@ def test_ledgers_lose_the_root_and_nothing_else(tmp_path, monkeypatch):
     for root in (".", str(tmp_path), f"{tmp_path}/"):
         assert jobs._portable(f"v1.2: {tmp_path}/a.b at 0x7f", root) == "v1.2: root/a.b"
     assert jobs._portable("a/x.png data/x.png", "a") == "root/x.png data/x.png"
+
+
+def test_the_published_number_of_rows_is_said_and_insisted_on_only_when_asked(tmp_path, shard):
+    arguments = ("source=mjsynth", f"root={RAW / 'mjsynth/root'}", f"out={tmp_path / 'out'}", "dry_run=true")
+    code, said = shard(*arguments, "split=test")
+    assert (code, "test: 1 of the 891927 rows of the published set" in said) == (0, True), said
+    code, said = shard(*arguments, "split=test", "complete=true")
+    assert (code, "1 rows, the published set has 891927" in said) == (3, True), said
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_whole_set_is_complete_and_a_set_of_no_known_size_never_is(tmp_path, shard, words, monkeypatch):
+    monkeypatch.setitem(icdar2015.OFFICIAL["words"], "test", 2)
+    out = f"out={tmp_path / 'out'}"
+    code, said = shard(
+        "source=icdar2015", f"root={RAW / 'icdar2015/root'}", out, "split=test", "complete=true"
+    )
+    assert code == 0, said
+    code, said = shard("source=folder", f"root={words}", out, "complete=true")
+    assert (code, "source=folder split=train should have is not known" in said) == (2, True), said
