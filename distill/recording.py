@@ -150,7 +150,7 @@ def _loaders(
     data = settings.data
 
     def opened(roots: list[str], split: str, views: int) -> Loader:
-        shards = Shards(roots, split)
+        shards = Shards(roots, split, fetched=data.room)
         return Loader(
             shards, Plan(shards.uids, settings.batch, shuffle=False), task.image, task.encode,
             Augment(augmentation), views, data.engine, data.threads, device,

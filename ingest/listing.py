@@ -10,11 +10,12 @@ from shards.errors import BadData
 from shards.manifest import digest
 from shards.pictures import Published
 from shards.sample import Record, Sample, Word
+from shards.storage import place
 
 
 def existing(root: str) -> Path:
     """The root folder; missing, not a folder or empty is a BadData."""
-    path = Path(root)
+    path = place(root)
     if not root or not path.is_dir():
         raise BadData(f"root={root}: no such folder")
     if next(path.iterdir(), None) is None:

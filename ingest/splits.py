@@ -150,7 +150,7 @@ def _claim(folder: Path, plan: Manifest) -> Manifest | None:
 
 def _dataset(index: Path) -> int | None:
     """The dataset_id in the first key of a shard, read from its index; None for a shard without samples."""
-    with open(index) as file:
+    with index.open() as file:
         file.readline()
         first = file.readline().split()
     return split_uid(int(first[3].split(".")[0], 16))[0] if first else None

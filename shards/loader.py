@@ -4,6 +4,7 @@ Contract 3. The position is (epoch, step); nothing else is state. Letters: N sam
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
@@ -19,7 +20,7 @@ from shards.errors import BadData, BadSettings
 from shards.image import ImageSpec
 from shards.keep import Keeping
 from shards.plan import Part, Plan
-from shards.read import Shards
+from shards.read import FETCHED, Shards
 from shards.sample import Record, Word
 
 AHEAD = 3  # batches prepared in advance
@@ -31,6 +32,7 @@ class Where:
 
     root: list[str] = field(default_factory=list)  # out= folders of ingest.shard
     split: str = "train"  # the split that is read
+    room: int = FETCHED  # megabytes of remote shards on this disk, where a root is an address
     threads: int = 0  # decoding threads, 0 = one for every two cores
     engine: str = "auto"  # that decodes: plain, dali, or auto, which picks one and says why
 
@@ -152,8 +154,18 @@ class Loader:
         """The batches of an epoch from a step on, `accumulation` of them to a step, read ahead."""
         parts = self.plan.parts(epoch, step, self.rank, self.world)
         micro = (piece for part in parts for piece in part.split(self.accumulation))
-        for read in ahead((self._read(piece) for piece in micro), AHEAD):
-            yield self._finish(read, view_of(read.part.passes, self.views))
+        with self._fetching(epoch, step):
+            for read in ahead((self._read(piece) for piece in micro), AHEAD):
+                yield self._finish(read, view_of(read.part.passes, self.views))
+
+    def _fetching(self, epoch: int, step: int) -> AbstractContextManager[Any]:
+        """While it lasts, remote shards are fetched in the order in which the plan comes to them."""
+        if not self.shards.room.remote.any():
+            return nullcontext()
+        places, starts = self.plan.batches(epoch)
+        chosen = self.positions[self.plan.order(epoch)[places[starts[step] :]]]
+        steps = np.repeat(np.arange(step, self.plan.steps), np.diff(starts[step:]))
+        return self.shards.room.needed(self.shards.shard_of[chosen], steps)
 
     def batch(self, part: Part, view: int | None = None) -> Batch:
         """One part as a Batch, in one view if that is given; a damaged sample is masked and named."""
@@ -164,6 +176,7 @@ class Loader:
         """Bytes to canvases and records: what is done ahead. No torch here: its threads would fight the
         consumer's.
         """
+        self.shards.room.at(part.step)
         chosen = self.positions[part.positions]
         canvases = self.engine.read(chosen)
         damage = {i: self._named(int(chosen[i]), reason) for i, reason in canvases.damage.items()}

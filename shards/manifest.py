@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
 
+from shards import storage
 from shards.errors import BadData
 
 FORMAT = 1
@@ -115,22 +116,16 @@ def write_json(path: Path, value: object) -> None:
 
 
 def write_bytes(path: Path, data: bytes) -> None:
-    """Writes a whole file by a temporary name, fsync and a rename."""
+    """Writes a whole file by a temporary name, fsync and a rename; to an address, as one object."""
+    if storage.is_address(path):
+        path.write_bytes(data)  # an object appears whole
+        return
     part = path.with_name(path.name + ".part")
     with open(part, "wb") as file:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
     os.replace(part, path)
-
-
-def sync(path: Path) -> None:
-    """Makes a file's content, or the names in a folder, survive a crash of the machine."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def read_json(path: Path) -> dict:
@@ -174,7 +169,7 @@ def save(folder: Path, manifest: Manifest) -> None:
 
 def load(folder: Path) -> Manifest:
     """The manifest of a finished split folder; checks that the counts reconcile."""
-    path = Path(folder) / "manifest.json"
+    path = folder / "manifest.json"
     if not path.exists():
         raise BadData(
             f"{folder}: no manifest.json, so no finished shards; run python -m ingest.shard out=... first"

@@ -6,7 +6,6 @@ machine.
 
 import hashlib
 import mmap
-import os
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from shards import columns as columns_module
-from shards import manifest
+from shards import manifest, storage
 from shards.errors import BadData
 from shards.manifest import ShardInfo
 from shards.sample import SUFFIXES, Sample, record_from_json, to_members
@@ -61,7 +60,21 @@ def write_shard(
     (folder / f"{stem}.json").unlink(
         missing_ok=True
     )  # the done mark goes first, so a rewrite is never half done
-    parts = {suffix: folder / f"{stem}.{suffix}.part" for suffix in FILES}
+    with storage.desk(folder) as desk:
+        return _write(desk, folder, stem, first, stop, rows, dataset)
+
+
+def _write(
+    desk: Path,
+    folder: Path,
+    stem: str,
+    first: int,
+    stop: int,
+    rows: Iterable[tuple[int, Sample | Rejected]],
+    dataset: int,
+) -> ShardInfo:
+    """The files of a shard, written whole on the desk before the first gets its name."""
+    parts = {suffix: desk / f"{stem}.{suffix}.part" for suffix in FILES}
     rejects = _write_tar(parts[SUFFIX_TAR], first, stop, rows, dataset)
     _write_derived(parts)
     info = ShardInfo(
@@ -74,9 +87,8 @@ def write_shard(
         rejects=tuple((r.row, r.reason, r.origin, r.detail) for r in rejects),
     )
     for suffix, part in parts.items():
-        manifest.sync(part)
-        os.replace(part, folder / f"{stem}.{suffix}")
-    manifest.sync(folder)
+        storage.publish(part, folder / f"{stem}.{suffix}")
+    storage.sync(folder)
     manifest.write_json(folder / f"{stem}.json", asdict(info))
     return info
 
@@ -182,5 +194,5 @@ def finished(folder: Path, stem: str, first: int, stop: int) -> ShardInfo | None
 
 def sha256_of(path: Path) -> str:
     """sha256 of a file's bytes, in hex."""
-    with open(path, "rb") as file:
+    with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

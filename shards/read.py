@@ -13,44 +13,57 @@ from pathlib import Path
 
 import numpy as np
 
-from shards import columns, manifest
+from shards import columns, manifest, storage
 from shards.errors import BadData
 from shards.manifest import Manifest
-from shards.pack import FILES, SUFFIX_COLUMNS, SUFFIX_LABELS, sha256_of
+from shards.pack import FILES, SUFFIX_COLUMNS, SUFFIX_LABELS, SUFFIX_TAR, sha256_of
+from shards.room import Room
 from shards.sample import Record, record_from_json
 
 ORDER = ("train", "val", "test")
+FETCHED = 20_000  # megabytes of remote shards on this disk, unless said otherwise
 
 
 @dataclass(frozen=True, slots=True)
 class _Open:
-    """One shard, mapped."""
+    """One shard: its tar, and what was read of it."""
 
     path: Path
-    tar: np.ndarray
     columns: np.ndarray
     labels: bytes
 
 
 class Shards:
     """All samples of one split of the given roots, in the order of the roots, then those of `unlabelled`
-    roots, whose labels nobody sees. Positions run from 0 to len - 1.
+    roots, whose labels nobody sees. Positions run from 0 to len - 1. Roots are folders or addresses; fetched:
+    megabytes of remote shards that are kept on this disk.
     """
 
     def __init__(
-        self, roots: Sequence[str | Path], split: str, unlabelled: Sequence[str | Path] = ()
+        self,
+        roots: Sequence[str | Path],
+        split: str,
+        unlabelled: Sequence[str | Path] = (),
+        fetched: int = FETCHED,
     ) -> None:
         if not roots:
             raise BadData("data.root= is required: the out= folder of python -m ingest.shard")
         self.split = split
-        self.folders = [_split_folder(Path(root), split) for root in [*roots, *unlabelled]]
+        self.folders = [_split_folder(storage.place(root), split) for root in [*roots, *unlabelled]]
         self.manifests: list[Manifest] = [manifest.load(folder) for folder in self.folders]
         _distinct(self.folders, self.manifests)
+        files = [
+            _files(folder, info)
+            for folder, content in zip(self.folders, self.manifests, strict=True)
+            for info in content.shards
+        ]
+        storage.fetch([found[suffix] for found in files for suffix in (SUFFIX_COLUMNS, SUFFIX_LABELS)])
+        self.room = Room([found[SUFFIX_TAR] for found in files], fetched * storage.MEGABYTE)
         self._open: list[_Open] = []
         uids, shard_of, self._starts = [], [], [0]
-        for folder, content in zip(self.folders, self.manifests, strict=True):
+        for content in self.manifests:
             for info in content.shards:
-                opened = _open(folder, info)
+                opened = _open(files[len(self._open)])
                 shard_of.append(np.full(info.written, len(self._open), np.int32))
                 self._open.append(opened)
                 uids.append(opened.columns["row"] | np.uint64(content.dataset_id << manifest.ROW_BITS))
@@ -120,7 +133,8 @@ class Shards:
     def _checked(self, position: int, part: str) -> bytes:
         opened, row = self._row(position)
         start = int(row[f"{part}_offset"])
-        data = opened.tar[start : start + int(row[f"{part}_size"])].tobytes()
+        tar = self.room.bytes(int(self.shard_of[position]))
+        data = tar[start : start + int(row[f"{part}_size"])].tobytes()
         if hashlib.sha256(data).digest() != row[f"{part}_sha256"].tobytes():
             raise BadData(f"{opened.path}: {part} of sample {int(self.uids[position]):016x} is damaged")
         return data
@@ -144,7 +158,7 @@ def _split_folder(root: Path, split: str) -> Path:
 
 def splits_of(root: str | Path) -> list[str]:
     """The finished splits of a data set folder."""
-    return sorted(path.parent.name for path in Path(root).glob("*/manifest.json"))
+    return sorted(path.parent.name for path in storage.place(root).glob("*/manifest.json"))
 
 
 def located(folder: str | Path) -> list[tuple[Path, str]]:
@@ -172,24 +186,29 @@ def _distinct(folders: list[Path], manifests: list[Manifest]) -> None:
             )
 
 
-def _open(folder: Path, info: manifest.ShardInfo) -> _Open:
-    """Maps a shard; file sizes must be those of the sidecar, and the columns those that were hashed."""
-    for suffix in FILES:
-        path = folder / f"{info.stem}.{suffix}"
-        size = path.stat().st_size if path.exists() else -1
-        if size != info.bytes[suffix]:
+def _files(folder: Path, info: manifest.ShardInfo) -> dict[str, storage.File]:
+    """The files of a shard by suffix."""
+    return {
+        suffix: storage.File(folder / f"{info.stem}.{suffix}", info.bytes[suffix], info.sha256[suffix])
+        for suffix in FILES
+    }
+
+
+def _open(files: dict[str, storage.File]) -> _Open:
+    """Reads a shard's columns: sizes must be those of the sidecar, and the columns those that were hashed.
+
+    Of remote shards, only columns and labels are here.
+    """
+    for suffix, file in files.items():
+        if storage.is_address(file.path) and suffix not in (SUFFIX_COLUMNS, SUFFIX_LABELS):
+            continue
+        size = file.local.stat().st_size if file.local.exists() else -1
+        if size != file.bytes:
             raise BadData(
-                f"{path}: {size} bytes, the manifest says {info.bytes[suffix]}; run ingest.shard again"
+                f"{file.path}: {size} bytes, the manifest says {file.bytes}; run ingest.shard again"
             )
     for suffix in (SUFFIX_COLUMNS, SUFFIX_LABELS):
-        path = folder / f"{info.stem}.{suffix}"
-        if sha256_of(path) != info.sha256[suffix]:
-            raise BadData(f"{path}: sha256 differs from the manifest; run ingest.shard again")
-    loaded = columns.load(folder / f"{info.stem}.{SUFFIX_COLUMNS}").view(np.ndarray)
-    labels = (folder / f"{info.stem}.{SUFFIX_LABELS}").read_bytes()
-    return _Open(folder / f"{info.stem}.tar", _map(folder / f"{info.stem}.tar"), loaded, labels)
-
-
-def _map(path: Path) -> np.ndarray:
-    # A view of the map: slicing a numpy.memmap itself costs as much as hashing a word.
-    return np.memmap(path, np.uint8, "r").view(np.ndarray) if path.stat().st_size else np.zeros(0, np.uint8)
+        if sha256_of(files[suffix].local) != files[suffix].sha256:
+            raise BadData(f"{files[suffix].path}: sha256 differs from the manifest; run ingest.shard again")
+    loaded = columns.load(files[SUFFIX_COLUMNS].local).view(np.ndarray)
+    return _Open(files[SUFFIX_TAR].path, loaded, files[SUFFIX_LABELS].local.read_bytes())

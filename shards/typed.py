@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from shards.errors import BadSettings
+from shards.storage import place
 
 
 class Given(str):
@@ -105,7 +106,7 @@ def _scalar(value: Any, kind: Any, where: str) -> Any:
         if kind in (int, float) and isinstance(value, Given):
             return kind(value)
         if kind is Path:
-            return Path(value)
+            return place(value)
     except ValueError:
         pass
     if kind is str and isinstance(value, str):

@@ -114,7 +114,7 @@ def main(argv: list[str]) -> None:
     settings = config.read(Settings, "calibrate", argv)
     judging.device(settings.device)
     report = Reporter("train.calibrate", settings.json)
-    shards = Shards(settings.data.root, settings.data.split)
+    shards = Shards(settings.data.root, settings.data.split, fetched=settings.data.room)
     report.header(
         checkpoint=short(settings.checkpoint), data=shards.digest[:12], split=settings.data.split,
         samples=len(shards), device=settings.device,

@@ -140,7 +140,7 @@ def main(argv: list[str]) -> None:
     """Entry."""
     settings = _settle(config.read(Settings, "evaluation", argv))
     report = Reporter("train.evaluation", settings.json)
-    shards = Shards(settings.data.root, settings.data.split)
+    shards = Shards(settings.data.root, settings.data.split, fetched=settings.data.room)
     report.header(
         data=shards.digest[:12], split=settings.data.split, samples=len(shards), device=settings.device
     )

@@ -30,7 +30,7 @@ def measure(
     """{"metrics": the meter's figures, "measured": split, digest and data sets}, each sample read once."""
     if where.split not in SPLITS:
         raise BadSettings(f"data.split={where.split}: models are measured on {' or '.join(SPLITS)}")
-    shards = Shards(where.root, where.split)
+    shards = Shards(where.root, where.split, fetched=where.room)
     task.check(shards)
     damage: dict[int, str] = {}
     source = still_loader(shards, task, batch, None, where.engine, where.threads, device)

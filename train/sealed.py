@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from shards.errors import BadData, BadSettings
-from shards.manifest import sync
+from shards.storage import sync
 
 SUMS = "sha256sums"  # as `sha256sum -c` reads it
 

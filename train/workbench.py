@@ -83,8 +83,9 @@ def bench(settings: Settings, stage: str) -> Bench:
     if zero.asked():
         zero.complete(accelerator, -(-share // accumulation), accumulation, settings.fit.clip, precision)
     torch.use_deterministic_algorithms(settings.repro == "strict")
+    data = settings.data
     report = Reporter(stage, settings.json, silent=not accelerator.is_main_process)
-    train = Shards(settings.data.root, settings.data.split, settings.data.unlabelled)
+    train = Shards(data.root, data.split, data.unlabelled, data.room)
     runtime.seed_everything(settings.seed)
     settled, said = find("train.tasks", settings.task.name).settle(settings.task.settings, train)
     settings.task = config.Choice(settings.task.name, settled)
@@ -102,11 +103,10 @@ def bench(settings: Settings, stage: str) -> Bench:
         "rank": accelerator.process_index,
         "world": accelerator.num_processes,
     }
-    data, spec = settings.data, task.image
     plan = _plan(settings, train, train_positions)
     views = (0 if settings.augment.active else 1) if data.views is None else data.views
     training = loader.Loader(
-        train, plan, spec, task.encode, Augment(settings.augment), views, data.engine, data.threads,
+        train, plan, task.image, task.encode, Augment(settings.augment), views, data.engine, data.threads,
         positions=train_positions, accumulation=settings.fit.accumulation, memory=data.memory,
         on_damage=data.on_damage, **ranks,
     )  # fmt: skip
@@ -160,7 +160,7 @@ def _sides(settings: Settings, train: Shards) -> tuple[np.ndarray, Shards, np.nd
         return few, train, few
     with_val = [root for root in data.root if "val" in splits_of(root)]
     if with_val:
-        val = Shards(with_val, "val")
+        val = Shards(with_val, "val", fetched=data.room)
         return everything, val, np.arange(len(val))
     out = held_out(train.column("group"), data.val_share, settings.seed)
     out &= train.root_of < len(data.root)  # nothing can be judged without a label

@@ -1,0 +1,135 @@
+"""Where data stands: local paths, and addresses that fsspec opens, such as s3://bucket/words.
+
+Credentials come from the environment alone (AWS_ACCESS_KEY_ID, AWS_ENDPOINT_URL, ...): they stand in no
+address, manifest or log. Small files of a remote data set are copied when it is opened, shards as a whole
+when they are needed (`shards.room`), all checked by their sha256; local folders are read where they are.
+"""
+
+import hashlib
+import os
+import shutil
+import tempfile
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple, cast
+
+from shards.errors import BadData, BadSettings
+
+ROOM = "OCR_DISTILLERY_CACHE"  # the variable that says where fetched files are kept
+AT_ONCE = 8  # small files fetched at a time
+MEGABYTE = 1_000_000
+
+
+def is_address(text: object) -> bool:
+    """Whether a path is an address that fsspec opens, and no local one."""
+    return "://" in str(text) and not str(text).startswith("file://")
+
+
+def place(text: str | Path) -> Path:
+    """A path: pathlib's for a local one; for an address one that reads and writes there in the same words."""
+    if not is_address(text):
+        return Path(str(text).removeprefix("file://"))
+    name, _, rest = str(text).partition("://")
+    if "@" in rest.split("/")[0]:
+        raise BadSettings(f"{name}://...@...: an address holds no credentials; set them in the environment")
+    try:
+        from upath import UPath
+
+        found = UPath(str(text).rstrip("/"), use_listings_cache=False)
+        found.fs  # noqa: B018  what the address needs is imported here
+    except (ImportError, ValueError) as error:
+        raise BadSettings(f"{text}: {error} (addresses need: pip install 'ocr-distillery[s3]')") from None
+    return cast(Path, found)
+
+
+def room() -> Path:
+    """The folder of all fetched files."""
+    return Path(os.environ.get(ROOM) or Path.home() / ".cache" / "ocr-distillery")
+
+
+def mirror(folder: Path) -> Path:
+    """The local folder in which files of a remote one are kept: named by its address."""
+    return room() / hashlib.sha256(str(folder).rstrip("/").encode()).hexdigest()[:16]
+
+
+class File(NamedTuple):
+    """A file of a data set: where it is, and what it must be."""
+
+    path: Path
+    bytes: int
+    sha256: str
+
+    @property
+    def local(self) -> Path:
+        """Where it stands on this disk."""
+        return mirror(self.path.parent) / self.path.name if is_address(self.path) else self.path
+
+
+def fetch(files: list[File]) -> None:
+    """Copies the remote ones among files that are not here yet."""
+    missing = [file for file in files if is_address(file.path) and not _here(file)]
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        list(pool.map(_fetch, missing))
+
+
+def _here(file: File) -> bool:
+    if not file.local.exists() or file.local.stat().st_size != file.bytes:
+        return False
+    with open(file.local, "rb") as copy:  # another data set may have stood at this address
+        return hashlib.file_digest(copy, "sha256").hexdigest() == file.sha256
+
+
+def _fetch(file: File) -> None:
+    """Copies a file by a name of its own and a rename; BadData where it is not what it must be."""
+    file.local.parent.mkdir(parents=True, exist_ok=True)
+    part = file.local.with_name(f"{file.local.name}.{os.getpid()}.{threading.get_ident()}.part")
+    found = hashlib.sha256()
+    try:
+        with file.path.open("rb") as source, open(part, "wb") as target:
+            while block := source.read(8 * MEGABYTE):
+                found.update(block)
+                target.write(block)
+        if found.hexdigest() != file.sha256:
+            raise BadData(f"{file.path}: sha256 differs from the manifest; run ingest.shard again")
+        os.replace(part, file.local)
+    except FileNotFoundError:
+        raise BadData(f"{file.path}: no such file; run ingest.shard again") from None
+    except OSError as error:
+        raise BadData(f"{file.path}: {error.strerror or error}") from None
+    finally:
+        part.unlink(missing_ok=True)
+
+
+@contextmanager
+def desk(folder: Path) -> Iterator[Path]:
+    """Where files are written before they get their names: the folder itself, or one here for an address."""
+    if not is_address(folder):
+        yield folder
+        return
+    with tempfile.TemporaryDirectory(prefix="shard-") as found:
+        yield Path(found)
+
+
+def sync(path: Path) -> None:
+    """Makes a local file's content, or the names in a folder, survive a crash of the machine."""
+    if is_address(path):
+        return
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def publish(part: Path, target: Path) -> None:
+    """Moves a written file to its name, durably: by a rename, or whole to an address."""
+    if not is_address(target):
+        sync(part)
+        os.replace(part, target)
+        return
+    with open(part, "rb") as source, target.open("wb") as there:
+        shutil.copyfileobj(source, there, 8 * MEGABYTE)
+    part.unlink()
