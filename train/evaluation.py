@@ -27,6 +27,7 @@ from train import benches, decoders, fidelity, judging, metrics, modelfolder, pr
 from train.groups import check, grouped
 from train.judging import judge, still_loader
 from train.latency import latency
+from train.straightened import beside
 from train.verdicts import Judged, control_of, short, verdicts, words_of
 
 DAMAGE_KEPT = 50  # damaged samples that a run's file names; all are counted
@@ -92,6 +93,7 @@ def evaluate(path: str, shards: Shards, settings: Settings) -> Judged:
     if settings.latency:
         figures["ms_per_word"] = latency(loaded, shards, damage)
     found = loaded.task.mistakes(meter, damage, shards)
+    found["examples"] = beside(found["examples"], loaded.model, loaded.task.image)
     figures["by_source"] = found["by_source"]
     scored = {row[0]: truth for row, truth in zip(rows, truths, strict=True)}
     several = ["source"] if len(found["by_source"]) > 1 else []
