@@ -17,6 +17,7 @@ from rapidfuzz.distance import Levenshtein
 from shards.engines.plain import Engine
 from shards.page import spelled
 from shards.read import Shards
+from train import protocols
 from train.groups import grouped
 
 EXAMPLES = 50
@@ -33,6 +34,7 @@ def of(meter: Any, damage: Mapping[int, str], task: Any, shards: Shards) -> dict
     truths, texts = meter.pairs()
     rows = [row for row in meter.detail() if row[1] is not None]
     right = {row[0]: t == p and row[0] not in damage for row, t, p in zip(rows, truths, texts, strict=True)}
+    truths = [protocols.spelled(truth) for truth in truths]
     scored = {row[0]: truth for row, truth in zip(rows, truths, strict=True)}
     seen = [row for row in rows if row[0] not in damage]
     return {
