@@ -1,6 +1,7 @@
 """Seam: one file per model. A member offers `Settings` (a dataclass) and `Model(settings, image, channels)`.
 
 `Model.forward(images [N,C,H,W])` returns an `Output`; `Model.frames` is L for the canvas of its image spec.
+A member whose trunk takes torchvision's weights has an `IMAGENET` (`train.imagenet.Published`).
 A member that only answers says `Model.trains = False`: a run that chooses it is refused.
 Letters: N samples, L time steps or grid cells, C classes or box terms, H W pixels.
 """
