@@ -121,10 +121,12 @@ def _plan(width: int, classes: int) -> Plan:
 
 
 def best_classes(scores: Tensor, count: int) -> np.ndarray:
-    """The `count` best classes but the blank, best first, int64 [N,T,K]; of equal ones the lower."""
+    """The `count` best classes but the blank, best first, int64 [N,T,K]; of equal ones the lower, in
+    any order those that cannot be.
+    """
     scores = scores[..., 1:]
     values, best = scores.topk(min(count + 1, scores.shape[-1]), dim=-1)
-    tied = (values[..., 1:] == values[..., :-1]).any(-1)
+    tied = ((values[..., 1:] == values[..., :-1]) & values[..., 1:].isfinite()).any(-1)
     bits = scores[tied].view(torch.int32)
     bits = bits ^ ((bits >> 31) & 0x7FFFFFFF)  # integers in the order of the floats
     keys = (bits.long() << 32) - torch.arange(scores.shape[-1])

@@ -11,6 +11,8 @@ from torch.nn import functional
 
 from train.charset import Charset
 
+VARIES = ("cuda",)  # kinds of device on which the backward pass adds up in no fixed order
+
 
 def ctc_loss(logits: Tensor, symbols: Tensor, lengths: Tensor, steps: Tensor | None = None) -> Tensor:
     """Negative log-likelihood in nats per sample [N], fp32; a label that does not fit costs and pulls 0.

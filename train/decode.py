@@ -7,8 +7,7 @@ Letters: N samples, L time steps, C classes; class 0 is the blank.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -18,11 +17,10 @@ from train import trellis
 from train.charset import Charset
 
 MARGIN = 1e-4  # above 1/2, for the rounding of float32, where a probability shall prove that it is above
-BLOCK = 1 << 18  # numbers looked at together: they stay in a processor's cache
+BLOCK = 1 << 18  # numbers of a block
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(NamedTuple):  # made by the million, at half the cost of a frozen dataclass
     """Collapsed class indices (no blank) and the confidence in 0..1.
 
     characters: of each symbol, the largest probability of its class over the steps of its run; certified: the
@@ -61,15 +59,15 @@ class Path:
             return self._chances
         return _chances(self._values, _taken(self._values, self.classes), temperature)
 
-    def reading(self, lines: np.ndarray, labels: Sequence[tuple[int, ...]], log_probs: np.ndarray) -> "Path":
-        """The same path, but on some lines the best one that spells other labels; log_probs: `log_softmax` of
-        those lines.
-        """
+    def reading(self, lines: np.ndarray, labels: Sequence[tuple[int, ...]]) -> "Path":
+        """The same path, but on some lines the best one that spells the labels."""
         own = self.labels(lines)
-        other = np.array([i for i, label in enumerate(labels) if label != own[i]], np.int64)
+        other = [i for i, label in enumerate(labels) if label != own[i]]
+        if not other:
+            return self
         lines, classes, chances = lines[other], self.classes.copy(), self._chances.copy()
-        classes[lines] = trellis.best_paths(log_probs[other], [labels[i] for i in other])
         values = self._values[lines]
+        classes[lines] = trellis.best_paths(log_softmax(values), [labels[i] for i in other])
         chances[lines] = _chances(values, _taken(values, classes[lines]))
         return Path(self._values, classes, chances)
 
@@ -134,20 +132,26 @@ def greedy_path(values: np.ndarray) -> Path:
     classes, chances = np.zeros(values.shape[:-1], np.int64), np.empty(values.shape[:-1], np.float32)
     for part in _blocks(values):
         some = values[part]
-        peaks = torch.from_numpy(some).amax(-1).numpy()
-        spoken = some[..., Charset.BLANK] < peaks  # most steps are blank: the others alone are looked through
-        classes[part][spoken] = some[spoken].argmax(-1)
-        chances[part] = _chances(some, peaks)
+        best = _peaks(some)
+        # most steps are blank: the others alone are looked through
+        spoken = np.flatnonzero(some[..., Charset.BLANK] < best)
+        classes[part].ravel()[spoken] = some.reshape(-1, some.shape[-1]).take(spoken, 0).argmax(-1)
+        chances[part] = _chances(some, best)
     return Path(values, classes, chances)
 
 
 def log_softmax(values: np.ndarray) -> np.ndarray:
     """Log-probabilities float32 [N,L,C]; a line with a broken step, of NaN or of no probability, is blank."""
     out = torch.from_numpy(values).log_softmax(-1).numpy()
-    broken = ~np.isfinite(out.max(-1)).all(1)
+    broken = ~np.isfinite(_peaks(out)).all(1)
     out[broken] = -np.inf
     out[broken, :, Charset.BLANK] = 0.0
     return out
+
+
+def _peaks(values: np.ndarray) -> np.ndarray:
+    """The largest value of every step; torch's loop over so few is five times as fast as NumPy's."""
+    return torch.from_numpy(values).amax(-1).numpy()
 
 
 def _taken(values: np.ndarray, classes: np.ndarray) -> np.ndarray:
@@ -157,7 +161,7 @@ def _taken(values: np.ndarray, classes: np.ndarray) -> np.ndarray:
 def _chances(values: np.ndarray, taken: np.ndarray, temperature: float = 1.0) -> np.ndarray:
     """The probability of a class of every step whose value is `taken` [N,L]; of a broken step, 0."""
     with np.errstate(over="ignore", invalid="ignore"):
-        rows = values - taken[..., None]
+        rows = (torch.from_numpy(values) - torch.from_numpy(taken)[..., None]).numpy()
         if temperature != 1.0:
             rows /= temperature
         found = 1 / (np.exp(rows, out=rows) @ np.ones(rows.shape[-1], rows.dtype))
@@ -165,6 +169,6 @@ def _chances(values: np.ndarray, taken: np.ndarray, temperature: float = 1.0) ->
 
 
 def _blocks(values: np.ndarray) -> Iterator[slice]:
-    """A few lines at a time."""
+    """A few lines at a time, which stay in a processor's cache."""
     size = max(1, BLOCK // max(1, values[:1].size))
     return (slice(start, start + size) for start in range(0, len(values), size))

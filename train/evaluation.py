@@ -12,7 +12,7 @@ stands beside it and differs in nothing but method and teacher.
 
 import os
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +20,14 @@ import numpy as np
 
 from shards import config, loader
 from shards.errors import BadData, BadSettings
-from shards.manifest import read_json, write_json
+from shards.manifest import digest, read_json, write_json
 from shards.progress import Reporter, run
 from shards.read import Shards
 from train import benches, decoders, fidelity, judging, metrics, modelfolder, protocols, scoreboard, suspects
 from train.groups import check, grouped
 from train.judging import judge, still_loader
 from train.latency import latency
+from train.straightened import beside
 from train.verdicts import Judged, control_of, short, verdicts, words_of
 
 DAMAGE_KEPT = 50  # damaged samples that a run's file names; all are counted
@@ -57,7 +58,7 @@ class Settings:
     device: str = "cpu"  # cpu, or cuda:0
     latency: bool = False  # also measure ms per word: one image at a time, one thread, decoding included
     seed: int = 0  # of the bootstrap
-    out: str = ""  # a JSON file for the result; runs also keep eval/<set>-<split>-<best|last>.json
+    out: str = ""  # a JSON file for the result; runs also keep one in eval/
     suspects: str = ""  # a CSV file of labels that the first model reads otherwise, the surest first
     words: str = ""  # a JSON file that says of each word, by uid, whether each model read it right
     json: bool = False  # print the result as JSON on the last line
@@ -92,8 +93,9 @@ def evaluate(path: str, shards: Shards, settings: Settings) -> Judged:
     if settings.latency:
         figures["ms_per_word"] = latency(loaded, shards, damage)
     found = loaded.task.mistakes(meter, damage, shards)
+    found["examples"] = beside(found["examples"], loaded.model, loaded.task.image)
     figures["by_source"] = found["by_source"]
-    scored = {row[0]: truth for row, truth in zip(rows, truths, strict=True)}
+    scored = {row[0]: protocols.spelled(truth) for row, truth in zip(rows, truths, strict=True)}
     several = ["source"] if len(found["by_source"]) > 1 else []
     figures["by"] = {
         way: grouped(way, correct, scored, shards) for way in dict.fromkeys([*several, *settings.by])
@@ -158,7 +160,7 @@ def main(argv: list[str]) -> None:
             report.say(said)
     name = "+".join(m.name for m in shards.manifests) + f"-{settings.data.split}"
     name += "" if settings.protocol == "native" else f"-{settings.protocol}"
-    name += f"-{settings.decoder.name}" if settings.decoder else ""
+    name += f"-{_called(settings.decoder)}" if settings.decoder else ""
     result = {
         one.path: {**one.figures, **found[one.path], "set": name, "data": shards.digest} for one in judged
     }
@@ -175,6 +177,13 @@ def main(argv: list[str]) -> None:
             Path(path).parent.mkdir(parents=True, exist_ok=True)
             write_json(Path(path), {"format": 1, "models": models})
     report.done(f"python -m train.report {' '.join(runs)}" if runs else "", models=result)
+
+
+def _called(decoder: config.Choice) -> str:
+    """The name of a decoder and, where settings are not the usual ones, letters that tell these apart."""
+    usual = {known.name: known.default for known in fields(decoder.settings)}
+    other = {key: value for key, value in config.plain(decoder.settings).items() if value != usual[key]}
+    return f"{decoder.name}-{digest(other)[:6]}" if other else decoder.name
 
 
 def _settle(settings: Settings) -> Settings:

@@ -1,5 +1,6 @@
 """Groups of words by what is known of them: data set, length, adjacent repeats, and the fields of Meta."""
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import fields
 from itertools import pairwise
@@ -9,7 +10,6 @@ from shards.lookup import unknown
 from shards.manifest import split_uid
 from shards.read import Shards
 from shards.sample import Meta
-from train.mistakes import names_of
 
 KNOWN = [field.name for field in fields(Meta)]
 WAYS = ["source", "length", "repeats", *KNOWN]
@@ -44,9 +44,15 @@ def _asked(way: str, scored: Mapping[int, str], shards: Shards) -> Callable[[int
     if way == "repeats":
         return lambda uid: "with equal neighbours" if _repeats(scored[uid]) else "without"
     if way == "source":
-        called = names_of(shards)
+        called = _names(shards)
         return lambda uid: called[split_uid(uid)[0]]
     return lambda uid: str(getattr(shards.record(shards.position(uid)).meta, way) or "?")
+
+
+def _names(shards: Shards) -> dict[int, str]:
+    """Data set id -> its manifest's name; where two have one name, the key that tells them apart."""
+    names = Counter(m.name for m in shards.manifests)
+    return {m.dataset_id: m.name if names[m.name] == 1 else m.key for m in shards.manifests}
 
 
 def _repeats(text: str) -> bool:

@@ -1,25 +1,24 @@
 """ImageNet weights as torchvision publishes them, under our trunks: what goes where, and what is said of it.
 
-densenet and mobilenet have torchvision's state names, `cnn` for `features`; the file of densenet121 that it
-publishes writes norm.1 for norm1. The first convolution is adapted by a rule that keeps its answer to an even
-grey: to a smaller kernel by adding up the area that each new cell covers, to grey by adding up the colours,
-to bgr by turning them round, to our range of pixels by torchvision's deviations (its means are left out).
-What normalises behind it in densenet121 has no counterpart here.
+A model that can be filled has torchvision's state names, `cnn` for `features`, and says in its file what else
+there is to know of them (`IMAGENET`). The first convolution is adapted by a rule that keeps its answer to an
+even grey: to a smaller kernel by adding up the area that each new cell covers, to grey by adding up the
+colours, to bgr by turning them round, to our range of pixels by torchvision's deviations (its means are left
+out).
 Letters: D filters, K k sides of a kernel before and after, in pixels.
 """
 
-import re
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from shards.errors import BadData, BadSettings
 from shards.image import ImageSpec
+from shards.lookup import find
 
-STEMS = {"densenet": "conv0", "mobilenet": "0.0"}  # the first convolution of each trunk that can be filled
-BARE = "features.norm0."  # torchvision's densenet normalises behind it
-OLDER = r"(denselayer\d+\.(?:norm|conv))\.([12])"  # as the published densenet121 writes names
 STD = (0.229, 0.224, 0.225)  # of ImageNet's red, green and blue in 0..1, as torchvision normalises
 FIT = "what fits: model=densenet121_wide with densenet121's file, model=mobilenetv2 with mobilenet_v2's"
 
@@ -39,21 +38,38 @@ class Account:
         return [f"{kind}: {len(names)} tensors ({_some(names)})" for kind, names in told.items()]
 
 
+@dataclass(frozen=True, slots=True)
+class Published:
+    """How torchvision names the weights of a trunk: its first convolution, behind `features.`; renamed(name),
+    what an older file may call otherwise; without: the beginning of names that have no counterpart here.
+    """
+
+    stem: str
+    renamed: Callable[[str], str] = str
+    without: str | None = None
+
+
+def published(name: str) -> Published:
+    """What the file of the model of that name says."""
+    found: Any = getattr(find("train.models", name), "IMAGENET", None)
+    if found is None:
+        raise BadSettings(f"model={name}: torchvision's weights have no place in it; {FIT}")
+    return found
+
+
 def landmark(name: str) -> str:
     """The tensor by which a file for the model of that name is known."""
-    if name not in STEMS:
-        raise BadSettings(f"model={name}: torchvision's weights have no place in it; {FIT}")
-    return f"features.{STEMS[name]}.weight"
+    return f"features.{published(name).stem}.weight"
 
 
 def take(model: nn.Module, name: str, tensors: dict[str, Tensor], image: ImageSpec, where: str) -> Account:
     """Fills the trunk of a model; BadData names what has another shape, no counterpart or no place."""
-    first = landmark(name)
-    renamed = {re.sub(OLDER, r"\1\2", theirs): value for theirs, value in tensors.items()}
+    first, known = landmark(name), published(name)
+    renamed = {known.renamed(theirs): value for theirs, value in tensors.items()}
     placed = {
         theirs.replace("features", "cnn", 1): value
         for theirs, value in renamed.items()
-        if theirs.startswith("features.") and not theirs.startswith(BARE)
+        if theirs.startswith("features.") and not (known.without and theirs.startswith(known.without))
     }
     own, stem = model.state_dict(), first.replace("features", "cnn", 1)
     shape = placed[stem].shape if stem in placed else ()

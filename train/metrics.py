@@ -1,6 +1,7 @@
 """How good readings are: pure functions on pairs of strings, with intervals, and the comparison of two.
 
-Fractions, not percent. Text is compared as given: case and charset policies are applied by the task before.
+Fractions, not percent. Text is compared as given: case and charset policies are applied by the task before; a
+truth that they emptied (`train.protocols`) has no characters and is never right.
 Letters: N samples, R resamples.
 """
 
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from rapidfuzz.distance import Levenshtein
 
-from train.protocols import kept
+from train.protocols import kept, spelled
 
 Z95 = 1.959963984540054  # half width of a 95 % interval in standard deviations
 RESAMPLES = 1_000
@@ -31,7 +32,7 @@ class Comparison:
 
 def edit_distance(truth: str, prediction: str) -> int:
     """Insertions, deletions and substitutions of code points."""
-    return Levenshtein.distance(truth, prediction)
+    return Levenshtein.distance(spelled(truth), prediction)
 
 
 def reduce36(text: str) -> str:
@@ -68,7 +69,7 @@ def edit_distance_normalised(truths: Sequence[str], predictions: Sequence[str]) 
 def cer(truths: Sequence[str], predictions: Sequence[str]) -> float:
     """Edits per reference character over all words; without any reference character, the number of edits."""
     edits = sum(edit_distance(t, p) for t, p in zip(truths, predictions, strict=True))
-    return edits / max(1, sum(map(len, truths)))
+    return edits / max(1, sum(len(spelled(t)) for t in truths))
 
 
 def one_minus_ned(truths: Sequence[str], predictions: Sequence[str]) -> float:
@@ -77,11 +78,12 @@ def one_minus_ned(truths: Sequence[str], predictions: Sequence[str]) -> float:
 
 
 def _relative(truth: str, prediction: str) -> float:
-    return edit_distance(truth, prediction) / len(truth) if truth else float(bool(prediction))
+    length = len(spelled(truth))
+    return edit_distance(truth, prediction) / length if length else float(bool(prediction))
 
 
 def _similarity(truth: str, prediction: str) -> float:
-    return Levenshtein.normalized_similarity(truth, prediction)
+    return Levenshtein.normalized_similarity(spelled(truth), prediction)
 
 
 def _mean(values) -> float:
@@ -111,7 +113,7 @@ def scores(
         raise ValueError("no words to score")
     pairs = list(zip(truths, predictions, strict=True))
     edits = np.array([edit_distance(t, p) for t, p in pairs], dtype=np.float64)
-    lengths = np.array([len(t) for t in truths], dtype=np.float64)
+    lengths = np.array([len(spelled(t)) for t in truths], dtype=np.float64)
     rows = {
         "cer": edits,
         "one_minus_ned": np.array([_similarity(t, p) for t, p in pairs]),

@@ -19,6 +19,7 @@ STYLE = """
 .mistake small { white-space: nowrap }
 .mistake img { width: 100%; image-rendering: pixelated; display: block }
 .mistake div { display: flex; gap: .5em; justify-content: space-between } .truth { min-width: 0 }
+.mistake .straight { margin-top: 2px; outline: 1px solid rgb(76 139 245) }
 .truth mark { background: rgb(29 154 75 / .45) } .reading mark { background: rgb(209 73 91 / .45) }
 .truth::before { content: "truth "; color: GrayText } .reading::before { content: "read "; color: GrayText }
 """
@@ -32,9 +33,13 @@ BODY = """
 {% if wrong.missing %}<p class="note">{{ wrong.missing }}</p>{% endif %}
 {% set cards = wrong.cards[:shown] %}
 {% if cards %}<h3>The {{ cards|length }} mistakes it was most sure of</h3>
-<p class="note">What the model saw, its confidence in percent, and marked what differs.</p>
+<p class="note">What the model saw
+{%- if cards[0].straight %}, below it what its spatial transformer made of that
+{%- endif %}, its confidence in percent, and marked what differs.</p>
 <div class="cards">{% for card in cards %}
 <figure class="mistake"><img alt="crop of {{ card.alt }}" title="{{ card.uid }}" src="{{ card.source }}">
+{% if card.straight %}<img class="straight" alt="the same, straightened" src="{{ card.straight }}">
+{% endif %}
 <figcaption><div><span class="truth">{{ card.truth }}</span><small class="note">{{ card.score }}</small></div>
 <span class="reading">{{ card.reading }}</span></figcaption></figure>
 {% endfor %}</div>{% elif not wrong.cards %}<p>It made none.</p>{% endif %}
@@ -51,6 +56,7 @@ class Card:
     uid: str
     alt: str
     source: Markup
+    straight: Markup | None
     truth: Markup
     reading: Markup
     score: str
@@ -114,7 +120,8 @@ def _card(found: Example) -> Card:
     # Case that does not count is shown as it is written, where the places are the same.
     truth = found.truth if len(found.truth) == len(found.scored) else found.scored
     reading = visible(found.prediction, theirs) if found.prediction else Markup("<i>nothing</i>")
-    uri = data_uri(found.png, "png")
+    straight = data_uri(found.rectified, "png") if found.rectified else None
     return Card(
-        found.uid, spelled(found.truth), uri, visible(truth, mine), reading, f"{100 * found.score:.0f}"
-    )
+        found.uid, spelled(found.truth), data_uri(found.png, "png"), straight, visible(truth, mine), reading,
+        f"{100 * found.score:.0f}",
+    )  # fmt: skip

@@ -15,9 +15,10 @@ from PIL import Image
 from rapidfuzz.distance import Levenshtein
 
 from shards.engines.plain import Engine
-from shards.manifest import split_uid
 from shards.page import spelled
 from shards.read import Shards
+from train import protocols
+from train.groups import grouped
 
 EXAMPLES = 50
 SHOWN = 24  # characters of a heat map, those most often wrong
@@ -27,12 +28,13 @@ Row = tuple[int, str | None, str, float]
 
 
 def of(meter: Any, damage: Mapping[int, str], task: Any, shards: Shards) -> dict[str, Any]:
-    """All of it, from a meter: examples (see `worst`), confusions, lengths (see `by_length`), by_source;
-    damaged samples count as missed and are no examples.
+    """All of it, from a meter: examples (see `worst`), confusions, lengths (see `by_length`), by_source
+    (see `train.groups`); damaged samples count as missed and are no examples.
     """
     truths, texts = meter.pairs()
     rows = [row for row in meter.detail() if row[1] is not None]
     right = {row[0]: t == p and row[0] not in damage for row, t, p in zip(rows, truths, texts, strict=True)}
+    truths = [protocols.spelled(truth) for truth in truths]
     scored = {row[0]: truth for row, truth in zip(rows, truths, strict=True)}
     seen = [row for row in rows if row[0] not in damage]
     return {
@@ -41,7 +43,7 @@ def of(meter: Any, damage: Mapping[int, str], task: Any, shards: Shards) -> dict
         ],
         "confusions": confusions(truths, texts),
         "lengths": by_length(truths, list(right.values())),
-        "by_source": by_source(right, shards),
+        "by_source": grouped("source", right, scored, shards),
     }
 
 
@@ -79,23 +81,6 @@ def by_length(truths: Sequence[str], right: Sequence[bool]) -> list[tuple[int, i
     for truth, hit in zip(truths, right, strict=True):
         hits[len(truth)] += hit
     return [(length, count, hits[length]) for length, count in sorted(words.items())]
-
-
-def names_of(shards: Shards) -> dict[int, str]:
-    """Data set id -> its manifest's name; where two have one name, the key that tells them apart."""
-    names = Counter(m.name for m in shards.manifests)
-    return {m.dataset_id: m.name if names[m.name] == 1 else m.key for m in shards.manifests}
-
-
-def by_source(right: Mapping[int, bool], shards: Shards) -> dict[str, dict[str, int]]:
-    """Data set -> n words and how many of them were read right; in the order of the mixture."""
-    called = names_of(shards)
-    out = {name: {"n": 0, "right": 0} for name in called.values()}
-    for uid, hit in right.items():
-        one = out[called[split_uid(uid)[0]]]
-        one["n"] += 1
-        one["right"] += hit
-    return out
 
 
 def differences(truth: str, text: str) -> tuple[set[int], set[int]]:
@@ -154,3 +139,9 @@ def png(canvas: np.ndarray) -> str:
     file = io.BytesIO()
     Image.fromarray(canvas[0] if len(canvas) == 1 else canvas.transpose(1, 2, 0)).save(file, "PNG")
     return base64.b64encode(file.getvalue()).decode()
+
+
+def canvas(picture: str) -> np.ndarray:
+    """What `png` was given: a PNG, base64, as uint8 [C,H,W]."""
+    pixels = np.asarray(Image.open(io.BytesIO(base64.b64decode(picture))))
+    return pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)

@@ -2,7 +2,7 @@
 
 `native` compares what the model's charset can tell apart. 36, 62 and 94 are those of the literature: both
 sides keep only those characters (36: small letters and digits, whatever the case was). A truth of which
-nothing is left is never read right; in character figures it counts as one character.
+nothing is left is never read right; in character figures it has no characters.
 """
 
 import unicodedata
@@ -13,7 +13,7 @@ from shards.lookup import unknown
 from train.charset import FOLDS, NAMED, Charset
 
 NAMES = ("native", *NAMED)
-NOTHING = "\ufffd"  # stands for a truth of which nothing is left: no reading has it
+NOTHING = "\uffff"  # stands for a truth of which nothing is left: no text has it, it is no character
 
 
 def check(name: str) -> None:
@@ -26,6 +26,11 @@ def kept(name: str, text: str) -> str:
     """What the protocol 36, 62 or 94 keeps of a text: composed (NFC), folded, without other characters."""
     characters, fold = NAMED[name]
     return "".join(c for c in FOLDS[fold](unicodedata.normalize("NFC", text)) if c in characters)
+
+
+def spelled(truth: str) -> str:
+    """The characters of a truth as it is compared: none where nothing is left of it."""
+    return "" if truth == NOTHING else truth
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,9 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A mistake; scored: the truth as it was compared; png: what the model saw."""
+    """A mistake; scored: the truth as it was compared; png: what the model saw; rectified: what its spatial
+    transformer made of that, empty where it has none.
+    """
 
     uid: str
     truth: str
@@ -36,6 +38,7 @@ class Example:
     prediction: str
     score: float
     png: bytes
+    rectified: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,5 +165,6 @@ def _example(found: dict[str, Any]) -> Example:
     truth = str(found["truth"])
     return Example(
         str(found.get("uid", "")), truth, str(found.get("scored", truth)), str(found["prediction"]),
-        finite(found["score"]), base64.b64decode(found["png"], validate=True),
+        finite(found["score"]),
+        *(base64.b64decode(found.get(key, ""), validate=True) for key in ("png", "rectified")),
     )  # fmt: skip

@@ -9,7 +9,7 @@ both.
 
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -99,6 +99,19 @@ def _asked_in_file(path: Path) -> int:
 def seed_everything(seed: int) -> None:
     """Seeds Python, numpy and torch alike on every rank: initial weights are a function of the seed."""
     set_seed(seed)
+
+
+def repeat(strict: bool, device: str, varies: Collection[str]) -> None:
+    """From now on an operation that may vary is an error, or not; BadSettings where the loss itself is one.
+
+    device: the kind that trains, cpu or cuda; varies: the kinds on which gradients of the loss vary.
+    """
+    if strict and device in varies:
+        raise BadSettings(
+            f"repro=strict: on {device} the gradient of this loss is not the same twice, the first step "
+            "would fail; leave repro=usual, or train on a CPU: ACCELERATE_USE_CPU=true"
+        )
+    torch.use_deterministic_algorithms(strict)
 
 
 def gather(accelerator: Accelerator, value: Any) -> list[Any]:

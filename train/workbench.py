@@ -82,7 +82,6 @@ def bench(settings: Settings, stage: str) -> Bench:
         raise BadSettings(f"fit.accumulation: {accumulation}, a process has {share} samples a step")
     if zero.asked():
         zero.complete(accelerator, -(-share // accumulation), accumulation, settings.fit.clip, precision)
-    torch.use_deterministic_algorithms(settings.repro == "strict")
     data = settings.data
     report = Reporter(stage, settings.json, silent=not accelerator.is_main_process)
     train = Shards(data.root, data.split, data.unlabelled, data.room)
@@ -90,6 +89,7 @@ def bench(settings: Settings, stage: str) -> Bench:
     settled, said = find("train.tasks", settings.task.name).settle(settings.task.settings, train)
     settings.task = config.Choice(settings.task.name, settled)
     task, model, lines = starting.build(settings)
+    runtime.repeat(settings.repro == "strict", accelerator.device.type, task.varies)
     for line in filter(None, [said, *lines]):
         report.say(line)
     task.check(train)

@@ -6,10 +6,12 @@ python -m ingest.shard source=iam root=DIR level=lines split_file={split}.uttlis
     xml/a01-000u.xml                                one file to a form; xml_data/ is the same
     words/a01/a01-000u/a01-000u-00-00.png           form, form, line, word
     lines/a01/a01-000u/a01-000u-00.png
+    words.txt lines.txt                             instead of the XML, with labels=ascii (`ingest.formlists`)
 
 `split_file` takes the official lists, of forms, lines or words. Without one a seeded hash of the writer gives
-about 80 % of the writers to train, 10 % to val and 10 % to test, so that none stands on two sides. Whether a
-line was segmented well (ok, err) is kept as the record's `kind`. Texts are raw.
+about 80 % of the writers to train, 10 % to val and 10 % to test, so that none stands on two sides; lists of
+plain text name no writers, and need a split_file. Whether a line was segmented well (ok, err) is kept as the
+record's `kind`. Texts are raw.
 """
 
 import re
@@ -17,7 +19,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from ingest import exclusions, forms, lexicon
+from ingest import exclusions, formlists, forms, lexicon
 from ingest.labels import decoded_lines
 from ingest.listing import existing, image_at, relative
 from ingest.sources import Reject
@@ -39,6 +41,7 @@ class Settings:
     """What a sample is, and who decides in which split it stands."""
 
     level: str = "words"  # words or lines
+    labels: str = "xml"  # what tells the texts: xml, or ascii = words.txt or lines.txt
     split_file: str = ""  # a list below root of ids of forms, lines or words, {split} in it = the split
     seed: int = 0  # of the split by writer, where no split_file is given
     segmentation: str = "all"  # all; ok: rows whose line was not segmented well are left out, counted
@@ -47,7 +50,9 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A word or a line: where it was found, its form and writer, and what the form says; None: nothing."""
+    """A word or a line: where it was found, its form and writer ("": unknown), and what is said of it; None:
+    nothing.
+    """
 
     id: str
     form: str
@@ -61,11 +66,16 @@ class Source:
     """
 
     def __init__(self, settings: Settings, root: str, split: str) -> None:
-        for name, known in (("level", LEVELS), ("segmentation", SEGMENTATIONS)):
+        for name, known in (("level", LEVELS), ("segmentation", SEGMENTATIONS), ("labels", LABELS)):
             if getattr(settings, name) not in known:
                 raise BadSettings(unknown(name, getattr(settings, name), list(known)))
         if settings.entities < 1:
             raise BadSettings(f"entities={settings.entities}: texts are decoded at least once")
+        if settings.labels == "ascii" and (settings.entities > 1 or not settings.split_file):
+            raise BadSettings(
+                f"labels=ascii: {settings.level}.txt holds no entities and names no writers to split by; "
+                "give split_file=FILE, and no entities"
+            )
         base = existing(root)
         self.folder, self.policy = Folder(base / settings.level), settings.segmentation
         rows = _rows(base, settings)
@@ -81,6 +91,7 @@ class Source:
         self.notes = [_summary(self.rows, settings.segmentation, made)]
         self.options: dict[str, object] = {
             "level": settings.level,
+            **({} if settings.labels == "xml" else {"labels": settings.labels}),
             "segmentation": settings.segmentation,
             "split": "listed" if settings.split_file else made,
             "listing": digest([_facts(row) for row in self.rows]),
@@ -95,34 +106,50 @@ class Source:
         """
         one = self.rows[row]
         if one.piece is None or not one.piece.text:
-            raise Reject("missing_label", one.id, "no text for it in the XML")
+            raise Reject("missing_label", one.id, "no text for it")
         flag = f"segmentation {one.piece.segmentation}"
         if self.policy == "ok" and one.piece.segmentation == "err":
             raise Reject(exclusions.REASON, one.id, flag)
         image = image_at(self.folder, f"{one.form.split('-')[0]}/{one.form}/{one.id}.png", one.id, "")
-        meta = Meta(group=f"iam/{one.writer}", writer=one.writer, kind=flag)
+        meta = Meta(group=f"iam/{one.writer or one.form}", writer=one.writer or None, kind=flag)
         record = Record((Word(one.piece.text),), image.size, one.id, meta, transcoded=image.transcoded)
         return Sample(image.image, image.suffix, record)
 
 
 def _rows(base: Path, settings: Settings) -> list[Row]:
     """Everything that has a text or an image, by form."""
-    folder = next((base / name for name in XML if (base / name).is_dir()), None)
-    if folder is None or not (base / settings.level).is_dir():
+    if not (base / settings.level).is_dir():
         raise BadData(
             f"root={base}: no IAM {settings.level}; expected xml/ (or xml_data/) and {settings.level}/"
         )
-    files = {file.stem: file for file in folder.glob("*.xml")}
+    told = LABELS[settings.labels](base, settings)
     images = {place.name: place for place in (base / settings.level).glob("*/*") if place.is_dir()}
     rows: list[Row] = []
-    for name in sorted(files.keys() | images.keys()):
-        form = forms.read(files[name], settings.entities) if name in files else forms.Form(name, name, (), ())
+    for name in sorted(told.keys() | images.keys()):
+        form = told.get(name, forms.Form(name, name, (), ()))
         pieces: tuple[forms.Piece, ...] = getattr(form, settings.level)
         known = {piece.id for piece in pieces}
         rows += [Row(piece.id, name, form.writer, piece) for piece in pieces]
         stems = sorted(file.stem for file in images[name].glob("*.png")) if name in images else []
         rows += [Row(stem, name, form.writer, None) for stem in stems if stem not in known]
     return rows
+
+
+def _xml(base: Path, settings: Settings) -> dict[str, forms.Form]:
+    folder = next((base / name for name in XML if (base / name).is_dir()), None)
+    if folder is None:
+        raise BadData(
+            f"root={base}: no IAM {settings.level}; expected xml/ (or xml_data/) and {settings.level}/; "
+            f"labels=ascii reads {settings.level}.txt instead"
+        )
+    return {file.stem: forms.read(file, settings.entities) for file in folder.glob("*.xml")}
+
+
+def _ascii(base: Path, settings: Settings) -> dict[str, forms.Form]:
+    return formlists.read(base / f"{settings.level}.txt", settings.level)
+
+
+LABELS = {"xml": _xml, "ascii": _ascii}  # what tells the texts -> its forms, by their ids
 
 
 def _seeded(rows: Iterable[Row], seed: int, split: str) -> list[Row]:
@@ -158,4 +185,5 @@ def _summary(rows: list[Row], policy: str, made: str) -> str:
     counts = f"{len(told)} texts of {len({row.form for row in told})} forms"
     writers = len({row.writer for row in told})
     kept = "kept, as their kind says" if policy == "all" else "left out"
-    return f"{counts} by {writers} writers, {made}; {badly} with segmentation err, {kept}"
+    by = f" by {writers} writers" if all(row.writer for row in told) else ""
+    return f"{counts}{by}, {made}; {badly} with segmentation err, {kept}"

@@ -151,3 +151,23 @@ def test_a_changed_text_is_another_data_set(root):
     file = root / "xml/a01-000u.xml"
     file.write_bytes(file.read_bytes().replace(b'text="B"', b'text="C"'))
     assert source(root, split_file="{split}.uttlist").options != before
+
+
+def test_lists_of_plain_text_keep_flags_name_no_writer_and_are_chosen_by_name(root):
+    found = source(root, labels="ascii", split_file="{split}.uttlist")
+    first, fifth = (found.read(row).record for row in (0, 4))
+    assert (first.meta.group, first.meta.writer, first.meta.kind) == ("iam/a01-000u", None, "segmentation ok")
+    assert fifth.meta.kind == "segmentation err"
+    assert "7 texts of 2 forms, listed in {split}.uttlist; 2 with segmentation err, kept" in found.notes[0]
+    assert found.options["labels"] == "ascii"
+    shutil.rmtree(root / "xml")
+    assert ids(source(root, labels="ascii", split_file="{split}.uttlist")) == ids(found)
+    with pytest.raises(BadData, match=r"expected xml/.*labels=ascii reads words\.txt instead"):
+        source(root)
+    with pytest.raises(BadSettings, match=r"labels=ascii.*names no writers.*split_file=FILE"):
+        source(root, labels="ascii")
+    with pytest.raises(BadSettings, match=r"labels: no 'txt'.*xml, ascii"):
+        source(root, labels="txt")
+    (root / "words.txt").unlink()
+    with pytest.raises(BadData, match=r"words\.txt: no readable"):
+        source(root, labels="ascii", split_file="{split}.uttlist")

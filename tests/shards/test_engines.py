@@ -1,11 +1,8 @@
 """Every engine gives the canvases of the reference, within a stated bound, and survives what is damaged."""
 
 import io
-import os
 import struct
-import sys
 import zlib
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,26 +11,15 @@ from PIL import Image
 
 from shards import lookup, manifest, pack
 from shards.augment import Augment, Settings
-from shards.engines import auto, dali, plain
-from shards.errors import BadSettings
+from shards.engines import dali, plain
 from shards.image import ImageSpec
 from shards.loader import Loader
 from shards.plan import Plan
 from shards.read import Shards
 from shards.sample import Record, Sample, Word
+from tests.shards.encoded import KINDS, encoded, given
 
 NAMES = lookup.members("shards.engines")
-KINDS = [
-    "L jpeg",
-    "RGB jpeg",
-    "444 jpeg",
-    "progressive jpeg",
-    "turned jpeg",
-    "L png",
-    "RGB png",
-    "P png",
-    "1 png",
-]
 SIZES = [(1, 1), (50, 2), (23, 17), (104, 31), (400, 33), (200, 300), (5, 90)]
 # Levels by which a canvas may differ: (inside, in the outermost pixels, on average over a canvas). The border
 # is treated otherwise, and Pillow clips what a bicubic filter overshoots after each direction.
@@ -46,25 +32,6 @@ def opened(request):
     if request.param == "dali":
         pytest.importorskip("nvidia.dali", reason="the extra `dali` is not installed")
     return lookup.find("shards.engines", request.param).Engine
-
-
-def encoded(kind: str, width: int, height: int) -> bytes:
-    """A soft coloured pattern of a size, as one of KINDS."""
-    across, down = np.meshgrid(np.arange(width), np.arange(height))
-    waves = [127 + 120 * np.sin(across / (4 + c) + down / (3 + 2 * c) + c) for c in range(3)]
-    picture, file = Image.fromarray(np.stack(waves, -1).astype(np.uint8)), io.BytesIO()
-    mode, suffix = kind.split()
-    turned = Image.Exif()
-    turned[0x112] = 6
-    options = {"444": {"subsampling": 0}, "progressive": {"progressive": True}, "turned": {"exif": turned}}
-    picture = picture.convert(mode) if mode in ("L", "P", "1") else picture
-    picture.save(file, suffix, **options.get(mode, {}))
-    return file.getvalue()
-
-
-def given(*images: bytes) -> Shards:
-    """A double for shards: pictures by position."""
-    return SimpleNamespace(image=lambda position: images[position])  # pyright: ignore[reportReturnType]
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -90,17 +57,6 @@ def test_every_engine_agrees_with_the_reference(opened, kind, channels, fit, res
         assert gap.mean() <= average + more
         assert picture.max() <= border
         assert picture[:, 1:-1, 1:-1].max(initial=0) <= inside + more
-
-
-def test_dali_decodes_what_the_reference_decodes():
-    pytest.importorskip("nvidia.dali", reason="the extra `dali` is not installed")
-    for channels in ("grey", "rgb"):
-        spec = ImageSpec(31, 104, channels)  # of the picture's own size: nothing is resized
-        for kind in KINDS:
-            source = given(encoded(kind, 104, 31))
-            read, wanted = (make(source, spec, 1).read([0]).pixels for make in (dali.Engine, plain.Engine))
-            rounding = channels == "grey" and kind in ("RGB png", "P png")
-            assert np.abs(read.astype(int) - wanted).max() <= rounding, (channels, kind)
 
 
 def test_every_engine_reads_words_alike_in_any_order_batch_and_thread(opened, words):
@@ -253,82 +209,3 @@ def test_pictures_are_decoded_in_runs_of_bounded_size(monkeypatch):
     monkeypatch.setattr(dali, "RUN", 2)
     assert [[job.row for job in run] for run in dali._runs([jobs[2]] * 5)] == [[2, 2], [2, 2], [2]]
     assert list(dali._runs([])) == []
-
-
-def test_dali_refuses_what_it_cannot_do_alike():
-    with pytest.raises(BadSettings, match=r"image\.resample=nearest .*data\.engine=plain"):
-        dali.Engine(given(), ImageSpec(resample="nearest"))
-    for spec in (ImageSpec(polarity="dark_on_light"), ImageSpec(min_height=16)):
-        with pytest.raises(BadSettings, match=r"image\.polarity=.*data\.engine=plain"):
-            dali.Engine(given(), spec)
-
-
-@pytest.mark.parametrize("absent", ["nvidia.dali", "nvidia.nvimgcodec"])
-def test_without_dali_the_extra_is_named_and_auto_falls_back(words, monkeypatch, absent):
-    monkeypatch.setitem(sys.modules, absent, None)
-    if "nvidia" in sys.modules:
-        monkeypatch.delattr(sys.modules["nvidia"], absent.rpartition(".")[2], raising=False)
-    shards, scenes = Shards([words], "val"), ImageSpec(320, 320, "rgb", "letterbox")
-    with pytest.raises(BadSettings, match=r"not installed .*pip install 'ocr-distillery\[dali\]'"):
-        dali.Engine(shards, scenes, 1)
-    engine = auto.Engine(shards, scenes, 1, "cuda:0")
-    assert "ocr-distillery[dali]" in engine.why
-    assert engine.triple == plain.Engine(shards, scenes, 1).triple
-    assert engine.read([0]).damage == {}
-
-
-def test_a_dali_that_does_not_start_says_why(monkeypatch):
-    pytest.importorskip("nvidia.dali", reason="the extra `dali` is not installed")
-
-    def fail(self, jobs):
-        raise RuntimeError("Traceback ...\nencountered:\n\nno such codec\nmore")
-
-    monkeypatch.setattr(dali.Engine, "_run", fail)
-    with pytest.raises(BadSettings, match=r"DALI does not start \(no such codec\)"):
-        dali.Engine(given(), ImageSpec())
-
-
-@pytest.mark.parametrize(
-    ("device", "spec", "gpu"),
-    [
-        ("cpu", ImageSpec(640, 640), None),
-        ("cuda:1", ImageSpec(), None),
-        ("cuda:1", ImageSpec(640, 640), 1),
-        ("cuda", ImageSpec(640, 640), 0),
-    ],
-)
-def test_scenes_alone_are_decoded_on_a_gpu(device, spec, gpu):
-    assert dali.gpu_of(device, spec) == gpu
-
-
-def test_auto_is_the_engine_that_it_picked_and_says_why(words):
-    shards = Shards([words], "val")
-    for device, why in (("cpu", auto.WHY_PLAIN), ("cuda", auto.WHY_WORDS)):
-        engine = auto.Engine(shards, ImageSpec(), 1, device)
-        assert (engine.triple, engine.why) == (plain.Engine(shards, ImageSpec(), 1).triple, why)
-
-
-def test_stderr_is_given_back(capfd):
-    with dali._quiet():
-        os.write(2, b"unheard")
-    os.write(2, b"heard")
-    assert capfd.readouterr().err == "heard"
-
-
-@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU here")
-def test_auto_falls_back_where_dali_has_no_gpu():
-    pytest.importorskip("nvidia.dali", reason="the extra `dali` is not installed")
-    source, scenes = given(encoded("RGB jpeg", 90, 70)), ImageSpec(320, 320)
-    engine = auto.Engine(source, scenes, 1, "cuda:0")
-    assert engine.why.startswith("auto: data.engine=dali: DALI does not start (")
-    assert np.array_equal(engine.read([0]).pixels, plain.Engine(source, scenes, 1).read([0]).pixels)
-
-
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
-def test_scenes_decoded_on_a_gpu_agree_with_the_reference():
-    source, spec = given(encoded("RGB jpeg", 900, 700)), ImageSpec(640, 640, "rgb", "letterbox")
-    engine = auto.Engine(source, spec, 1, "cuda:0")
-    assert engine.triple.startswith("dali/mixed")
-    read, wanted = engine.read([0]), plain.Engine(source, spec, 1).read([0])
-    assert np.array_equal(read.affines, wanted.affines)
-    assert np.abs(read.pixels.astype(int) - wanted.pixels).mean() < 2

@@ -99,3 +99,15 @@ def test_unlabelled_and_unspellable_words_are_no_trials_and_wrong_ones():
 def test_the_split_that_is_reported_is_not_fitted_on(folder):
     with pytest.raises(BadSettings, match=r"data\.split=test is what is reported"):
         calibrate.main([f"checkpoint={folder}", "data.root=x", "data.split=test"])
+
+
+def test_a_model_made_from_a_calibrated_one_begins_without_its_temperature(train, tmp_path):
+    train("old", "fit.epochs=1")
+    for name in ("best", "last"):
+        modelfolder.amend(tmp_path / "old" / name, calibration={"temperature": 2.5, "decoder": "greedy"})
+    assert modelfolder.load(tmp_path / "old/best").task._temperature == 2.5
+    train("new", "fit.epochs=1", f"init_from={tmp_path / 'old/best'}")
+    for name in ("best", "last"):
+        made = modelfolder.load(tmp_path / "new" / name)
+        assert "calibration" not in made.config
+        assert made.task._temperature == 1.0

@@ -200,3 +200,17 @@ def test_a_chosen_decoder_reads_and_stands_in_the_result(words, tmp_path):
     assert led["decoder"]["name"] == "lexicon"
     assert led["mean_conf"] != plain["mean_conf"]
     assert 0 <= led["ece"] <= 1
+
+
+def test_another_setting_of_a_decoder_overwrites_no_result(words, tmp_path):
+    run = tmp_path / "run"
+    best = folder(run / "best")
+    (run / "status.json").write_text('{"state": "done"}')
+    evaluate(words, tmp_path, f"checkpoint={best}")
+    for chosen in ([], ["decoder.width=10"], ["decoder.width=3"], ["decoder.width=4"]):
+        evaluate(words, tmp_path, f"checkpoint={best}", "decoder=beam", *chosen)
+    kept = [json.loads(path.read_text()) for path in (run / "eval").iterdir()]
+    told = {one["set"]: one["decoder"].get("width") for one in kept}
+    assert len(kept) == len(told) == 4  # the usual width is the same as none given
+    assert (told["rendered-test"], told["rendered-test-beam"]) == (None, 10)
+    assert sorted(width for width in told.values() if width) == [3, 4, 10]

@@ -14,6 +14,7 @@ from ingest import shard
 from shards.image import ImageSpec
 from shards.read import Shards
 from train import mistakes
+from train.groups import grouped
 from train.tasks import recognise
 from train.tasks.recognise import Settings, Task
 
@@ -106,7 +107,7 @@ def test_data_sets_of_one_name_are_told_apart_by_their_key(words, tmp_path):
     shards = Shards([tmp_path / "1", tmp_path / "2"], "test")
     keys = {m.key for m in shards.manifests}
     assert len(keys) == 2
-    assert set(mistakes.by_source(dict.fromkeys(shards.uids.tolist(), True), shards)) == keys
+    assert set(grouped("source", dict.fromkeys(shards.uids.tolist(), True), {}, shards)) == keys
 
 
 @pytest.mark.parametrize(

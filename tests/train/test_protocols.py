@@ -2,6 +2,7 @@
 
 import itertools
 import json
+from dataclasses import replace
 
 import pytest
 import torch
@@ -11,7 +12,8 @@ from hypothesis import strategies as st
 from shards.errors import BadSettings
 from shards.image import ImageSpec
 from shards.read import Shards
-from train import evaluation, groups, modelfolder, protocols
+from shards.sample import Word
+from train import evaluation, groups, metrics, mistakes, modelfolder, protocols
 from train.charset import Charset
 from train.models import crnn
 from train.protocols import Protocol
@@ -40,6 +42,31 @@ def test_a_truth_is_read_right_by_itself_unless_nothing_is_left_of_it(name, text
     protocol = Protocol(name, OWN)
     lost = protocol.truth(text) == protocols.NOTHING
     assert (protocol.reading(text) == protocol.truth(text)) != lost
+
+
+@pytest.mark.parametrize(("read", "edits", "similar"), [("", 0, 1.0), ("?", 0, 1.0), ("ab", 2, 0.0)])
+def test_a_truth_of_which_nothing_is_left_is_wrong_and_has_no_characters(read, edits, similar):
+    protocol = Protocol("36", OWN)
+    truths = [protocol.truth(label) for label in ("&!", "abcd")]
+    readings = [protocol.reading(text) for text in (read, "abcd")]
+    found = metrics.scores(truths, readings)
+    assert found["word_acc"]["value"] == 0.5
+    assert found["cer"]["value"] == metrics.cer(truths, readings) == edits / 4
+    assert found["one_minus_ned"]["value"] == metrics.one_minus_ned(truths, readings) == (similar + 1) / 2
+    assert found["edit_distance_mean"]["value"] == edits / 2
+    assert found["edit_distance_normalised"]["value"] == (edits > 0) / 2
+
+
+def test_an_emptied_truth_stands_in_no_confusion_and_among_the_shortest(words):
+    shards = Shards([str(words)], "test")
+    task, uid = Task(Settings("94"), ImageSpec()), int(shards.uids[0])
+    meter = task.meter()
+    meter.update([uid], [(Word("x", score=0.5),)], [replace(shards.record(0), words=(Word("&!"),))])
+    meter.score_by("36")
+    found = mistakes.of(meter, {}, task, shards)
+    assert found["confusions"] == [("", "x", 1)]
+    assert found["lengths"] == [(0, 1, 0)]
+    assert found["examples"][0]["scored"] == ""
 
 
 def test_an_unknown_protocol_or_group_lists_the_known_ones():

@@ -7,10 +7,12 @@ import sys
 import time
 
 import pytest
+import torch
 
-from shards.errors import BadData
+from shards.errors import BadData, BadSettings
 from train import runtime
 from train.clock import Clock, seconds_of
+from train.ctc import VARIES
 from train.runtime import StopRequest, _asked_of_launcher
 
 ACCELERATE = ["python", "/venv/bin/accelerate", "launch"]
@@ -133,3 +135,18 @@ def test_a_clock_counts_all_sessions():
     assert clock.over
     assert clock.spent >= 3600
     assert not Clock("").over
+
+
+@pytest.mark.parametrize(("strict", "device"), [(True, "cpu"), (False, "cuda"), (False, "cpu")])
+def test_what_can_be_repeated_may_be_asked_for(strict, device):
+    try:
+        runtime.repeat(strict, device, VARIES)
+        assert torch.are_deterministic_algorithms_enabled() == strict
+    finally:
+        torch.use_deterministic_algorithms(False)
+
+
+def test_a_strict_run_is_refused_where_the_gradient_of_its_loss_varies():
+    with pytest.raises(BadSettings, match=r"repro=strict: on cuda .*repro=usual.*ACCELERATE_USE_CPU=true"):
+        runtime.repeat(True, "cuda", VARIES)
+    assert not torch.are_deterministic_algorithms_enabled()

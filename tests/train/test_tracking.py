@@ -2,18 +2,15 @@
 
 import importlib.util
 import json
-import re
 import runpy
 import shutil
-import struct
 import sys
-import time
-import zlib
 from pathlib import Path
 
 import pytest
 
 from shards.errors import BadData, BadSettings
+from tests.train.mirrored import files, history, logged, mirrored, offline, scalars
 from train import runfolder, tracking
 from train.runfolder import read_metrics
 from train.trackers import none
@@ -36,69 +33,8 @@ def _no_key(monkeypatch, tmp_path):
     monkeypatch.setenv("WANDB_DATA_DIR", str(tmp_path / "staging"))
 
 
-def offline(run) -> list:
-    """The records of all offline sessions of a run folder; wandb's own process may still be writing them."""
-    until, found = time.monotonic() + 60, []
-    for path in sorted(run.glob("wandb/offline-run-*/run-*.wandb")):
-        while "exit" not in {record.WhichOneof("record_type") for record in records(path)}:
-            assert time.monotonic() < until, f"{path} was never ended"
-            time.sleep(0.1)
-        found += records(path)
-    return found
-
-
-def records(path: Path) -> list:
-    """The whole records of one session, as wandb's own file format holds them."""
-    from wandb.proto import wandb_internal_pb2 as pb
-
-    data, place, whole, found = path.read_bytes(), 7, b"", []
-    while place + 7 <= len(data):
-        left = 32768 - place % 32768
-        crc, size, kind = struct.unpack("<IHB", data[place : place + 7])
-        if left < 7 or size == kind == 0:
-            place += left
-            continue
-        piece = data[place + 7 : place + 7 + size]
-        place += 7 + size
-        if len(piece) < size:
-            break  # still being written
-        assert crc == zlib.crc32(bytes([kind]) + piece)
-        whole = piece if kind in (1, 2) else whole + piece
-        if kind in (1, 4):
-            found.append(pb.Record.FromString(whole))
-    return found
-
-
-def history(run) -> list[dict]:
-    return [
-        {i.key or ".".join(i.nested_key): json.loads(i.value_json) for i in record.history.item}
-        for record in offline(run)
-        if record.WhichOneof("record_type") == "history"
-    ]
-
-
 class Killed(BaseException):
     pass
-
-
-def files(run) -> Path:
-    (found,) = run.glob("wandb/offline-run-*/files")
-    return found
-
-
-def mirrored(run, prefix: str) -> list[tuple]:
-    keys = {k for line in read_metrics(run) for k in line if k.startswith(prefix)}
-    return [
-        (row["global_step"], {k: row[k] for k in keys if k in row})
-        for row in history(run)
-        if any(k in row for k in keys)
-    ]
-
-
-def logged(run, prefix: str) -> list[tuple]:
-    lines = [(line["global_step"], line) for line in read_metrics(run)]
-    kept = [(step, {k: v for k, v in line.items() if k.startswith(prefix)}) for step, line in lines]
-    return [(step, line) for step, line in kept if line]
 
 
 @needs_wandb
@@ -149,50 +85,6 @@ def test_restarts_go_on_with_one_run_and_tell_nothing_twice(train, tmp_path, mon
     assert len(ids) == 1
     for prefix in ("train/", "val/"):
         assert mirrored(run, prefix) == logged(run, prefix)
-
-
-@needs_wandb
-@pytest.mark.skipif(
-    not importlib.util.find_spec("wandb_workspaces"), reason="wandb-workspaces is not installed"
-)
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # that library's own
-def test_the_dashboard_is_made_in_code_and_its_terms_are_the_losses():
-    made = runpy.run_path(str(DASHBOARD))
-    space = made["workspace"]("words", "team", "all")
-    assert [section.name for section in space.sections] == list(made["SECTIONS"])
-    terms = [
-        "train/task",
-        "train/hard",
-        "train/lr",
-        "train/grad_norm",
-        "train/blank_rate",
-        "train/infeasible",
-    ]
-    assert [key for key in terms if re.fullmatch(made["TERMS"], key)] == ["train/task", "train/hard"]
-    assert space._to_model().spec.section.panel_bank_config.sections
-
-
-@pytest.mark.parametrize(
-    ("given", "code", "said"),
-    [
-        (["keys=true"], 0, "val/word_acc"),
-        (["colour=red"], 2, "no 'colour' (there are: project, entity, name, keys)"),
-        (["project=p"], 2, "entity= and WANDB_API_KEY are needed"),
-    ],
-)
-def test_the_dashboards_command_says_what_it_needs(given, code, said, capsys):
-    assert runpy.run_path(str(DASHBOARD))["main"](given) == code
-    assert said in "".join(capsys.readouterr())
-
-
-def scalars(run) -> dict[int, float]:
-    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-
-    events = EventAccumulator(str(run / "logs" / "tensorboard"))
-    events.Reload()
-    points = [(event.step, event.value) for event in events.Scalars("train/loss")]
-    assert len(points) == len(dict(points)), "a point was drawn twice"
-    return dict(points)
 
 
 @needs_tensorboard

@@ -2,7 +2,8 @@
 
 The probabilities of all readings of a line sum to 1, so one above 1/2 is larger than every other. That of the
 greedy path alone is a lower bound for its reading; where it does not decide, the sum over all paths of the
-reading is taken (`train.trellis`), and only where that does not decide either is searched.
+reading is taken (`train.trellis`), and only where that does not decide either is searched. What the search
+finds is proved by its sum in the same way.
 """
 
 from dataclasses import dataclass
@@ -11,40 +12,44 @@ import numpy as np
 
 from shards.typed import check_ranges
 from train import trellis
-from train.beam import prefix_beam
 from train.charset import Charset
 from train.decode import MARGIN, Path, greedy_path, log_softmax
+from train.decoders import beam
+
+HALF = 0.5 + MARGIN
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """The search where greedy proves nothing."""
+    """The search where greedy proves nothing, see `train.decoders.beam`."""
 
-    width: int = 10  # prefixes that the search follows where greedy is not proved best
+    width: int = 10  # prefixes that the search follows
+    cut: float = 1e-3  # classes of a step less probable than this are not followed, 0 = all are
 
     def __post_init__(self) -> None:
-        check_ranges(self, "decoder.", width=(1, 10_000))
+        check_ranges(self, "decoder.", width=(1, 10_000), cut=(0, 1))
 
 
 class Decoder:
     """See the seam."""
 
     def __init__(self, settings: Settings, charset: Charset) -> None:
-        """Reads alike with all charsets."""
-        self.settings = settings
+        self.beam = beam.Decoder(beam.Settings(settings.width, settings.cut), charset)
 
     def paths(self, values: np.ndarray) -> tuple[Path, np.ndarray]:
         """See train.decode."""
         path = greedy_path(values)
-        sound = np.isfinite(values).all((1, 2))  # what is broken proves nothing
-        certified = path.chances().prod(1) > 0.5 + MARGIN
+        certified = path.chances().prod(1) > HALF
         open_ = np.flatnonzero(~certified)
-        if not len(open_):
-            return path, certified & sound
-        log_probs = log_softmax(values[open_])
-        certified[open_] = trellis.log_probability(log_probs, path.labels(open_)) > np.log(0.5 + MARGIN)
-        hard = ~certified[open_]
-        open_, log_probs = open_[hard], log_probs[hard]
-        found = prefix_beam(log_probs, 1, self.settings.width)
-        certified[open_] = found.log_probs[:, 0] > np.log(0.5 + MARGIN)
-        return path.reading(open_, found.best(), log_probs), certified & sound
+        certified[open_] = proved(path, values, open_)
+        open_ = open_[~certified[open_]]
+        if len(open_):
+            path = path.reading(open_, self.beam.labels(values[open_]))
+            certified[open_] = proved(path, values, open_)
+        return path, certified
+
+
+def proved(path: Path, values: np.ndarray, lines: np.ndarray) -> np.ndarray:
+    """Whether all paths of what is read in some lines make more than 1/2; what is broken proves nothing."""
+    totals = trellis.log_probability(log_softmax(values[lines]), path.labels(lines))
+    return path.chances()[lines].all(1) & (totals > np.log(HALF))

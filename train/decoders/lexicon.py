@@ -88,9 +88,8 @@ class Decoder:
         open_ = np.flatnonzero(~certified)
         if not len(open_):
             return path, certified
-        log_probs = log_softmax(values[open_])
-        found, certified[open_] = self._search(log_probs)
-        return path.reading(open_, found, log_probs), certified
+        found, certified[open_] = self._search(log_softmax(values[open_]))
+        return path.reading(open_, found), certified
 
     def _search(self, log_probs: np.ndarray) -> tuple[Words, np.ndarray]:
         """The word of each line, () where none fits, and whether it is certified."""

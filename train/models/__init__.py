@@ -3,6 +3,7 @@
 `Model.forward(images [N,C,H,W], widths [N] or None)` returns an `Output`; widths are those of a `Batch`, and
 matter where the image spec has buckets; `Model.frames` is L for the canvas of its image spec, and
 `Model.steps_of(widths)`, of a model that trains, how many of them are each image's.
+A member whose trunk takes torchvision's weights has an `IMAGENET` (`train.imagenet.Published`).
 A member that only answers says `Model.trains = False`: a run that chooses it is refused.
 Letters: N samples, L time steps or grid cells, C classes or box terms, H W pixels.
 """

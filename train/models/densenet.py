@@ -7,6 +7,7 @@ channels and 5,990 classes the defaults have 2,820,302 parameters (342 numbers a
 Letters: N samples, D numbers per position, H W pixels.
 """
 
+import re
 from dataclasses import dataclass, field
 
 import torch
@@ -17,6 +18,11 @@ from shards.image import ImageSpec
 from shards.typed import check_ranges
 from train.blocks import recogniser
 from train.blocks.convolution import halvings
+from train.imagenet import Published
+
+OLDER = r"(denselayer\d+\.(?:norm|conv))\.([12])"  # norm.1 for norm1, as the published densenet121 has it
+# What normalises behind its first convolution has no counterpart here.
+IMAGENET = Published("conv0", lambda name: re.sub(OLDER, r"\1\2", name), "features.norm0.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,12 +14,14 @@ from shards.image import ImageSpec
 from shards.typed import check_ranges
 from train.blocks import recogniser
 from train.blocks.convolution import conv, halved, halvings
+from train.imagenet import Published
 
 STEM, LAST = 32, 1280  # widths of the first convolution and of the last
 ROWS = (  # expansion, width, blocks, whether the first block halves: table 2 of the paper
     (1, 16, 1, False), (6, 24, 2, False), (6, 32, 3, True), (6, 64, 4, True),
     (6, 96, 3, False), (6, 160, 3, True), (6, 320, 1, False),
 )  # fmt: skip
+IMAGENET = Published("0.0")
 STAGES = {0: "stem", 3: "stage2", 6: "stage3", 10: "stage4", 13: "stage5", 16: "stage6", 18: "last"}
 
 

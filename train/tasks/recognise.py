@@ -22,7 +22,7 @@ from shards.read import Shards
 from shards.sample import Record, Word
 from train import decoders, metrics, mistakes
 from train.charset import FOLDS, NAMED, Charset
-from train.ctc import ctc_loss, needed_frames
+from train.ctc import VARIES, ctc_loss, needed_frames
 from train.decode import array_of, read
 from train.models import Output
 from train.protocols import Protocol
@@ -64,9 +64,9 @@ class Task:
 
     def __init__(self, settings: Settings, image: ImageSpec) -> None:
         self.charset = _charset(settings)
-        # Spelled out, so that a stored task does not depend on what a name meant on the day.
+        # Spelled out: a stored task does not depend on what a name meant on the day.
         self.settings = Settings(settings.charset, self.charset.characters, self.charset.fold)
-        self.image, self.channels = image, self.charset.size
+        self.image, self.channels, self.varies = image, self.charset.size, VARIES
         self.read_by(decoders.stored(None))
 
     def read_by(self, decoder: Choice, temperature: float = 1.0) -> None:
