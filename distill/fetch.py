@@ -7,7 +7,6 @@ was cut off is told from a whole one, and running it again goes on.
 import fcntl
 import hashlib
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,24 +14,18 @@ from typing import Any
 from distill import fingerprint
 from shards.errors import BadData, BadSettings
 from shards.manifest import write_bytes
+from shards.storage import is_address, mirror
 
-ROOM = "OCR_DISTILLERY_CACHE"  # the variable that says where fetched caches are kept
 MARKS = "done/"
 LOCK = ".lock"
-
-
-def is_address(path: str | Path) -> bool:
-    """Whether a path is an address that fsspec opens, and no local one."""
-    return "://" in str(path) and not str(path).startswith("file://")
 
 
 def local(path: str | Path) -> Path:
     """The local folder of a cache; one elsewhere is fetched into a folder named by its address."""
     if not is_address(path):
         return Path(str(path).removeprefix("file://"))
-    room = Path(os.environ.get(ROOM) or Path.home() / ".cache" / "ocr-distillery")
-    folder = room / hashlib.sha256(str(path).rstrip("/").encode()).hexdigest()[:16]
-    room.mkdir(parents=True, exist_ok=True)
+    folder = mirror(path)
+    folder.parent.mkdir(parents=True, exist_ok=True)
     with open(f"{folder}{LOCK}", "w") as lock:  # processes of one launch wait for the first of them
         fcntl.flock(lock, fcntl.LOCK_EX)
         copy(str(path), str(folder))

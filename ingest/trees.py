@@ -1,12 +1,12 @@
-"""Where raw files stand: a folder, or an uncompressed tar of it. Both offer the same four things.
+"""Where raw files stand, here or at an address: a folder, or a plain tar of it. Both offer four things.
 
 - `read(path)` -> bytes, or an OSError;
-- `mapped(path)` -> the same as a memory map [bytes], for lists too long to hold, or an OSError;
+- `mapped(path)` -> the same as a memory map [bytes], for lists too long to hold, or an OSError; of a remote
+  file, of its copy here;
 - `holding(name)`: the folders in which a file of that name stands ("" = the top);
 - `place(path)`: what an error message calls a file.
 """
 
-import os
 import shlex
 from contextlib import suppress
 from pathlib import Path
@@ -15,7 +15,9 @@ import numpy as np
 
 from ingest.listing import existing
 from ingest.tarball import Tar
+from shards import storage
 from shards.errors import BadSettings
+from shards.storage import copied
 
 GZIP = b"\x1f\x8b"
 DEPTH = 6  # levels below root that are searched for a list: the release wraps its folder in four
@@ -34,7 +36,7 @@ class Folder:
     def mapped(self, path: str) -> np.ndarray:
         """uint8 [bytes] of a file, mapped into memory."""
         file = self.path / path
-        return np.memmap(file, np.uint8, "r") if file.stat().st_size else np.empty(0, np.uint8)
+        return np.memmap(copied(file), np.uint8, "r") if file.stat().st_size else np.empty(0, np.uint8)
 
     def holding(self, name: str) -> list[str]:
         """Folders that hold `name`, the nearest first. Numbered ones hold millions of pictures, no list."""
@@ -50,20 +52,22 @@ class Folder:
 
 
 def _subfolders(folder: Path) -> list[Path]:
-    names: list[str] = []
-    with suppress(PermissionError), os.scandir(folder) as entries:
-        names = [e.name for e in entries if not e.name.isdigit() and e.is_dir(follow_symlinks=False)]
-    return [folder / name for name in sorted(names)]
+    found: list[Path] = []
+    with suppress(PermissionError):
+        found = [
+            at for at in folder.iterdir() if not at.name.isdigit() and not at.is_symlink() and at.is_dir()
+        ]
+    return sorted(found)
 
 
 def opened(root: str) -> Folder | Tar:
     """The tree at `root`; a gzipped one is a BadSettings with the line that unpacks it."""
-    path = Path(root)
+    path = storage.place(root)
     if not root or not path.is_file():
         return Folder(existing(root))
-    with open(path, "rb") as file:
+    with path.open("rb") as file:
         if file.read(len(GZIP)) != GZIP:
-            return Tar(path)
+            return Tar(copied(path))
     name = path.name.removesuffix(".gz").removesuffix(".tgz").removesuffix(".tar")
     plain = path.with_name(f"{name}.tar" if f"{name}.tar" != path.name else f"{name}.plain.tar")
     raise BadSettings(

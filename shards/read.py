@@ -163,10 +163,11 @@ def splits_of(root: str | Path) -> list[str]:
 
 def located(folder: str | Path) -> list[tuple[Path, str]]:
     """(root, split) of a split folder, or of every finished split in a data set folder, train first."""
-    path = Path(folder).resolve()
+    given = storage.place(folder)
+    path = given.resolve()
     if (path / "manifest.json").exists():
-        return [(Path(folder).parent if Path(folder).name == path.name else path.parent, path.name)]
-    found = [(Path(folder), split) for split in sorted(splits_of(folder), key=_place)]
+        return [(given.parent if given.name == path.name else path.parent, path.name)]
+    found = [(given, split) for split in sorted(splits_of(folder), key=_place)]
     if not found:
         raise BadData(f"{folder}: no manifest.json here or one folder below")
     return found

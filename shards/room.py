@@ -2,13 +2,21 @@
 
 import threading
 from collections import OrderedDict, defaultdict
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from shards.errors import BadData, BadSettings
 from shards.storage import MEGABYTE, File, fetch, is_address
+
+TRIES = 3
+
+
+def mapped(path: Path) -> np.ndarray:
+    """uint8 [size] of a file; a view of its map: slicing a numpy.memmap costs as much as hashing a word."""
+    return np.memmap(path, np.uint8, "r").view(np.ndarray) if path.stat().st_size else np.zeros(0, np.uint8)
 
 
 class Room:
@@ -35,30 +43,37 @@ class Room:
         with self._locks[shard]:  # the one that reads ahead may be at it
             if (found := self._maps.get(shard)) is not None:
                 return found
-            fetch([self.shards[shard]])
-            path = self.shards[shard].local
-            # A view of the map: slicing a numpy.memmap itself costs as much as hashing a word.
-            found = (
-                np.memmap(path, np.uint8, "r").view(np.ndarray)
-                if path.stat().st_size
-                else np.zeros(0, np.uint8)
-            )
+            found = self._fetched(shard) if self.remote[shard] else mapped(self.shards[shard].path)
         with self._change:
             self._maps[shard] = found
-            self._tidy(keep=shard)
         return found
 
-    def _tidy(self, keep: int) -> None:
-        """Drops the remote shards that came first, among those no plan needs, until the others fit."""
+    def _fetched(self, shard: int) -> np.ndarray:
+        """A remote shard's copy, which another process that shares the room may take away at once."""
+        with self._change:
+            self._clear(int(self._sizes[shard]))
+        for _ in range(TRIES):
+            fetch([self.shards[shard]])
+            with suppress(FileNotFoundError):
+                return mapped(self.shards[shard].local)
+        raise BadData(
+            f"{self.shards[shard].local}: taken away {TRIES} times; does another run share this room?"
+        )
+
+    def _clear(self, size: int) -> None:
+        """Drops the remote shards that came first, among those no plan needs, until `size` bytes more fit."""
         held = [shard for shard in self._maps if self.remote[shard]]
-        size = int(self._sizes[held].sum())
+        size += int(self._sizes[held].sum())
         for shard in held:
             if size <= self.limit:
                 return
-            if shard != keep and self._needed.get(shard, -1) < self._step:
-                del self._maps[shard]
-                self.shards[shard].local.unlink(missing_ok=True)  # who has mapped it keeps it until then
+            if self._needed.get(shard, -1) < self._step:
+                self._drop(shard)
                 size -= int(self._sizes[shard])
+
+    def _drop(self, shard: int) -> None:
+        if self._maps.pop(shard, None) is not None:
+            self.shards[shard].local.unlink(missing_ok=True)  # who has mapped it keeps it until then
 
     def needed(self, shards: np.ndarray, steps: np.ndarray) -> AbstractContextManager[Any]:
         """What reads ahead of a plan that reads of shards [n] at the rising steps [n].
@@ -83,6 +98,15 @@ class Room:
             )
         return Ahead(self, order, last)
 
+    def begin(self, order: list[int], last: dict[int, int]) -> None:
+        """A plan begins: what it needs late gives way to what it needs first, and is fetched again."""
+        with self._change:
+            self._step, self._needed, size = 0, dict(last), 0
+            for shard in order:
+                size += int(self._sizes[shard])
+                if size > self.limit:
+                    self._drop(shard)
+
     def at(self, step: int) -> None:
         """A plan has come to a step: what it needs no more may go."""
         with self._change:
@@ -102,7 +126,7 @@ class Ahead:
 
     def __init__(self, room: Room, order: list[int], last: dict[int, int]) -> None:
         self._room, self._order, self._stopped = room, order, False
-        room._step, room._needed = 0, {shard: last[shard] for shard in order}
+        room.begin(order, last)
         self._thread = threading.Thread(target=self._work, name="fetch", daemon=True)
 
     def __enter__(self) -> "Ahead":

@@ -14,13 +14,14 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 from shards.errors import BadData, BadSettings
 
 ROOM = "OCR_DISTILLERY_CACHE"  # the variable that says where fetched files are kept
 AT_ONCE = 8  # small files fetched at a time
 MEGABYTE = 1_000_000
+BLOCK = 8 * MEGABYTE  # copied at a time
 
 
 def is_address(text: object) -> bool:
@@ -50,7 +51,7 @@ def room() -> Path:
     return Path(os.environ.get(ROOM) or Path.home() / ".cache" / "ocr-distillery")
 
 
-def mirror(folder: Path) -> Path:
+def mirror(folder: str | Path) -> Path:
     """The local folder in which files of a remote one are kept: named by its address."""
     return room() / hashlib.sha256(str(folder).rstrip("/").encode()).hexdigest()[:16]
 
@@ -83,24 +84,47 @@ def _here(file: File) -> bool:
 
 
 def _fetch(file: File) -> None:
-    """Copies a file by a name of its own and a rename; BadData where it is not what it must be."""
-    file.local.parent.mkdir(parents=True, exist_ok=True)
-    part = file.local.with_name(f"{file.local.name}.{os.getpid()}.{threading.get_ident()}.part")
+    """Copies a file; BadData where it is not what it must be."""
+    try:
+        with _copying(file.path, file.local) as (part, sha256):
+            if sha256 != file.sha256:
+                raise BadData(f"{file.path}: sha256 differs from the manifest; run ingest.shard again")
+            os.replace(part, file.local)
+    except OSError as error:
+        why = "no such file; run ingest.shard again" if isinstance(error, FileNotFoundError) else error
+        raise BadData(f"{file.path}: {why}") from None
+
+
+@contextmanager
+def _copying(path: Path, local: Path) -> Iterator[tuple[Path, str]]:
+    """A copy of a remote file beside its place here, under a name of its own, and its sha256."""
+    local.parent.mkdir(parents=True, exist_ok=True)
+    part = local.with_name(f"{local.name}.{os.getpid()}.{threading.get_ident()}.part")
     found = hashlib.sha256()
     try:
-        with file.path.open("rb") as source, open(part, "wb") as target:
-            while block := source.read(8 * MEGABYTE):
+        with path.open("rb") as source, open(part, "wb") as target:
+            while block := source.read(BLOCK):
                 found.update(block)
                 target.write(block)
-        if found.hexdigest() != file.sha256:
-            raise BadData(f"{file.path}: sha256 differs from the manifest; run ingest.shard again")
-        os.replace(part, file.local)
-    except FileNotFoundError:
-        raise BadData(f"{file.path}: no such file; run ingest.shard again") from None
-    except OSError as error:
-        raise BadData(f"{file.path}: {error.strerror or error}") from None
+        yield part, found.hexdigest()
     finally:
         part.unlink(missing_ok=True)
+
+
+def copied(path: Path) -> Path:
+    """A file as one on this disk: itself, or a copy of a remote one, made anew when that has changed.
+
+    OSError where it cannot be read.
+    """
+    if not is_address(path):
+        return path
+    remote = cast(Any, path)
+    state = hashlib.sha256(str(remote.fs.checksum(remote.path)).encode()).hexdigest()[:16]
+    local = mirror(path.parent) / f"{state}-{path.name}"
+    if not local.exists():
+        with _copying(path, local) as (part, _):
+            os.replace(part, local)
+    return local
 
 
 @contextmanager
@@ -131,5 +155,5 @@ def publish(part: Path, target: Path) -> None:
         os.replace(part, target)
         return
     with open(part, "rb") as source, target.open("wb") as there:
-        shutil.copyfileobj(source, there, 8 * MEGABYTE)
+        shutil.copyfileobj(source, there, BLOCK)
     part.unlink()

@@ -25,6 +25,7 @@ from ingest.trees import Folder
 from shards.errors import BadData, BadSettings
 from shards.lookup import unknown
 from shards.sample import Meta, Sample
+from shards.storage import copied
 
 LICENCE = "none stated (research use; images and shards are not to be passed on)"
 OFFICIAL = {"train": 2000, "test": 3000}
@@ -102,7 +103,7 @@ def _lists(root: str, split: str) -> tuple[Path, Path | None, Path | None]:
     if len(folders) != 1:
         found = ", ".join(tree.place(folder) for folder in folders) or "none"
         raise BadData(f"root={root}: one folder with {' or '.join(names)} is needed there, found: {found}")
-    folder = Path(tree.place(folders[0]))
+    folder = tree.path / folders[0]
     words, characters = (folder / name if (folder / name).is_file() else None for name in names)
     return folder, words, characters
 
@@ -114,7 +115,7 @@ def _structs(file: Path, wanted: tuple[str, ...]) -> list[Any]:
     except ImportError:
         raise BadSettings("source=iiit5k needs the extra: pip install 'ocr-distillery[mat]'") from None
     try:
-        found = loadmat(file, variable_names=[file.stem], squeeze_me=True).get(file.stem)
+        found = loadmat(copied(file), variable_names=[file.stem], squeeze_me=True).get(file.stem)
     except Exception as error:  # whatever the bytes make of the parser
         raise BadData(f"{file}: not a MATLAB file that can be read ({error})") from None
     fields = getattr(getattr(found, "dtype", None), "names", None) or ()

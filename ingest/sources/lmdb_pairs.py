@@ -27,6 +27,7 @@ from ingest.sources import Reject
 from shards.errors import BadData, BadSettings
 from shards.manifest import digest
 from shards.sample import Meta, Record, Sample, Word
+from shards.storage import is_address
 
 LICENCE = "not stated: that of the sets inside"
 DATA = "data.mdb"
@@ -46,6 +47,8 @@ class Source:
     """One row per pair, environment after environment, sorted by name. Only labels are read beforehand."""
 
     def __init__(self, settings: Settings, root: str, split: str) -> None:
+        if is_address(root):
+            raise BadSettings(f"root={root}: lmdb opens local folders alone; copy it to this disk")
         name = (
             relative(settings.environments.replace(SPLIT, split), "environments")
             if settings.environments

@@ -8,6 +8,7 @@ import pytest
 from distill import cache as caches
 from distill import fetch
 from distill.cache import Cache
+from shards import storage
 from shards.errors import BadData, BadSettings
 from shards.read import Shards
 
@@ -24,7 +25,7 @@ def bucket():
 @pytest.fixture
 def room(tmp_path, monkeypatch):
     """Where fetched caches are kept."""
-    monkeypatch.setenv(fetch.ROOM, str(tmp_path / "room"))
+    monkeypatch.setenv(storage.ROOM, str(tmp_path / "room"))
     return tmp_path / "room"
 
 
@@ -76,7 +77,7 @@ def test_marks_arrive_last_so_a_copy_that_was_cut_off_is_not_whole_and_goes_on(
     with pytest.raises(BadData, match=r"missing, so the cache is not whole"):
         Cache(folder)
     monkeypatch.undo()
-    monkeypatch.setenv(fetch.ROOM, str(room))
+    monkeypatch.setenv(storage.ROOM, str(room))
     assert Cache(address).answers == Cache(cache).answers
 
 

@@ -4,7 +4,7 @@ import csv
 import io
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ingest.labels import read
@@ -36,6 +36,7 @@ def test_icdar_lists_come_back(tmp_path_factory, texts, end):
 
 
 @given(texts=TEXTS, end=ENDS)
+@settings(deadline=None)
 def test_tsv_lists_come_back(tmp_path_factory, texts, end):
     pairs = [(f"a b/{n}.png", text) for n, text in enumerate(texts)]
     assert (

@@ -5,10 +5,11 @@ import pickle
 import shutil
 from pathlib import Path
 
+import fsspec
 import pytest
 
 from ingest.sources import Reject
-from shards import lookup
+from shards import lookup, storage
 from shards.config import build
 from shards.errors import BadData, BadSettings
 from shards.sample import from_members, to_members
@@ -93,6 +94,21 @@ def test_the_options_of_every_source_are_json_without_paths(name, case, tmp_path
         assert source_of(name, tmp_path / "elsewhere", case=case).options == source.options
     assert str(RAW) not in json.dumps(source.options)
     pickle.loads(pickle.dumps(source.settings if hasattr(source, "settings") else None))
+
+
+@pytest.mark.parametrize(("name", "case"), [pair for pair in cases() if (raw(pair[0]) / "root").exists()])
+def test_every_source_reads_the_same_at_an_address(name, case, tmp_path, monkeypatch):
+    pytest.importorskip("upath")
+    monkeypatch.setenv(storage.ROOM, str(tmp_path))
+    there = f"memory://raw/{name}/{case}/k=v"
+    fsspec.filesystem("memory").put(str(raw(name) / "root"), there, recursive=True)
+    if name == "lmdb_pairs":
+        with pytest.raises(BadSettings, match=r"lmdb opens local folders alone; copy it"):
+            source_of(name, there, case=case)
+        return
+    here, far = source_of(name, case=case), source_of(name, there, case=case)
+    assert far.options == here.options
+    assert answers(far, range(len(far))) == answers(here, range(len(here)))
 
 
 @pytest.mark.parametrize(("name", "case"), [pair for pair in cases() if (raw(pair[0]) / "root").exists()])
