@@ -5,11 +5,12 @@ import shutil
 import sys
 from pathlib import Path
 
+import fsspec
 import pytest
 import torch
 
 from ingest import shard
-from shards import progress
+from shards import progress, storage
 from shards.errors import BadData, BadSettings
 from train import modelfolder, starting, teacher, training
 from train.runfolder import read_metrics
@@ -191,3 +192,15 @@ def test_a_smaller_share_of_the_data_is_part_of_a_larger_one(bench, words):
         drawn(0.0)
     with pytest.raises(BadData, match="leaves nothing to train"):
         drawn(1e-9)
+
+
+@pytest.mark.slow
+def test_a_run_on_an_address_is_the_run_on_the_folder(train, words, tmp_path, monkeypatch):
+    pytest.importorskip("upath")
+    monkeypatch.setenv(storage.ROOM, str(tmp_path / "room"))
+    there = "memory://train/words"
+    fsspec.filesystem("memory").put(str(words), there, recursive=True)
+    for name, data in (("here", words), ("there", there)):
+        train(name, "fit.epochs=1", "data.window=1", "data.room=1", data=data)
+    here, far = (modelfolder.weights_digest(tmp_path / name / "last") for name in ("here", "there"))
+    assert here == far
