@@ -117,6 +117,14 @@ def letters(found: list[Census], rare: int) -> tuple[list[Letter], str]:
     return out, "train" if training else "all splits"
 
 
+def missed(found: list[Census], known: str) -> list[list[Any]]:
+    """(character, name, times in each split) of all that `known` lacks, the most frequent first."""
+    total = sum((c.characters for c in found), Counter())
+    lacking = sorted(set(total) - set(known), key=lambda c: (-total[c], c))
+    names = [unicodedata.name(c, f"U+{ord(c):04X}") for c in lacking]
+    return [[c, name, *(one.characters[c] for one in found)] for c, name in zip(lacking, names, strict=True)]
+
+
 def _illegible(shards: Shards, position: int) -> int:
     try:
         return sum(not word.legible for word in shards.record(position).words)

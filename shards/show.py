@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from shards import census, charts, config, page, sheet
+from shards import alphabet, census, charts, config, page, sheet
 from shards.augment import Augment
 from shards.augment import Settings as Augmentation
 from shards.census import Census
@@ -28,6 +28,7 @@ from shards.typed import check_ranges
 SCENES = 4  # a scene takes the room of so many crops
 VIEWED = 6  # samples whose views are shown
 CHARACTERS = 8000  # listed at most
+SAID = 30  # characters that the console names
 STYLE = """
 .cards img { image-rendering: auto; display: block; margin-bottom: .15rem }
 .crop { max-width: 320px } .scenes { display: grid; gap: 1.4rem }
@@ -59,6 +60,7 @@ splits have{% endif %}{% endif %}.
 <div class="letters">{% for letter in letters[:listed] %}
 <span class="letter {{ letter.mark }}" title="{{ letter.name }}">{{ visible(letter.text) }}<small>
 {{- "{:,}".format(letter.count) }}</small></span>{% endfor %}</div>
+{% if missed is not none %}<h3>Not in the charset</h3>{{ table(missed_names, missed) }}{% endif %}
 {% if overlap %}<h2>Texts in common</h2>
 <p>How many distinct texts of the row's split stand in the column's split too, and their share.</p>
 {{ table(overlap_names, overlap) }}{% endif %}
@@ -92,6 +94,8 @@ class Settings:
     n: int = 64  # samples drawn from each split; of scenes a quarter as many
     seed: int = 0  # of the draw
     rare: int = 10  # a character that stands fewer times than this is marked
+    charset: str = ""  # an alphabet file, a character a line: what a model with it would miss is listed
+    base: str = ""  # of that file: 0 = its first line is the blank's place, 1 = the first class
     views: int = 0  # views shown of a few samples, 0 = none; view 0 is the picture itself
     augment: Augmentation = field(default_factory=Augmentation)  # what makes a view; presets by name
     image: ImageSpec = field(default_factory=ImageSpec)  # the canvas of the views
@@ -115,7 +119,10 @@ def counted(found: list[Census], settings: Settings) -> dict[str, Any]:
     rows = [one.facts() for one in found]
     characters, judged = census.letters(found, settings.rare)
     marks = Counter(letter.mark for letter in characters)
+    known = alphabet.read(Path(settings.charset), settings.base, "base") if settings.charset else None
     return {
+        "missed": None if known is None else census.missed(found, known),
+        "missed_names": ["character", "name", *(c.name for c in found)],
         "sets": found, "seed": settings.seed, "rare": settings.rare, "drawn": shapes(found),
         "count_names": ["set", *rows[0]],
         "counts": [[c.name, *row.values()] for c, row in zip(found, rows, strict=True)],
@@ -192,6 +199,10 @@ def main(argv: list[str]) -> None:
     report.table(
         "counts", ["set", *names], [[set_, *(row[n] for n in names)] for set_, row in splits.items()]
     )
+    if values["missed"] is not None:
+        few = values["missed"][:SAID]
+        report.table(f"not among the characters of {settings.charset}", values["missed_names"], few)
+        report.result["missed"] = {row[0]: sum(row[2:]) for row in values["missed"]}
     report.say(f"{out} ({len(text.encode()) / 1e6:.2f} MB)")
     report.done(f"python -m shards.verify {' '.join(settings.dirs)}", page=str(out), splits=splits)
 

@@ -7,7 +7,8 @@
 One process each, the same files in the same order, decoded once. Ours also checks the record, hashes images
 and files, writes columns, labels and index, syncs and renames every file (TMPDIR says on which disk). The
 listing is read before the first round. webdataset's writer stands here as it comes, when it puts a broken
-second, and so a header more, on every file, and with mtime=0, which is faster. profile=N prints the N
+second, and so a header more, on every file, and with mtime=0, which is faster. The loop
+that makes LMDBs of pairs decodes each image too. profile=N prints the N
 costliest functions of one pass of ours.
 """
 
@@ -37,6 +38,7 @@ from shards.lookup import unknown
 from shards.read import Shards
 
 OURS = "ours: ingest.jobs"
+PUT = 1000  # images in one transaction of an LMDB
 PEERS = {"decode once + TarWriter, mtime=0": {"mtime": 0}, "decode once + TarWriter": {}}
 
 
@@ -80,6 +82,27 @@ def plainest(listing: files.Source, out: Path, settings: dict[str, int]) -> int:
     return len(listing)
 
 
+def database(listing: files.Source, out: Path) -> int:
+    """The loop that makes LMDBs of pairs for benchmarks: check each image, put them by the thousand."""
+    import lmdb
+
+    shutil.rmtree(out, ignore_errors=True)
+    pairs: dict[bytes, bytes] = {}
+    with lmdb.open(str(out), map_size=1 << 36) as environment:
+        for row, label in enumerate(listing.labels, 1):
+            data = (listing.folder / label.path).read_bytes()
+            Image.open(io.BytesIO(data)).load()
+            pairs[b"image-%09d" % row] = data
+            pairs[b"label-%09d" % row] = (label.text or "").encode()
+            if row % PUT == 0 or row == len(listing):
+                pairs[b"num-samples"] = str(row).encode()
+                with environment.begin(write=True) as transaction:
+                    for key, value in pairs.items():
+                        transaction.put(key, value)
+                pairs.clear()
+    return len(listing)
+
+
 def sets(names: list[str], count: int, folder: Path) -> Iterator[tuple[str, files.Settings, str]]:
     """(title, settings of source=folder, root) of what is measured."""
     if "rendered" in names:
@@ -105,13 +128,20 @@ def main(argv: list[str]) -> None:
             mine = partial(ours, source, root, len(listing), Path(place) / "ours")
             out = Path(place) / "theirs"
             theirs = {name: partial(plainest, listing, out, more) for name, more in PEERS.items()}
+            theirs["decode + LMDB"] = partial(database, listing, Path(place) / "lmdb")
             found = take_turns({OURS: mine, **theirs}, settings.rounds)
             rows = [
                 (name, found.speed(name), found.speed(name, "cpu"), found.ratio(OURS, name),
                  found.ratio(OURS, name, "cpu"))
                 for name in found.passes
             ]  # fmt: skip
-            columns = ("", "images/s", "images per core-second", "ours : this row (aim .6)", "per core")
+            columns = (
+                "",
+                "images/s",
+                "images per core-second",
+                "ours : this row (aims .6, LMDB .5)",
+                "per core",
+            )
             table(title, columns, rows)
             if settings.profile:
                 with cProfile.Profile() as profile:

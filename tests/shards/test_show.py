@@ -77,6 +77,20 @@ def test_characters_that_train_lacks_or_hardly_has_are_marked(hand, crops):
     assert sum(counts) == sum(map(len, hand.hard))
 
 
+def test_what_a_charset_misses_is_listed_with_how_often_it_stands_where(hand, crops, tmp_path, capsys):
+    alphabet = tmp_path / "alphabet.txt"
+    alphabet.write_text("\n".join(sorted(set("".join(hand.hard)) - {"a"})) + "\n")
+    page = shown(crops, f"out={tmp_path / 'p'}", f"charset={alphabet}", "base=1", "json=true")
+    missed = json.loads(capsys.readouterr().out.splitlines()[-1])["missed"]
+    found = [census.count(root, split, split) for root, split in located(crops)]
+    assert missed["a"] == sum(one.characters["a"] for one in found)
+    assert "Ω" in missed
+    assert "GREEK CAPITAL LETTER OMEGA" in page
+    assert "Not in the charset" not in shown(crops, f"out={tmp_path / 'q'}")
+    with pytest.raises(BadSettings, match="base=0 the blank's place, base=1 the first class"):
+        show.main([str(crops), f"charset={alphabet}"])
+
+
 @pytest.mark.parametrize(
     ("text", "spelled"),
     [
