@@ -5,16 +5,13 @@ python -m ingest.shard source=folder root=DIR labels={split}.tsv split=train,tes
 python -m ingest.shard source=folder root=DIR labels=IIIT5K_{split}_label.txt format=space split=test out=DIR
 """
 
-import os
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from ingest.labels import Label, read
-from ingest.listing import existing, listing_digest, relative, resolved, word_sample
+from ingest.listing import existing, images_below, listing_digest, relative, resolved, word_sample
 from ingest.sources import Reject
 from ingest.trees import Folder
 from shards.errors import BadData
-from shards.pictures import SUFFIXES
 from shards.sample import Sample
 
 LICENCE = "not stated"
@@ -44,7 +41,7 @@ class Source:
             raise BadData(f"images={images}: no such folder below {root}")
         self._misnamed: set[int] = set()
         if labels == "none":
-            paths = _images(self.folder)
+            paths = images_below(self.folder)
             self._misnamed = {row for row, path in enumerate(paths) if _readable(path) != path}
             self.labels = [Label(_readable(path), None, 0) for path in paths]
         else:
@@ -60,12 +57,6 @@ class Source:
         if row in self._misnamed:
             raise Reject("misnamed", self.labels[row].path, "the file name is not UTF-8")
         return word_sample(Folder(self.folder), self.labels[row])
-
-
-def _images(folder: Path) -> list[str]:
-    """Paths of all image files below a folder, with forward slashes, sorted."""
-    found = [Path(at) / name for at, _, names in os.walk(folder) for name in names]
-    return sorted(path.relative_to(folder).as_posix() for path in found if path.suffix.lower() in SUFFIXES)
 
 
 def _readable(path: str) -> str:
