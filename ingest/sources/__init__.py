@@ -4,6 +4,7 @@ is a second name of the same data set:
 
 - `len(source)`: rows of the listing, rejects included; a row is a position in it, for ever;
 - `source.read(row)` -> Sample, or raises Reject: pure in (settings, root, split, row), in any order;
+- `source.per_split`, `source.group(row)`, where it may have no splits of its own: see `ingest.shares`;
 - `source.options`: what changes the listing or the bytes, never paths or workers: part of the set's identity;
 - `source.official`, where it is known: rows of the published split; `complete=true` takes no other number;
 - `source.notes`, where there is something: sentences about the listing, said before anything is written.

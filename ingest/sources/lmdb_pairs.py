@@ -70,6 +70,10 @@ class Source:
         ]
         return {"listing": digest(listed)}
 
+    def group(self, row: int) -> str:
+        """What a row shares with others: its environment in a tree of them, its number in a single one."""
+        return self.names[bisect_right(self.ends, row)] or str(row + 1)
+
     def read(self, row: int) -> Sample:
         """The image as published with its raw label; Reject: missing_image, missing_label, empty_label,
         not_utf8, or an image that cannot be stored.

@@ -47,7 +47,7 @@ class Source:
                 raise BadData(f"{name}={folder.relative_to(base)}: no such folder below root={root}")
         self.per_split = SPLIT in settings.images and SPLIT in settings.boxes
         listed = paired(images, boxes, _line)
-        shared = Meta(f"sroie/{split}", kind="lines")
+        shared = Meta(f"sroie/{split}" if self.per_split else "sroie", kind="lines")
         self.level = at_level(settings.level, settings.crop, listed, Folder(images), shared)
         self.options: dict[str, object] = {"level": settings.level, **self.level.options}
 

@@ -105,6 +105,10 @@ class Source:
     def __len__(self) -> int:
         return len(self.rows)
 
+    def group(self, row: int) -> str:
+        """What a row shares with others: its path."""
+        return self.rows[row].partition(" ")[0]
+
     def read(self, row: int) -> Sample:
         """The image as published, labelled with the text of its codes; Reject: it is missing or damaged."""
         name, *codes = self.rows[row].split(" ")

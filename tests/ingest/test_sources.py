@@ -1,5 +1,6 @@
 """The contract of every source, over its tiny raw tree in tests/raw/<source>/; then their own rules."""
 
+import contextlib
 import json
 import pickle
 import shutil
@@ -82,6 +83,20 @@ def test_every_source_is_pure_in_the_row_whatever_the_order(name, case):
     rows = list(range(len(first)))
     assert answers(first, rows) == answers(second, rows[::-1])
     assert first.options == second.options
+
+
+@pytest.mark.parametrize(("name", "case"), cases())
+def test_what_a_record_calls_one_group_is_one_when_splits_are_drawn(name, case):
+    source = source_of(name, case=case)
+    if getattr(source, "per_split", True) or not hasattr(source, "group"):
+        pytest.skip("it has splits of its own with these settings")
+    drawn = {}
+    for row in range(len(source)):
+        with contextlib.suppress(Reject):
+            meta = source.read(row).record.meta
+            drawn.setdefault(meta.group, set()).add(source.group(row))
+    drawn.pop(None, None)
+    assert all(len(names) == 1 for names in drawn.values())
 
 
 @pytest.mark.parametrize(("name", "case"), cases())
