@@ -27,6 +27,8 @@ from shards.lookup import unknown
 from shards.manifest import digest
 from shards.sample import Meta, Record, Sample, Word
 
+GIVES = "words, or photos with outlines and texts"
+EXPECTS = "cocotext.v2.json and COCO's train2014/"
 LICENCE = "not established (photos: COCO's, each under its own)"
 
 

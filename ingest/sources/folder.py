@@ -24,6 +24,8 @@ from ingest.trees import Folder
 from shards.errors import BadData, BadSettings
 from shards.sample import Meta, Sample
 
+GIVES = "words"
+EXPECTS = "images and a list of labels, text files beside them, or texts in their names"
 LICENCE = "not stated"
 SPLIT = "{split}"
 FROM_NAME = Meta(kind="text from the file name")

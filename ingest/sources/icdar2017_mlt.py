@@ -26,7 +26,9 @@ from shards.errors import BadData, BadSettings
 from shards.lookup import unknown
 from shards.sample import Meta, Sample, Word
 
-LICENCE = "not established here (images and shards are not to be passed on)"
+GIVES = "photos with quads and texts, or words"
+EXPECTS = "ch8_*_images/ and ch8_*_localization_transcription_gt_v2/"
+LICENCE = "not established here"
 OFFICIAL = {"train": 7200, "val": 1800}  # photos
 FOLDERS = {"train": "ch8_training", "val": "ch8_validation"}
 LISTS = "localization_transcription_gt_v2"

@@ -28,6 +28,8 @@ from shards.errors import BadData, BadSettings
 from shards.manifest import digest
 from shards.sample import Meta, Record, Sample, Word
 
+GIVES = "words"
+EXPECTS = "LMDB environments with image-%09d and label-%09d, one or a tree"
 LICENCE = "not stated: that of the sets inside"
 DATA = "data.mdb"
 COUNT, IMAGE, LABEL = b"num-samples", b"image-%09d", b"label-%09d"

@@ -21,6 +21,8 @@ from shards.errors import BadData, BadSettings
 from shards.lookup import unknown
 from shards.sample import Meta, Point, Sample, Word
 
+GIVES = "photos with turned boxes of lines, no texts"
+EXPECTS = "train/ and test/ with IMG_*.JPG and IMG_*.gt"
 LICENCE = "none stated (research use; images and shards are not to be passed on)"
 OFFICIAL = {"train": 300, "test": 200}
 LINE = re.compile(r"([0-9]{1,4}) ([01])" + r" (-?[0-9]{1,5})" * 4 + r" (-?[0-9]\.[0-9]{1,9})", re.ASCII)

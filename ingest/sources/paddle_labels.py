@@ -25,6 +25,8 @@ from shards.errors import BadData, BadSettings
 from shards.lookup import unknown
 from shards.sample import Meta, Sample, Word
 
+GIVES = "words, or photos with outlines and texts"
+EXPECTS = "rec_gt_SPLIT.txt or det_gt_SPLIT.txt, and images"
 LICENCE = "not stated: that of the set inside"
 SPLIT = "{split}"
 LISTS = {"words": "rec_gt_{split}.txt", "scenes": "det_gt_{split}.txt", "crops": "det_gt_{split}.txt"}

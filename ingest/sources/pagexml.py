@@ -20,6 +20,8 @@ from ingest.trees import Folder
 from shards.errors import BadData
 from shards.sample import Meta, Sample
 
+GIVES = "lines, or pages with outlines and texts"
+EXPECTS = "page/*.xml and the images they name"
 LICENCE = "not stated: that of the set inside"
 SPLIT = "{split}"
 

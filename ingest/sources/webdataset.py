@@ -30,6 +30,8 @@ from shards.errors import BadData, BadSettings
 from shards.manifest import digest
 from shards.sample import Record, Sample, Word
 
+GIVES = "words"
+EXPECTS = "tars of images with a text or JSON member each"
 LICENCE = "not stated: that of the set inside"
 SPLIT = "{split}"
 JSON = "json"

@@ -26,6 +26,8 @@ from shards.lookup import unknown
 from shards.manifest import digest
 from shards.sample import Sample
 
+GIVES = "lines"
+EXPECTS = "images/, data_train.txt or the like, and an alphabet file"
 LICENCE = "not established (YCG09); other sets in this layout keep their own"
 LISTS = {
     "train": ("data_train.txt", "train.txt"),

@@ -25,6 +25,8 @@ from shards.errors import BadData, BadSettings
 from shards.lookup import unknown
 from shards.sample import Meta, Point, Record, Sample, Word
 
+GIVES = "photos with upright boxes, no texts"
+EXPECTS = "images/SPLIT/ and labels/SPLIT/, mirrored"
 LICENCE = "not stated: that of the set inside"
 SPLIT = "{split}"
 UNLABELLED = ("reject", "text_free")

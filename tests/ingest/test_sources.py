@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from ingest.sources import Reject
+from ingest.splits import Settings
 from shards import lookup
-from shards.config import build
+from shards.config import build, read
 from shards.errors import BadData, BadSettings
 from shards.sample import from_members, to_members
 
@@ -62,6 +63,17 @@ def test_every_source_has_a_raw_tree():
     assert {name for name, case in cases() if case == "contract"} == set(lookup.members(SEAM))
 
 
+def test_every_source_says_what_it_gives_expects_and_may_be_used_for(capsys):
+    with pytest.raises(SystemExit):
+        read(Settings, "shard", ["source=?"])
+    said = capsys.readouterr().out
+    for name in lookup.members(SEAM):
+        told = lookup.about(SEAM, name)
+        assert all(told.values())
+        lines = [f"      {word}: {told[word]}" for word in ("gives", "expects", "licence")]
+        assert "\n".join([f"  {name}  {told['']}", *lines]) in said
+
+
 @pytest.mark.parametrize(("name", "case"), cases())
 def test_every_source_turns_its_raw_tree_into_valid_samples(name, case):
     given, source = contract(name, case), source_of(name, case=case)
@@ -74,7 +86,6 @@ def test_every_source_turns_its_raw_tree_into_valid_samples(name, case):
         expected = [text for row, text in enumerate(given["texts"]) if str(row) not in given["rejects"]]
         assert [texts(sample) for sample in samples] == expected
         assert len(source) == len(given["texts"])
-    assert isinstance(lookup.find(SEAM, name).LICENCE, str)
 
 
 @pytest.mark.parametrize(("name", "case"), cases())
