@@ -20,14 +20,14 @@ from PIL import Image
 from ingest import crops
 from ingest.labels import decoded_lines
 from ingest.listing import Tree, images_below
-from ingest.photos import Cut, Photos, Size
+from ingest.photos import Cut, Photos, Size, scene
 from ingest.sources import Reject
 from shards import geometry
 from shards.errors import BadData, BadSettings
 from shards.geometry import Polygon
 from shards.lookup import unknown
 from shards.manifest import digest
-from shards.sample import Meta, Record, Sample, Word
+from shards.sample import Meta, Sample, Word
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,15 +114,15 @@ class Scenes:
         return f"{self.shared.group}/{self.rows[row].image}"
 
     def read(self, row: int) -> Sample:
-        """The photo as published; Reject: missing_list, or see `Photos.image`."""
+        """The photo with its pieces; Reject: missing_list, or see `Photos.image`."""
         photo = self.rows[row]
-        found, image = photo.listed(), self.photos.image(photo.image, photo.size)
+        found = photo.listed()
         scripts = {piece.script for piece in found if piece.word.legible}
         meta = replace(
             self.shared, group=self.group(row), script=scripts.pop() if len(scripts) == 1 else None
         )
-        words = tuple(piece.word for piece in found)
-        return Sample(image.image, image.suffix, Record(words, image.size, photo.image, meta))
+        image = self.photos.image(photo.image, photo.size)
+        return scene(image, photo.image, [piece.word for piece in found], meta)
 
 
 class Crops:

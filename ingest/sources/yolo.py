@@ -19,11 +19,11 @@ from pathlib import Path
 
 from ingest.annotated import Parse, Photo, paired, photos_digest
 from ingest.listing import existing, relative
-from ingest.photos import Photos
+from ingest.photos import Photos, scene
 from ingest.trees import Folder
 from shards.errors import BadData, BadSettings
 from shards.lookup import unknown
-from shards.sample import Meta, Point, Record, Sample, Word
+from shards.sample import Meta, Point, Sample, Word
 
 GIVES = "photos with upright boxes, no texts"
 EXPECTS = "images/SPLIT/ and labels/SPLIT/, mirrored"
@@ -79,10 +79,8 @@ class Source:
         """The photo as published with its boxes; Reject: missing_list, or see `Photos.image`."""
         photo = self.rows[row]
         found, image = photo.listed(), self.photos.image(photo.image)
-        words = tuple(_scaled(piece.word, image.size) for piece in found)
-        return Sample(
-            image.image, image.suffix, Record(words, image.size, photo.image, Meta(group=self.group(row)))
-        )
+        words = [_scaled(piece.word, image.size) for piece in found]
+        return scene(image, photo.image, words, Meta(self.group(row)))
 
 
 def _parser(text: Sequence[int], ignore: Sequence[int]) -> Parse:
