@@ -5,11 +5,11 @@ from pathlib import Path
 
 from ingest.labels import read
 from ingest.listing import listing_digest, resolved, word_sample
-from ingest.photos import Photos
+from ingest.photos import Photos, scene
 from ingest.regions import Syntax, photos, photos_digest
 from ingest.trees import Folder
 from shards.errors import BadData
-from shards.sample import Meta, Record, Sample
+from shards.sample import Meta, Sample
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +51,8 @@ class Scenes:
     def read(self, row: int) -> Sample:
         """The photo as published with its words; Reject: there is no list, or it cannot be stored."""
         photo = self.rows[row]
-        words, image = tuple(region.word for region in photo.listed()), self.photos.image(photo.image)
-        return Sample(image.image, image.suffix, Record(words, image.size, photo.image, self.meta(row)))
+        words, image = [region.word for region in photo.listed()], self.photos.image(photo.image)
+        return scene(image, photo.image, words, self.meta(row))
 
     def meta(self, row: int) -> Meta:
         """What the samples of a photo share."""

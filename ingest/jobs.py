@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from ingest.exclusions import Excluded, left_out
+from ingest.shares import Shares, opened
 from ingest.sources import Reject
 from shards.errors import Stop
-from shards.lookup import find
 from shards.manifest import ShardInfo
 from shards.pack import Rejected, finished, stem_of, write_shard
 from shards.sample import Sample
@@ -29,6 +29,7 @@ class Job:
     first: int
     stop: int
     excluded: tuple[Excluded, ...] = ()  # among these rows
+    shares: Shares | None = None  # where no splits were published
 
 
 def cut(rows: int, rows_per_shard: int) -> list[tuple[str, int, int]]:
@@ -76,10 +77,10 @@ _built: dict[tuple[object, ...], Any] = {}
 
 def _source(job: Job) -> Any:
     """The job's source; one is kept per process, since reading a long listing takes longer than a shard."""
-    key = (job.source, job.root, job.split, job.dataset, repr(job.settings))
+    key = (job.source, job.root, job.split, job.dataset, repr(job.settings), job.shares)
     if key not in _built:
         _built.clear()
-        _built[key] = find("ingest.sources", job.source).Source(job.settings, job.root, job.split)
+        _built[key] = opened(job.source, job.settings, job.root, job.split, job.shares)
     return _built[key]
 
 

@@ -4,22 +4,26 @@ tsv    path TAB text            split at the first TAB
 csv    path,text                by the csv module; `columns` names two columns of a header line
 space  path text               split at the first space; no list of pairs in quotes
 icdar  word_1.png, "Text"       split at the first comma, one pair of quotes removed, \\" and \\\\ unescaped
+jsonl  {"image": ..., ...}      one JSON object to a line; `columns` names the keys of path and text
 
 UTF-8 with an optional byte order mark. Only line ends are removed: a space can be part of a label. Empty
 lines are skipped; any other line that does not fit is a BadData with file and line.
 """
 
 import csv
+import json
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from shards.errors import BadData, BadSettings
 from shards.lookup import unknown
 
 BOM = b"\xef\xbb\xbf"
-FORMATS = ("tsv", "csv", "icdar", "space")
+NAMED = ("csv", "jsonl")  # formats with names for path and text
+FORMATS = ("tsv", "csv", "icdar", "space", "jsonl")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +39,13 @@ def read(path: Path, format: str, columns: tuple[str, ...] = ()) -> list[Label]:
     """All rows of a label file in its order; a path that stands there twice is an error."""
     if format not in FORMATS:
         raise BadSettings(unknown("format", format, list(FORMATS)))
-    if columns and (format != "csv" or len(columns) != 2):
-        raise BadSettings(f"columns={','.join(columns)}: two names, path and text, and only with format=csv")
-    lines = list(decoded_lines(path))
-    labels = list(_csv(path, lines, columns) if format == "csv" else _split(path, lines, PARSERS[format]))
+    if columns and (format not in NAMED or len(columns) != 2):
+        given, known = ",".join(columns), " or ".join(NAMED)
+        raise BadSettings(f"columns={given}: two names, path and text, and only with format={known}")
+    if format == "jsonl" and not columns:
+        raise BadSettings("format=jsonl needs columns=PATH,TEXT, the keys of a line's object")
+    lines, parsers = list(decoded_lines(path)), {**PARSERS, "jsonl": partial(_json, columns)}
+    labels = list(_csv(path, lines, columns) if format == "csv" else _split(path, lines, parsers[format]))
     _refuse_twins(path, labels)
     return labels
 
@@ -77,6 +84,17 @@ def _space(line: str) -> tuple[str, str]:
     name, space, text = line.partition(" ")
     if not space or not name or name.endswith(","):
         raise ValueError("expected path SPACE text" + (", no comma: format=icdar" if "," in name else ""))
+    return name, text
+
+
+def _json(columns: tuple[str, ...], line: str) -> tuple[str, str]:
+    try:
+        found = json.loads(line)
+    except ValueError as error:
+        raise ValueError(f"not JSON ({error})") from None
+    name, text = (found.get(key) if isinstance(found, dict) else None for key in columns)
+    if not isinstance(name, str) or not isinstance(text, str) or not name:
+        raise ValueError(f"expected an object with the texts {' and '.join(columns)}")
     return name, text
 
 

@@ -1,5 +1,6 @@
 """What sources with files share: a root that must exist, paths that stay below it, a digest."""
 
+import os
 from pathlib import Path
 from typing import Protocol
 
@@ -8,7 +9,7 @@ from ingest.labels import Label
 from ingest.sources import Reject
 from shards.errors import BadData
 from shards.manifest import digest
-from shards.pictures import Published
+from shards.pictures import SUFFIXES, Published
 from shards.sample import Record, Sample, Word
 from shards.storage import place
 
@@ -21,6 +22,12 @@ def existing(root: str) -> Path:
     if next(path.iterdir(), None) is None:
         raise BadData(f"root={root}: the folder is empty")
     return path
+
+
+def images_below(folder: Path) -> list[str]:
+    """Paths of all image files below a folder, with forward slashes, sorted."""
+    found = [Path(at) / name for at, _, names in os.walk(folder) for name in names]
+    return sorted(path.relative_to(folder).as_posix() for path in found if path.suffix.lower() in SUFFIXES)
 
 
 def relative(name: str, where: str) -> str:

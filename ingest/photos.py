@@ -1,6 +1,6 @@
 """Photos whose annotations count pixels, taken whole or cut into words."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -38,12 +38,12 @@ class Photos:
         self.pixels = lru_cache(maxsize=1)(self._pixels)
 
     def image(self, path: str, size: Size | None = None) -> Published:
-        """A photo as published; Reject: missing_image, unreadable, transcoded, size_differs, or it cannot be
-        stored. Its corners have to be in pixels of what every decoder shows.
+        """A photo as it will be stored; Reject: missing_image, unreadable, turned, size_differs, or it
+        cannot be stored. Nobody knows whether corners were taken before or after EXIF's turn.
         """
         image = image_at(self.tree, path, path, "")
-        if image.transcoded:
-            raise Reject("transcoded", path, "its corners might not fit what decoders show")
+        if image.turned:
+            raise Reject("turned", path, "by EXIF, so that its corners might not fit")
         if size not in (None, image.size):
             raise Reject("size_differs", path, f"{image.size} pixels, annotated as {size}")
         return image
@@ -60,3 +60,9 @@ class Photos:
 
     def _pixels(self, path: str, size: Size | None) -> np.ndarray:
         return crops.decoded(self.image(path, size).image)
+
+
+def scene(image: Published, path: str, words: Sequence[Word], meta: Meta) -> Sample:
+    """A photo with all its words."""
+    record = Record(tuple(words), image.size, path, meta, transcoded=image.transcoded)
+    return Sample(image.image, image.suffix, record)

@@ -2,7 +2,7 @@
 
 python -m ingest.shard source=rendered out=data/words split=train count=20000
 python -m ingest.shard source=icdar2015 root=raw/icdar2015 out=data/icdar2015 split=train,test workers=4
-python -m ingest.shard source=folder root=raw/mine labels=list.txt format=icdar out=data/mine
+python -m ingest.shard source=folder root=raw/mine split=train,val,test shares=.8,.1,.1 out=data/mine
 
 The same command again resumes a run that was stopped; where one was finished, it checks the hashes of all
 shards and writes again what is damaged.

@@ -10,6 +10,7 @@ from typing import Any
 
 from ingest import exclusions, jobs
 from ingest.executors import local
+from ingest.shares import Shares, opened, shares_of
 from shards import columns, manifest
 from shards.config import Choice
 from shards.errors import BadData, BadSettings
@@ -33,6 +34,9 @@ class Settings:
     root: str = ""  # the folder of the raw data; mjsynth takes an uncompressed tar of it, too
     name: str = ""  # of the data set, part of every uid; default: the source
     split: list[str] = field(default_factory=lambda: ["train"])  # one or several
+    shares: list[float] = field(default_factory=list)  # of split=, where none was published: .8,.1,.1
+    share_seed: int = 0  # of the hash that gives each group of rows to one of the splits
+    share_by: str = ""  # a regular expression: what in a row's group (photo, page, path) makes rows one group
     workers: int = 0  # processes; 0 = one per core
     exclude: list[str] = field(default_factory=list)  # lists of shards.verify out=: rows to leave out
     complete: bool = False  # refuse a listing that has not as many rows as the published set
@@ -48,7 +52,7 @@ def describe(settings: Settings, split: str, notes: list[str] | None = None) -> 
     notes: takes what the source says of its listing.
     """
     member = find("ingest.sources", settings.source.name)
-    source = member.Source(settings.source.settings, settings.root, split)
+    source = opened(settings.source.name, settings.source.settings, settings.root, split, _shares(settings))
     if len(source) == 0:
         raise BadData(f"{settings.source.name} root={settings.root} split={split}: the listing is empty")
     kind = member.Source.__module__.rpartition(".")[2]  # a second name of a source makes no second data set
@@ -62,6 +66,10 @@ def describe(settings: Settings, split: str, notes: list[str] | None = None) -> 
     if notes is not None:
         notes += [f"{split}: {note}" for note in (*published, *getattr(source, "notes", ()))]
     return plan
+
+
+def _shares(settings: Settings) -> Shares | None:
+    return shares_of(settings.split, settings.shares, settings.share_seed, settings.share_by)
 
 
 def _published(settings: Settings, split: str, source: Any) -> list[str]:
@@ -89,7 +97,7 @@ def _refuse_twins(settings: Settings, plan: Manifest, source: Any) -> None:
     if len(set(settings.split)) > 1:
         raise BadSettings(
             f"split={','.join(settings.split)}: source={plan.source} would write the same images into each; "
-            "name a list per split by {split}, as in labels={split}.tsv, or shard one split at a time"
+            "name a list per split by {split}, as in labels={split}.tsv, or give each a share: shares=.8,.2"
         )
     for done in sorted(settings.out.glob("*/manifest.json")):
         if done.parent.name != plan.split and _same_images(done.parent, plan, source):
@@ -194,7 +202,7 @@ def _run(
     """Writes the missing shards; stops as soon as more rows are rejected than may be."""
     todo = jobs.iterate(
         missing, source=plan.source, settings=settings.source.settings, root=settings.root, split=plan.split,
-        folder=folder, dataset=plan.dataset_id,
+        folder=folder, dataset=plan.dataset_id, shares=_shares(settings),
         excluded=_excluded(settings, plan.name, plan.split, plan.rows),
     )  # fmt: skip
     workers = min(settings.workers or os.cpu_count() or 1, max(1, len(missing)))

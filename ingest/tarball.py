@@ -131,7 +131,7 @@ def _cache() -> Path:
 def _table(path: Path) -> tuple[np.ndarray, list[str]]:
     """uint64 [2, files]: hashes of the names, sorted, and where their data begin; the names of the lists."""
     names, starts, lists = array("Q"), array("Q"), []
-    for name, start in _files(path):
+    for name, start, _ in files(path):
         names.append(_hashed(name))
         starts.append(start)
         if name.endswith(LISTS):
@@ -142,8 +142,8 @@ def _table(path: Path) -> tuple[np.ndarray, list[str]]:
     return np.ascontiguousarray(table[:, np.argsort(table[0], kind="stable")]), lists
 
 
-def _files(path: Path) -> Iterator[tuple[bytes, int]]:
-    """(name, where its data begin) of every ordinary file that stays below the top."""
+def files(path: Path) -> Iterator[tuple[bytes, int, int]]:
+    """(name, where its data begin, their bytes) of every ordinary file that stays below the top."""
     long_name, offset, length = b"", 0, path.stat().st_size
     with open(path, "rb", buffering=1 << 20) as file:
         while True:
@@ -166,7 +166,7 @@ def _files(path: Path) -> Iterator[tuple[bytes, int]]:
                 continue
             name, long_name = _plain(long_name or _name(header)), b""
             if kind in ORDINARY and not name.startswith(b"/") and b".." not in name.split(b"/"):
-                yield name, start
+                yield name, start, size
 
 
 def _pax_name(note: bytes) -> bytes:

@@ -35,12 +35,15 @@ class Refused(BadData):
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """Bytes to store, their suffix (jpg or png), (width, height), and whether they were made here."""
+    """Bytes to store, their suffix (jpg or png), (width, height), whether they were made here, and whether
+    EXIF had the pixels turned.
+    """
 
     image: bytes
     suffix: str
     size: tuple[int, int]
     transcoded: bool
+    turned: bool = False
 
 
 def ordinary(data: bytes) -> bool:
@@ -68,7 +71,7 @@ def published(data: bytes) -> Published:
         raise Refused("undecodable", _said(error)) from None
     file = io.BytesIO()
     plain.save(file, "PNG")
-    return Published(file.getvalue(), "png", plain.size, True)
+    return Published(file.getvalue(), "png", plain.size, True, _turned(image))
 
 
 def _opened(data: bytes) -> tuple[ImageFile.ImageFile, bool]:

@@ -19,14 +19,16 @@ from functools import partial
 
 from ingest import coco, crops
 from ingest.listing import existing, relative
-from ingest.photos import Cut, Photos
+from ingest.photos import Cut, Photos, scene
 from ingest.sources import Reject
 from ingest.trees import Folder
 from shards.errors import BadData, BadSettings
 from shards.lookup import unknown
 from shards.manifest import digest
-from shards.sample import Meta, Record, Sample, Word
+from shards.sample import Meta, Sample, Word
 
+GIVES = "words, or photos with outlines and texts"
+EXPECTS = "cocotext.v2.json and COCO's train2014/"
 LICENCE = "not established (photos: COCO's, each under its own)"
 
 
@@ -111,10 +113,9 @@ class _Scenes:
         photo = self.rows[row]
         if photo.instances is None:
             raise _unlisted(photo)
-        image = self.photos.image(photo.image, photo.size)
         words = tuple(Word(one.text, one.polygon, one.legible) for one in photo.instances)
-        record = Record(words, image.size, photo.image, Meta(_group(self.split, photo)))
-        return Sample(image.image, image.suffix, record)
+        image = self.photos.image(photo.image, photo.size)
+        return scene(image, photo.image, words, Meta(_group(self.split, photo)))
 
 
 LEVELS = {"crops": _Crops, "scenes": _Scenes}

@@ -29,6 +29,8 @@ from shards.lookup import unknown
 from shards.manifest import digest
 from shards.sample import Meta, Record, Sample, Word
 
+GIVES = "handwritten words or lines"
+EXPECTS = "xml/ and words/ or lines/"
 LICENCE = "restricted: research use; images, crops and shards are not to be passed on"
 LEVELS, SEGMENTATIONS = ("words", "lines"), ("all", "ok")
 XML = ("xml", "xml_data")

@@ -17,6 +17,8 @@ from ingest.listing import existing
 from shards.errors import BadData, BadSettings
 from shards.lookup import unknown
 
+GIVES = "words"
+EXPECTS = "SceneTrialTrain/words.xml and SceneTrialTest/words.xml beside their photos"
 LICENCE = "none stated (research use; images and shards are not to be passed on)"
 FOLDERS = {"train": "SceneTrialTrain", "test": "SceneTrialTest"}
 OFFICIAL = {"train": 1156, "test": 1107}  # words, of 250 and 249 photos

@@ -32,6 +32,8 @@ from shards.errors import BadData, BadSettings
 from shards.lookup import unknown
 from shards.sample import Sample
 
+GIVES = "words, or photos with boxes and texts"
+EXPECTS = "Challenge2_* folders as published, or a list of words per split"
 LICENCE = "none stated (research use; images and shards are not to be passed on)"
 LAYOUT = Layout(
     "ICDAR 2013",

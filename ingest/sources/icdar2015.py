@@ -34,6 +34,8 @@ from shards.errors import BadSettings
 from shards.lookup import unknown
 from shards.sample import Sample
 
+GIVES = "words, or photos with quads and texts"
+EXPECTS = "ch4_* folders as published, or WordRecognition/"
 LICENCE = "CC BY 4.0 (as recorded by mmocr; not read on the challenge's page)"
 LAYOUT = Layout(
     "ICDAR 2015",

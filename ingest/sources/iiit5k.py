@@ -27,6 +27,8 @@ from shards.lookup import unknown
 from shards.sample import Meta, Sample
 from shards.storage import copied
 
+GIVES = "words"
+EXPECTS = "IIIT5K/ with train/, test/ and their .mat files"
 LICENCE = "none stated (research use; images and shards are not to be passed on)"
 OFFICIAL = {"train": 2000, "test": 3000}
 NAME, WORD, CHARACTERS, BOXES = "ImgName", "GroundTruth", "chars", "charBB"

@@ -29,6 +29,8 @@ from shards.manifest import digest
 from shards.sample import Meta, Record, Sample, Word
 from shards.storage import is_address
 
+GIVES = "words"
+EXPECTS = "LMDB environments with image-%09d and label-%09d, one or a tree"
 LICENCE = "not stated: that of the sets inside"
 DATA = "data.mdb"
 COUNT, IMAGE, LABEL = b"num-samples", b"image-%09d", b"label-%09d"
@@ -72,6 +74,10 @@ class Source:
             [name, _labels(self.folder / name, n)] for name, n in zip(self.names, self.counts, strict=True)
         ]
         return {"listing": digest(listed)}
+
+    def group(self, row: int) -> str:
+        """What a row shares with others: its environment in a tree of them, its number in a single one."""
+        return self.names[bisect_right(self.ends, row)] or str(row + 1)
 
     def read(self, row: int) -> Sample:
         """The image as published with its raw label; Reject: missing_image, missing_label, empty_label,

@@ -27,6 +27,8 @@ from shards.errors import BadData, BadSettings
 from shards.lookup import unknown
 from shards.sample import Sample
 
+GIVES = "words"
+EXPECTS = "annotation_*.txt and lexicon.txt in 90kDICT32px/, or a tar of it"
 LICENCE = "none stated (research use; images and shards are not to be passed on)"
 OFFICIAL = {"train": 7_224_612, "val": 802_734, "test": 891_927}  # rows of the published lists
 LEXICON = "lexicon.txt"

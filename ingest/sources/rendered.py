@@ -20,6 +20,8 @@ from shards.lookup import unknown
 from shards.manifest import digest
 from shards.sample import Meta, Record, Sample, Word
 
+GIVES = "words"
+EXPECTS = "nothing; words, fonts and photographs of your own if you like"
 LICENCE = "made here; fonts, words and photographs keep their own"
 CASES = {"as_is": str, "lower": str.lower, "capitalised": str.capitalize, "upper": str.upper}
 MIX = ("lower", "capitalised", "upper")

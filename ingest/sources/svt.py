@@ -17,6 +17,8 @@ from ingest.trees import Folder
 from shards.errors import BadData, BadSettings
 from shards.lookup import unknown
 
+GIVES = "words"
+EXPECTS = "train.xml, test.xml and img/ in svt1/"
 LICENCE = "none stated (research use; images and shards are not to be passed on)"
 OFFICIAL = {"train": 257, "test": 647}  # words, of 100 and 249 photos
 

@@ -26,6 +26,8 @@ from shards.lookup import unknown
 from shards.manifest import digest
 from shards.sample import Sample
 
+GIVES = "lines"
+EXPECTS = "images/, data_train.txt or the like, and an alphabet file"
 LICENCE = "not established (YCG09); other sets in this layout keep their own"
 LISTS = {
     "train": ("data_train.txt", "train.txt"),
@@ -104,6 +106,10 @@ class Source:
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    def group(self, row: int) -> str:
+        """What a row shares with others: its path."""
+        return self.rows[row].partition(" ")[0]
 
     def read(self, row: int) -> Sample:
         """The image as published, labelled with the text of its codes; Reject: it is missing or damaged."""

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 
 import pytest
 from hypothesis import given, settings
@@ -49,6 +50,40 @@ def test_lists_with_a_space_come_back(tmp_path_factory, texts, end):
     pairs = [(f"a/{n}.png", text) for n, text in enumerate(texts)]
     lines = [" ".join(pair) for pair in pairs]
     assert round_trip(tmp_path_factory.getbasetemp(), "space", lines, end) == pairs
+
+
+@given(texts=TEXTS, end=ENDS)
+def test_lists_of_objects_come_back(tmp_path_factory, texts, end):
+    pairs = [(f"a/{n}.png", text) for n, text in enumerate(texts)]
+    lines = [json.dumps({"n": 7, "word": text, "file": path}) for path, text in pairs]
+    found = round_trip(tmp_path_factory.getbasetemp(), "jsonl", lines, end, ("file", "word"))
+    assert found == pairs
+
+
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        ('{"file": "a.png", "word": "x"', "not JSON"),
+        ('["a.png", "x"]', "expected an object with the texts file and word"),
+        ('{"file": "a.png"}', "expected an object with the texts file and word"),
+        ('{"file": "a.png", "word": 7}', "expected an object with the texts file and word"),
+        ('{"file": "", "word": "x"}', "expected an object with the texts file and word"),
+        ('{"file": "1.png", "word": "x"}', "stands on line 1 already"),
+    ],
+)
+def test_an_object_that_does_not_fit_is_named(tmp_path, line, why):
+    (tmp_path / "list").write_text(f'{{"file": "1.png", "word": "x"}}\n{line}\n')
+    with pytest.raises(BadData, match="list:2: ") as caught:
+        read(tmp_path / "list", "jsonl", ("file", "word"))
+    assert why in str(caught.value)
+
+
+def test_the_keys_of_objects_have_to_be_told(tmp_path):
+    (tmp_path / "list").write_text("")
+    with pytest.raises(BadSettings, match="format=jsonl needs columns=PATH,TEXT"):
+        read(tmp_path / "list", "jsonl")
+    with pytest.raises(BadSettings, match="only with format=csv or jsonl"):
+        read(tmp_path / "list", "tsv", ("file", "word"))
 
 
 @given(texts=TEXTS, end=ENDS, header=st.booleans())

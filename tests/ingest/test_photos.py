@@ -3,10 +3,11 @@ once.
 """
 
 import pytest
+from PIL import Image
 
-from ingest.photos import Cut, Photos
+from ingest.photos import Cut, Photos, scene
 from ingest.sources import Reject
-from shards.sample import Meta
+from shards.sample import Meta, Word
 
 QUAD = ((2, 1), (9, 1), (9, 6), (2, 6))
 
@@ -47,9 +48,18 @@ def test_a_photo_of_another_size_than_was_annotated_rejects_its_words(encoded):
         photos.word(cut(size=(10, 20)))
 
 
-@pytest.mark.parametrize(
-    ("format", "mode", "reason"), [("BMP", "RGB", "transcoded"), ("JPEG", "CMYK", "transcoded")]
-)
-def test_a_photo_that_would_not_be_stored_as_it_is_rejects_its_words(encoded, format, mode, reason):
-    with pytest.raises(Reject, match=rf"^list:1: {reason} a\.jpg"):
-        Photos(Counted(encoded(format, mode))).word(cut())
+@pytest.mark.parametrize(("format", "mode"), [("BMP", "RGB"), ("TIFF", "L"), ("GIF", "P"), ("JPEG", "CMYK")])
+def test_a_photo_in_another_format_is_stored_as_png_with_its_corners(encoded, format, mode):
+    photos = Photos(Counted(encoded(format, mode)))
+    image = photos.image("a.jpg")
+    sample = scene(image, "a.jpg", [Word("x", ((1, 1), (9, 1), (9, 5), (1, 5)))], Meta())
+    assert (sample.suffix, sample.record.transcoded, sample.record.size) == ("png", True, (20, 10))
+    assert photos.word(cut()).record.size == (8, 6)
+
+
+def test_a_photo_that_exif_has_turned_rejects_its_words(encoded):
+    for turn in range(2, 9):
+        exif = Image.Exif()
+        exif[0x0112] = turn
+        with pytest.raises(Reject, match=r"^list:1: turned a\.jpg by EXIF"):
+            Photos(Counted(encoded("JPEG", exif=exif))).word(cut())

@@ -1,13 +1,14 @@
 """Real sets, beside the checkout or where OCR_REAL_DATA says: every word becomes a sample."""
 
 import io
+import json
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from ingest import crops, labels
-from ingest.sources import svt
+from ingest.sources import icdar2017_mlt, paddle_labels, sroie, svt
 from ingest.sources.icdar2015 import Settings, Source
 from shards import columns, geometry, manifest
 
@@ -114,3 +115,32 @@ def test_the_xml_of_svt_tells_the_order_and_the_size_of_its_crops(real):
                 assert crop.size == (right - left + 1, bottom - top + 1), label
             uncut += 1
     assert uncut == 241
+
+
+def test_the_same_crops_come_of_three_lists_that_say_the_same(tmp_path, real):
+    theirs = Source(Settings("crops", "perspective"), str(real / "icdar2015_loc"), "test")
+    lists = {photo.image: photo.listed() for photo in theirs.level.scenes.rows}
+    mlt, mlt_lists = (tmp_path / f"ch8_validation_{name}" for name in ("images", icdar2017_mlt.LISTS))
+    mlt.symlink_to(theirs.level.scenes.photos.tree.path)
+    (tmp_path / "box").mkdir()
+    mlt_lists.mkdir()
+    det = []
+    for image, regions in lists.items():
+        lines = [(",".join(f"{v:.0f}" for xy in one.quad for v in xy), one.text or "###") for one in regions]
+        stem = image.removesuffix(".jpg")
+        (tmp_path / f"box/{stem}.txt").write_text("".join(f"{quad},{text}\n" for quad, text in lines))
+        (mlt_lists / f"gt_{stem}.txt").write_text("".join(f"{quad},Latin,{text}\n" for quad, text in lines))
+        words = [{"transcription": one.text or "*", "points": one.quad} for one in regions]
+        det.append(f"{image}\t{json.dumps(words)}\n")
+    (tmp_path / "det_gt_val.txt").write_text("".join(det))
+    chosen = {"level": "crops", "crop": "perspective"}
+    ours = [
+        sroie.Source(sroie.Settings(images=mlt.name, boxes="box", **chosen), str(tmp_path), "val"),
+        icdar2017_mlt.Source(icdar2017_mlt.Settings(**chosen), str(tmp_path), "val"),
+        paddle_labels.Source(paddle_labels.Settings(images=mlt.name, **chosen), str(tmp_path), "val"),
+    ]
+    for source in ours:
+        assert len(source) == len(theirs) == 144
+        for row in range(144):
+            mine, other = source.read(row), theirs.read(row)
+            assert (mine.image, mine.record.words) == (other.image, other.record.words)

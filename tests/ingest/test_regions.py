@@ -119,7 +119,7 @@ def test_settings_that_cannot_be_are_refused(settings, says):
         Source(Settings(*settings), str(ROOT), "train")
 
 
-def test_photos_that_are_not_plain_are_rejected_since_corners_might_not_fit(tmp_path, encoded):
+def test_photos_that_exif_has_turned_are_rejected_since_corners_might_not_fit(tmp_path, encoded):
     from PIL import Image
 
     exif = Image.Exif()
@@ -127,7 +127,7 @@ def test_photos_that_are_not_plain_are_rejected_since_corners_might_not_fit(tmp_
     shutil.copytree(ROOT, tmp_path / "raw")
     (tmp_path / "raw/ch4_training_images/img_1.jpg").write_bytes(encoded("JPEG", exif=exif))
     for level, origin in (("scenes", r"img_1\.jpg"), ("crops", r"gt_img_1\.txt:1")):
-        with pytest.raises(Reject, match=f"^{origin}: transcoded"):
+        with pytest.raises(Reject, match=f"^{origin}: turned"):
             Source(Settings(level), str(tmp_path / "raw"), "train").read(0)
 
 

@@ -1,5 +1,6 @@
 """The contract of every source, over its tiny raw tree in tests/raw/<source>/; then their own rules."""
 
+import contextlib
 import json
 import pickle
 import shutil
@@ -9,8 +10,9 @@ import fsspec
 import pytest
 
 from ingest.sources import Reject
+from ingest.splits import Settings
 from shards import lookup, storage
-from shards.config import build
+from shards.config import build, read
 from shards.errors import BadData, BadSettings
 from shards.sample import from_members, to_members
 
@@ -62,6 +64,17 @@ def test_every_source_has_a_raw_tree():
     assert {name for name, case in cases() if case == "contract"} == set(lookup.members(SEAM))
 
 
+def test_every_source_says_what_it_gives_expects_and_may_be_used_for(capsys):
+    with pytest.raises(SystemExit):
+        read(Settings, "shard", ["source=?"])
+    said = capsys.readouterr().out
+    for name in lookup.members(SEAM):
+        told = lookup.about(SEAM, name)
+        assert all(told.values())
+        lines = [f"      {word}: {told[word]}" for word in ("gives", "expects", "licence")]
+        assert "\n".join([f"  {name}  {told['']}", *lines]) in said
+
+
 @pytest.mark.parametrize(("name", "case"), cases())
 def test_every_source_turns_its_raw_tree_into_valid_samples(name, case):
     given, source = contract(name, case), source_of(name, case=case)
@@ -74,7 +87,6 @@ def test_every_source_turns_its_raw_tree_into_valid_samples(name, case):
         expected = [text for row, text in enumerate(given["texts"]) if str(row) not in given["rejects"]]
         assert [texts(sample) for sample in samples] == expected
         assert len(source) == len(given["texts"])
-    assert isinstance(lookup.find(SEAM, name).LICENCE, str)
 
 
 @pytest.mark.parametrize(("name", "case"), cases())
@@ -83,6 +95,19 @@ def test_every_source_is_pure_in_the_row_whatever_the_order(name, case):
     rows = list(range(len(first)))
     assert answers(first, rows) == answers(second, rows[::-1])
     assert first.options == second.options
+
+
+@pytest.mark.parametrize(
+    ("name", "case"), [pair for pair in cases() if hasattr(lookup.find(SEAM, pair[0]).Source, "group")]
+)
+def test_what_a_record_calls_one_group_is_one_when_splits_are_drawn(name, case):
+    source, drawn = source_of(name, case=case), {}
+    for row in range(len(source)):
+        with contextlib.suppress(Reject):
+            meta = source.read(row).record.meta
+            drawn.setdefault(meta.group, set()).add(source.group(row))
+    drawn.pop(None, None)
+    assert all(len(names) == 1 for names in drawn.values())
 
 
 @pytest.mark.parametrize(("name", "case"), cases())
