@@ -1,6 +1,5 @@
 """What sources with files share: a root that must exist, paths that stay below it, a digest."""
 
-import os
 from pathlib import Path
 from typing import Protocol
 
@@ -26,8 +25,8 @@ def existing(root: str) -> Path:
 
 def images_below(folder: Path) -> list[str]:
     """Paths of all image files below a folder, with forward slashes, sorted."""
-    found = [Path(at) / name for at, _, names in os.walk(folder) for name in names]
-    return sorted(path.relative_to(folder).as_posix() for path in found if path.suffix.lower() in SUFFIXES)
+    found = (path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
+    return sorted(path.relative_to(folder).as_posix() for path in found)
 
 
 def relative(name: str, where: str) -> str:

@@ -10,6 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from ingest import splits
+from shards import config, lookup
+
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
 # What makes a README command small; the command itself is not changed.
@@ -86,3 +89,12 @@ def tree_folders(tree: str) -> list[str]:
     folders = re.findall(r"^(\w+)/", tree, re.M)
     assert folders == ["shards", "ingest", "train", "distill", "configs", "infra", "tests"]
     return folders
+
+
+def test_every_source_has_a_line_in_the_table_whose_settings_it_takes():
+    rows = re.findall(r"^\| [^|]+ \| `(source=[^`]+)`", README.read_text(), re.M)
+    told = {row.split()[0].partition("=")[2]: row for row in rows}
+    assert set(told) == set(lookup.members("ingest.sources")) - {"synth90k"}
+    for row in told.values():
+        asked = config.read(splits.Settings, "shard", [*shlex.split(row), "out=data/x"])
+        assert f"source={asked.source.name}" in row

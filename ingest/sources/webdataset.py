@@ -29,6 +29,7 @@ from ingest.tarball import files
 from shards.errors import BadData, BadSettings
 from shards.manifest import digest
 from shards.sample import Record, Sample, Word
+from shards.storage import copied
 
 GIVES = "words"
 EXPECTS = "tars of images with a text or JSON member each"
@@ -80,11 +81,12 @@ class Source:
             )
         base = existing(root)
         pattern = relative(settings.tars.replace(SPLIT, split), "tars")
-        self.tars = sorted(path for path in base.glob(pattern) if path.is_file())
-        if not self.tars:
+        found = sorted(path for path in base.glob(pattern) if path.is_file())
+        if not found:
             raise BadData(f"root={root}: no tar there is called {pattern}")
         self.per_split = SPLIT in settings.tars
-        self.names = [path.relative_to(base).as_posix() for path in self.tars]
+        self.names = [path.relative_to(base).as_posix() for path in found]
+        self.tars = [copied(path) for path in found]
         self.rows = [row for number in range(len(self.tars)) for row in self._rows(number)]
         self.notes = [self._summary()]
 
