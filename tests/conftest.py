@@ -1,6 +1,9 @@
 """Fixtures: small shard folders made by the rendered source, which so documents the format."""
 
 import os
+import socket
+from contextlib import closing
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -33,6 +36,28 @@ def real() -> Path:
     if not REAL.is_dir():
         pytest.skip(f"no real data at {REAL}; OCR_REAL_DATA=DIR points elsewhere")
     return REAL
+
+
+@pytest.fixture(scope="session")
+def s3():
+    """The address of an empty bucket of a server that speaks S3."""
+    pytest.importorskip("s3fs")
+    moto = pytest.importorskip("moto.server")
+    with closing(socket.socket()) as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    server = moto.ThreadedMotoServer(ip_address="127.0.0.1", port=port, verbose=False)
+    server.start()
+    told = {
+        "AWS_ACCESS_KEY_ID": "sesame", "AWS_SECRET_ACCESS_KEY": "open-sesame",
+        "AWS_DEFAULT_REGION": "us-east-1", "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
+    }  # fmt: skip
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in told.items():
+            patch.setenv(name, value)
+        import_module("fsspec").filesystem("s3").mkdir("bucket")
+        yield "s3://bucket"
+    server.stop()
 
 
 def make_onnx(path, classes=11, ending="softmax", batch="n", dtype="float", metadata=None):

@@ -47,6 +47,14 @@ def test_a_cache_elsewhere_is_the_same_cache(cache, words, bucket, room, files):
     assert there.path.parent == room
 
 
+def test_a_cache_in_a_bucket_is_the_same_cache(cache, words, s3, room, files):
+    address = f"{s3}/caches/k=v"
+    caches.main(["copy", str(cache), address])
+    there = Cache(address)
+    assert files(there.path) == {name: data for name, data in files(cache).items() if name != ".lock"}
+    caches.main(["verify", str(there.path)])
+
+
 def test_what_stands_is_not_fetched_again(cache, bucket, room, tmp_path):
     address = sent(cache)
     again = str(tmp_path / "again")

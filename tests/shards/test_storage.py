@@ -2,8 +2,6 @@
 
 import contextlib
 import os
-import socket
-from contextlib import closing
 
 import fsspec
 import pytest
@@ -30,28 +28,6 @@ def room(tmp_path, monkeypatch):
 
 
 @pytest.fixture(scope="module")
-def bucket():
-    """The address of an empty bucket of a server that speaks S3."""
-    pytest.importorskip("s3fs")
-    moto = pytest.importorskip("moto.server")
-    with closing(socket.socket()) as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    server = moto.ThreadedMotoServer(ip_address="127.0.0.1", port=port, verbose=False)
-    server.start()
-    told = {
-        "AWS_ACCESS_KEY_ID": "sesame", "AWS_SECRET_ACCESS_KEY": "open-sesame",
-        "AWS_DEFAULT_REGION": "us-east-1", "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
-    }  # fmt: skip
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in told.items():
-            patch.setenv(name, value)
-        fsspec.filesystem("s3").mkdir("bucket")
-        yield "s3://bucket"
-    server.stop()
-
-
-@pytest.fixture(scope="module")
 def here(tmp_path_factory):
     """Six shards of 20 words in a local folder."""
     out = tmp_path_factory.mktemp("here") / "words"
@@ -71,8 +47,8 @@ def content(address):
     return {name.removeprefix(path): system.cat_file(name) for name in system.find(path)}
 
 
-def test_a_folder_in_a_bucket_is_byte_for_byte_the_local_one(bucket, here, capsys):
-    out = f"{bucket}/kind=words/first"  # a value may hold what stands between a key and its value
+def test_a_folder_in_a_bucket_is_byte_for_byte_the_local_one(s3, here, capsys):
+    out = f"{s3}/kind=words/first"  # a value may hold what stands between a key and its value
     shard.main([*RENDERED, f"out={out}"])
     found = content(out)
     assert found == {
@@ -82,8 +58,8 @@ def test_a_folder_in_a_bucket_is_byte_for_byte_the_local_one(bucket, here, capsy
     assert "sesame" not in said.out + said.err + b"".join(found.values()).decode(errors="ignore")
 
 
-def test_what_a_stopped_run_left_in_a_bucket_is_gone_on_with(bucket, here):
-    out = f"{bucket}/stopped"
+def test_what_a_stopped_run_left_in_a_bucket_is_gone_on_with(s3, here):
+    out = f"{s3}/stopped"
     system = fsspec.filesystem("s3")
     system.put(str(here), out, recursive=True)
     for name in ("manifest.json", "000002.json", "000004.tar"):
@@ -97,8 +73,8 @@ def test_what_a_stopped_run_left_in_a_bucket_is_gone_on_with(bucket, here):
         shard.main([*RENDERED, f"out={out}", "strength=.5"])
 
 
-def test_a_bucket_is_verified_and_its_damage_named(bucket, here, monkeypatch, capsys):
-    out = f"{bucket}/verified"
+def test_a_bucket_is_verified_and_its_damage_named(s3, here, monkeypatch, capsys):
+    out = f"{s3}/verified"
     system = fsspec.filesystem("s3")
     system.put(str(here), out, recursive=True)
     verify.main([out])
