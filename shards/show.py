@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from shards import alphabet, census, charts, config, page, sheet
+from shards import alphabet, census, charts, config, page, sheet, storage
 from shards.augment import Augment
 from shards.augment import Settings as Augmentation
 from shards.census import Census
@@ -190,9 +190,9 @@ def main(argv: list[str]) -> None:
         report.line(f"counting {name}")
         found.append(census.count(*place, name))
     values = {**counted(found, settings), **pictured(places, found, settings)}
-    title = f"Data: {', '.join(Path(folder).resolve().name for folder in settings.dirs)}"
+    title = f"Data: {', '.join(storage.place(folder).resolve().name for folder in settings.dirs)}"
     text = page.fitted(lambda shown: page.render(BODY, title, STYLE, shown=shown, **values), settings.n)
-    out = Path(settings.out) if settings.out else Path(settings.dirs[0]) / "show.html"
+    out = storage.place(settings.out) if settings.out else storage.place(settings.dirs[0]) / "show.html"
     page.save(out, text)
     names = ("rows", "written", "rejected", "words", "without text", "illegible", "distinct texts")
     splits = {one.name: one.facts() for one in found}

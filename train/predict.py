@@ -26,7 +26,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from shards import config, pack
+from shards import config, pack, storage
 from shards.engines.plain import decode
 from shards.errors import BadData, BadSettings
 from shards.image import ImageSpec
@@ -139,7 +139,7 @@ Encoded = tuple[str, Callable[[], bytes]]  # a name, and how to get the bytes
 
 def images(inputs: Sequence[str]) -> Iterator[Encoded]:
     """The images of files, folders and splits of shards; a path that does not exist is a BadData."""
-    paths = [Path(given) for given in inputs]
+    paths = [storage.place(given) for given in inputs]
     for missing in (path for path in paths if not path.exists()):
         raise BadData(f"{missing}: no such file or folder")  # before anything is read
     for given in paths:

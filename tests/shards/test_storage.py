@@ -7,7 +7,7 @@ import fsspec
 import pytest
 
 from ingest import shard
-from shards import lock, storage, verify
+from shards import lock, show, storage, unpack, verify
 from shards import room as room_module
 from shards.augment import Augment, Settings
 from shards.errors import BadData, BadSettings
@@ -16,6 +16,7 @@ from shards.loader import Loader
 from shards.plan import Plan
 from shards.read import Shards
 from shards.storage import File
+from train import predict
 
 pytest.importorskip("upath")
 RENDERED = ["source=rendered", "count=120", "rows_per_shard=20", "workers=1"]
@@ -233,3 +234,14 @@ def test_an_address_is_written_without_a_lock_and_no_folder_is_made_here(tmp_pat
     with lock.locked(storage.place("memory://sets/few")):
         pass
     assert len(Shards(["memory://sets/few"], "train")) == 5
+
+
+def test_what_reads_folders_reads_addresses(there, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    show.main([there, "n=4"])
+    assert fsspec.filesystem("memory").cat_file("/sets/words/show.html").startswith(b"<!doctype html>")
+    unpack.main([there, "to=folder", f"out={tmp_path / 'plain'}"])
+    assert len(list((tmp_path / "plain").rglob("*.jpg"))) == 120
+    predict.main([f"{there}/train", "limit=3"])
+    assert capsys.readouterr().out.count("memory://sets/words/train/") == 3
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["plain", "room"]
