@@ -6,6 +6,7 @@ import pytest
 
 from distill import record, student
 from shards.errors import BadData, BadSettings
+from shards.image import ImageSpec
 from train import evaluation, modelfolder
 from train import teacher as teachers
 from train.runfolder import read_metrics
@@ -217,3 +218,19 @@ def test_a_student_and_the_control_it_asks_for_are_judged_and_other_controls_are
     shutil.rmtree(tmp_path / "s-control")
     train("s-control", "fit.epochs=1", "method=none")  # without the cache: without its augmentation
     assert (verdict()["verdict"], verdict()["field"]) == ("NOT JUDGED", "augment.blur")
+
+
+def test_pictures_of_several_widths_are_taught_from_a_cache_as_by_a_live_teacher(
+    train, words, make_teacher, recipe, tmp_path
+):
+    """A recording meets all widths in one batch, a student one at a time."""
+    image = ImageSpec(width=128, fit="keep", buckets=[48, 64, 128])
+    teacher = make_teacher(tmp_path / "t", image=image)
+    record.main(recipe(teacher, words, tmp_path / "c", "codec=dense"))
+    cached = train("cached", f"cache={tmp_path / 'c'}", "method=nkd")
+    live = train("live", f"teacher={teacher}", "data.views=2", "method=nkd")
+    assert len(cached) == len(live) > 6  # more steps than batches of one width would take
+    for name in ("loss", "task", "nkd"):
+        assert trace(cached, name) == pytest.approx(trace(live, name), rel=2e-3)
+    with pytest.raises(BadSettings, match="taps"):
+        record.main(recipe(teacher, words, tmp_path / "d", "taps=[rnn2]"))
