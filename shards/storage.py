@@ -21,6 +21,7 @@ from shards.errors import BadData, BadSettings
 ROOM = "OCR_DISTILLERY_CACHE"  # the variable that says where fetched files are kept
 AT_ONCE = 8  # small files fetched at a time
 MEGABYTE = 1_000_000
+PART = ".part"  # how names of half-written files and of folders of such end
 
 
 def is_address(text: object) -> bool:
@@ -104,13 +105,23 @@ def _fetch(file: File) -> None:
 
 
 @contextmanager
-def desk(folder: Path) -> Iterator[Path]:
-    """Where files are written before they get their names: the folder itself, or one here for an address."""
-    if not is_address(folder):
-        yield folder
-        return
-    with tempfile.TemporaryDirectory(prefix="shard-") as found:
+def desk(folder: Path, name: str) -> Iterator[Path]:
+    """A folder in which files are written before they get their names: in theirs, or here for an address.
+
+    Each writer has its own, so that one that was thought dead and is not meets nobody's half-written file.
+    """
+    below = None if is_address(folder) else folder
+    with tempfile.TemporaryDirectory(prefix=f"{name}.", suffix=PART, dir=below) as found:
         yield Path(found)
+
+
+def sweep(folder: Path, name: str) -> None:
+    """Removes what writers of `name` that died have left half written; one that lives fails."""
+    for part in folder.glob(f"{name}.*{PART}"):
+        if part.is_dir():
+            shutil.rmtree(part, ignore_errors=True)
+        else:
+            part.unlink(missing_ok=True)
 
 
 def sync(path: Path) -> None:
