@@ -195,6 +195,8 @@ def test_workers_die_with_a_killed_launcher(chores, modules, tmp_path, kind):
         time.sleep(0.05)
         assert launcher.poll() is None
     children = psutil.Process(launcher.pid).children(recursive=True)
+    # Ray's agents write nothing of ours and take longer
+    children = [child for child in children if "Agent" not in child.name()]
     launcher.send_signal(signal.SIGKILL)
     launcher.wait()
     assert len(children) >= 2
