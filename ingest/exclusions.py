@@ -14,8 +14,7 @@ from pathlib import Path
 from shards import duplicates
 from shards.duplicates import Duplicate
 from shards.errors import BadData, BadSettings
-from shards.manifest import digest
-from shards.pack import Rejected
+from shards.manifest import Rejected, digest
 from shards.sample import Sample
 
 REASON = "excluded"

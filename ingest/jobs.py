@@ -1,7 +1,9 @@
 """One job = one shard: rows [first, stop) of a source's listing. Picklable, so it runs anywhere."""
 
+import errno
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,10 +11,30 @@ from typing import Any
 from ingest.exclusions import Excluded, left_out
 from ingest.shares import Shares, opened
 from ingest.sources import Reject
-from shards.errors import Stop
-from shards.manifest import ShardInfo
-from shards.pack import Rejected, finished, stem_of, write_shard
+from shards.errors import BadData, Stop
+from shards.manifest import Rejected, ShardInfo
+from shards.pack import finished, stem_of, write_shard
 from shards.sample import Sample
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # what no second try mends
+
+
+class Full(BadData):
+    """The disk takes no more. What is finished stays."""
+
+
+@contextmanager
+def writing(folder: Path) -> Iterator[None]:
+    """Tells of a full disk, a used-up quota or a file that may not grow as what it is: a Full."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        raise Full(
+            f"{folder}: cannot be written: {error.strerror}; what is done stays, and the same command "
+            "goes on once there is room"
+        ) from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +71,8 @@ def run(job: Job) -> ShardInfo:
         (row, left_out(outcome(source, row, job.root), excluded.get(row)))
         for row in range(job.first, job.stop)
     )
-    return write_shard(job.folder, job.stem, job.first, job.stop, rows, job.dataset)
+    with writing(job.folder):
+        return write_shard(job.folder, job.stem, job.first, job.stop, rows, job.dataset)
 
 
 def outcome(source: Any, row: int, root: str) -> Sample | Rejected:
@@ -58,7 +81,7 @@ def outcome(source: Any, row: int, root: str) -> Sample | Rejected:
         return source.read(row)
     except Reject as reject:
         return Rejected(row, reject.reason, reject.origin, reject.detail)
-    except Stop:
+    except (Stop, MemoryError):
         raise
     except Exception as error:  # one row must never take its neighbours along
         return Rejected(row, "error", f"row {row}", _portable(f"{type(error).__name__}: {error}", root))

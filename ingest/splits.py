@@ -1,22 +1,21 @@
 """A split of a source becomes a folder of shards, its manifest written last; run again, it resumes."""
 
 import hashlib
-import os
-from collections import Counter
 from contextlib import closing
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from ingest import exclusions, jobs
-from ingest.executors import local
+from ingest.ledger import Ledger
+from ingest.mapping import mapped
 from ingest.shares import Shares, opened, shares_of
-from shards import columns, manifest
+from shards import columns, manifest, storage
 from shards.config import Choice
 from shards.errors import BadData, BadSettings
 from shards.lock import locked
 from shards.lookup import find
-from shards.manifest import Manifest, ShardInfo, canonical, split_uid
+from shards.manifest import Manifest, canonical, split_uid
 from shards.pack import FILES, SUFFIX_COLUMNS, finished
 from shards.progress import Reporter
 from shards.sample import Sample
@@ -37,7 +36,10 @@ class Settings:
     shares: list[float] = field(default_factory=list)  # of split=, where none was published: .8,.1,.1
     share_seed: int = 0  # of the hash that gives each group of rows to one of the splits
     share_by: str = ""  # a regular expression: what in a row's group (photo, page, path) makes rows one group
-    workers: int = 0  # processes; 0 = one per core
+    executor: Any = field(
+        default="local", metadata={"seam": "ingest.executors", "flat": True}
+    )  # where jobs run
+    workers: int = 0  # jobs under way; 0 = one per core
     exclude: list[str] = field(default_factory=list)  # lists of shards.verify out=: rows to leave out
     complete: bool = False  # refuse a listing that has not as many rows as the published set
     max_reject_frac: float = 0.01  # more rejects than this share of the rows stop the run; not the excluded
@@ -126,16 +128,19 @@ def write(settings: Settings, plan: Manifest, reporter: Reporter) -> Manifest:
     """Writes what is missing of a split, its manifest last, and returns it."""
     folder = settings.out / plan.split
     folder.mkdir(parents=True, exist_ok=True)
-    with locked(folder):
+    with locked(folder), jobs.writing(folder):
         old = _claim(folder, plan)
         pieces = jobs.cut(plan.rows, plan.rows_per_shard)
-        done = {stem: info for stem, first, stop in pieces if (info := finished(folder, stem, first, stop))}
-        if old and [done.get(stem) for stem, *_ in pieces] == list(old.shards):
+        ledger = Ledger(folder, plan.rows, settings.max_reject_frac)
+        for piece in pieces:
+            if info := finished(folder, *piece):
+                ledger.add(info)
+        if old and ledger.shards == list(old.shards):
             return old
         _sweep(folder, {stem for stem, *_ in pieces})
-        missing = [piece for piece in pieces if piece[0] not in done]
-        done |= _run(settings, plan, folder, missing, done, reporter)
-        return _finish(folder, plan, [done[stem] for stem, *_ in pieces])
+        _run(settings, plan, folder, [p for p in pieces if p[0] not in ledger.known], ledger, reporter)
+        manifest.save(folder, replace(plan, shards=tuple(ledger.shards)))
+        return manifest.load(folder)
 
 
 def _claim(folder: Path, plan: Manifest) -> Manifest | None:
@@ -182,9 +187,9 @@ def _flat(identity: dict[str, Any]) -> dict[str, Any]:
 def _sweep(folder: Path, stems: set[str]) -> None:
     """Removes what a killed run left half written, and the done mark of a folder that is whole no more."""
     (folder / "manifest.json").unlink(missing_ok=True)
-    for part in folder.glob("*.part"):
-        if part.name.split(".")[0] in stems | {"manifest", "rejects"}:
-            part.unlink()
+    for part in folder.glob(f"*{storage.PART}"):
+        if (name := part.name.split(".")[0]) in stems | {"manifest", "rejects"}:
+            storage.sweep(folder, name)
     for index in folder.glob("[0-9]*.idx"):  # of a listing cut into smaller shards
         if index.stem not in stems:
             for suffix in ("json", *FILES):
@@ -192,58 +197,29 @@ def _sweep(folder: Path, stems: set[str]) -> None:
 
 
 def _run(
-    settings: Settings,
-    plan: Manifest,
-    folder: Path,
-    missing: list[tuple[str, int, int]],
-    done: dict[str, ShardInfo],
+    settings: Settings, plan: Manifest, folder: Path, missing: list[tuple[str, int, int]], ledger: Ledger,
     reporter: Reporter,
-) -> dict[str, ShardInfo]:
+) -> None:  # fmt: skip
     """Writes the missing shards; stops as soon as more rows are rejected than may be."""
     todo = jobs.iterate(
         missing, source=plan.source, settings=settings.source.settings, root=settings.root, split=plan.split,
         folder=folder, dataset=plan.dataset_id, shares=_shares(settings),
         excluded=_excluded(settings, plan.name, plan.split, plan.rows),
     )  # fmt: skip
-    workers = min(settings.workers or os.cpu_count() or 1, max(1, len(missing)))
-    written: dict[str, ShardInfo] = {}
+    ledger.start()
     try:
-        _judge(settings, plan, folder, done)
-        with closing(local(jobs.run, todo, workers)) as results:
+        ledger.judge()
+        member = find("ingest.executors", settings.executor.name)
+        pool = member.opened(settings.executor.settings, jobs.run, settings.workers, len(missing))
+        with closing(mapped(pool, todo)) as results:
             for info in results:
-                written[info.stem] = info
-                so_far = {**done, **written}
-                _judge(settings, plan, folder, so_far)
-                rows = sum(shard.rows for shard in so_far.values())
-                reporter.line(f"{plan.split}: {rows} of {plan.rows} rows, {len(so_far)} shards")
+                ledger.add(info)
+                ledger.judge()
+                reporter.line(f"{plan.split}: {ledger.told()}")
+    except jobs.Full:
+        raise
     except BadData:  # the next run tries again what was rejected: the data may have been mended
         for sidecar in folder.glob("[0-9]*.json"):
             if manifest.shard_info(sidecar).rejects:
                 sidecar.unlink()
         raise
-    return written
-
-
-def _judge(settings: Settings, plan: Manifest, folder: Path, shards: dict[str, ShardInfo]) -> None:
-    """Stops the run when too many rows are rejected; all are named in the ledger."""
-    every = (reject for info in shards.values() for reject in info.rejects)
-    rejects = [reject for reject in every if reject[1] != exclusions.REASON]
-    if len(rejects) <= settings.max_reject_frac * plan.rows:
-        return
-    ledger = folder / "rejects.jsonl"
-    names = ("row", "reason", "origin", "detail")
-    lines = [canonical(dict(zip(names, reject, strict=True))) + b"\n" for reject in sorted(rejects)]
-    manifest.write_bytes(ledger, b"".join(lines))
-    counts = ", ".join(f"{count} {reason}" for reason, count in Counter(r[1] for r in rejects).most_common())
-    raise BadData(
-        f"{len(rejects)} of {plan.rows} rows rejected ({counts}), more than max_reject_frac="
-        f"{settings.max_reject_frac}; each is named in {ledger}"
-    )
-
-
-def _finish(folder: Path, plan: Manifest, shards: list[ShardInfo]) -> Manifest:
-    rejected = Counter(reject[1] for info in shards for reject in info.rejects)
-    fields = {key: getattr(plan, key) for key in (*IDENTITY, "licence")}
-    whole = Manifest(**fields, shards=tuple(shards), rejected=dict(sorted(rejected.items())))
-    manifest.save(folder, whole)
-    return manifest.load(folder)

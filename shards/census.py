@@ -30,12 +30,14 @@ class Census:
     """The counts of one split; `name` is what the page calls it.
 
     lengths: characters of every word with a text. texts: case-folded, with how often each stands there.
+    left_out: see `rejects`.
     illegible is counted where images hold several words or none; a crop's word is meant to be read.
     """
 
     name: str
     split: str
     manifest: Manifest
+    left_out: list[tuple[str, int, list[str]]]
     lengths: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
     width: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
     height: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
@@ -78,8 +80,9 @@ class Census:
 def count(root: Path, split: str, name: str) -> Census:
     """The census of a split. Records are read, for legibility, where images hold several words or none."""
     content = manifest.load(root / split)
+    left_out = rejects(root / split)
     if not content.written:
-        return Census(name, split, content)
+        return Census(name, split, content, left_out)
     shards = Shards([root], split)
     lengths, characters, texts = array("q"), Counter(), Counter()
     for text in shards.texts():
@@ -94,6 +97,7 @@ def count(root: Path, split: str, name: str) -> Census:
         name=name,
         split=split,
         manifest=content,
+        left_out=left_out,
         lengths=np.array(lengths),
         width=shards.column("width").astype(np.int64),
         height=shards.column("height").astype(np.int64),
@@ -149,11 +153,13 @@ def shared(one: Census, other: Census) -> int:
     return len(one.texts.keys() & other.texts.keys())
 
 
-def rejects(content: Manifest, examples: int = 3) -> list[tuple[str, int, list[str]]]:
+def rejects(folder: Path, examples: int = 3) -> list[tuple[str, int, list[str]]]:
     """(reason, rows, the first few of them in words) of a split, most frequent reason first."""
+    counts: Counter[str] = Counter()
     found: dict[str, list[str]] = {}
-    for shard in content.shards:
-        for row, reason, origin, detail in shard.rejects:
+    for row, reason, origin, detail in manifest.ledger(folder):
+        counts[reason] += 1
+        if counts[reason] <= examples:
             found.setdefault(reason, []).append(f"row {row}: {origin} {detail}".rstrip())
-    ordered = sorted(found.items(), key=lambda pair: (-len(pair[1]), pair[0]))
-    return [(reason, len(rows), rows[:examples]) for reason, rows in ordered]
+    ordered = sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
+    return [(reason, count, found[reason]) for reason, count in ordered]

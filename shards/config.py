@@ -131,27 +131,25 @@ def build(schema: Callable[..., T], tree: dict[str, Any], path: str = "") -> T:
     path.
     """
     kinds, tree, values = typed.hints(schema), dict(tree), {}
-    flat, known = None, fields(schema)  # pyright: ignore[reportArgumentType]
+    flat, known = {}, fields(schema)  # pyright: ignore[reportArgumentType]
     for field in known:
+        if field.metadata.get("flat") and (field.name in tree or not _required(field)):
+            flat[field.name] = (field.metadata["seam"], tree.pop(field.name, field.default))
         if field.name not in tree:
             continue
         where = f"{path}{field.name}"
         node = tree.pop(field.name)
         if seam := field.metadata.get("seam"):
-            flat = (field.name, seam, node) if field.metadata.get("flat") else flat
-            values[field.name] = node if field.metadata.get("flat") else _choice(seam, node, where)
+            values[field.name] = _choice(seam, node, where)
         elif seam := field.metadata.get("seams"):
             values[field.name] = _several(seam, node, where)
         elif is_dataclass(kinds[field.name]) and isinstance(node, dict):
             values[field.name] = build(kinds[field.name], node, f"{where}.")
         else:
             values[field.name] = typed.convert(node, kinds[field.name], where)
-    if flat:
-        name, seam, node = flat
-        values[name] = _choice(seam, {"name": node, **tree}, "", owner=schema)
-        tree = {}
+    names = [path + f.name for f in known] + _take_flat(flat, tree, values)
     if tree:
-        raise BadSettings(lookup.unknown("settings", path + next(iter(tree)), [path + f.name for f in known]))
+        raise BadSettings(lookup.unknown("settings", path + next(iter(tree)), names))
     missing = [f.name for f in known if f.name not in values and _required(f)]
     if missing:
         raise BadSettings(f"{path}{missing[0]}= is required" + _offer(schema, missing[0]))
@@ -159,6 +157,16 @@ def build(schema: Callable[..., T], tree: dict[str, Any], path: str = "") -> T:
         return schema(**values)
     except TypeError as error:
         raise BadSettings(f"{path or 'settings'}: {error}") from None
+
+
+def _take_flat(flat: dict[str, tuple[str, Any]], tree: dict, values: dict[str, Any]) -> list[str]:
+    """Moves the keys of flat members, {field: (seam, member)}, from tree to values; returns all they take."""
+    names: list[str] = []
+    for field, (seam, member) in flat.items():
+        own = [f.name for f in fields(lookup.find(seam, str(member)).Settings)]
+        values[field] = _choice(seam, {"name": member, **{k: tree.pop(k) for k in own if k in tree}}, "")
+        names += sorted(own)
+    return names
 
 
 def _required(field: dataclasses.Field) -> bool:
@@ -170,19 +178,13 @@ def _offer(schema: Schema, name: str) -> str:
     return f" (there are: {', '.join(lookup.members(seam))})" if seam else ""
 
 
-def _choice(seam: str, node: Any, where: str, owner: Schema = None) -> Choice:
+def _choice(seam: str, node: Any, where: str) -> Choice:
     """A member of a seam with its settings. node: {"name": member, its keys...}, or the bare name."""
     node = dict(node) if isinstance(node, dict) else {"name": node}
     if "name" not in node:
         raise BadSettings(f"{where}= is required first (there are: {', '.join(lookup.members(seam))})")
     name = str(node.pop("name", None))
     settings = lookup.find(seam, name).Settings
-    known = {f.name for f in fields(settings)}
-    strange = next((k for k in node if k not in known), None)
-    if strange is not None and owner is not None:
-        raise BadSettings(
-            lookup.unknown("settings", strange, [f.name for f in fields(owner)] + sorted(known))
-        )
     return Choice(name, build(settings, node, f"{where}." if where else ""))
 
 

@@ -8,9 +8,12 @@ sample for ever: it seeds augmentation, addresses the cache and appears in every
 import hashlib
 import json
 import os
-from dataclasses import asdict, dataclass, field
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
+from typing import NamedTuple
 
 from shards import storage
 from shards.errors import BadData
@@ -19,6 +22,16 @@ FORMAT = 1
 ROW_BITS = 40
 ID_BITS = 22
 ROWS_PER_SHARD = 8192
+LEDGER = "rejects.jsonl"
+
+
+class Rejected(NamedTuple):
+    """A row of the listing that did not become a sample: a short reason, where it was found, what exactly."""
+
+    row: int
+    reason: str
+    origin: str
+    detail: str = ""
 
 
 def canonical(value: object) -> bytes:
@@ -53,8 +66,8 @@ def split_uid(uid: int) -> tuple[int, int]:
 class ShardInfo:
     """The sidecar of a shard: rows [first, stop) of the listing, what was written and what was rejected.
 
-    bytes and sha256 are keyed by suffix: tar, columns.npy, labels, idx. rejects: (row, reason, origin,
-    detail).
+    bytes and sha256 are keyed by suffix: tar, columns.npy, labels, idx. A manifest's own shards leave the
+    rejects to the sidecars and the ledger, since they may be many.
     """
 
     stem: str
@@ -63,13 +76,18 @@ class ShardInfo:
     written: int
     bytes: dict[str, int]
     sha256: dict[str, str]
-    rejects: tuple[tuple[int, str, str, str], ...] = ()
+    rejects: tuple[Rejected, ...] = ()
     format: int = FORMAT
 
     @property
     def rows(self) -> int:
         """How many rows of the listing it covers, rejects included."""
         return self.stop - self.first
+
+    @property
+    def slim(self) -> "ShardInfo":
+        """The same without the list of its rejects."""
+        return replace(self, rejects=())
 
 
 @dataclass(frozen=True)
@@ -148,7 +166,7 @@ def shard_info(path: Path) -> ShardInfo:
 
 def _shard(raw: dict, path: Path) -> ShardInfo:
     try:
-        rejects = tuple(tuple(r) for r in raw.pop("rejects", ()))
+        rejects = tuple(Rejected(*r) for r in raw.pop("rejects", ()))
         info = ShardInfo(rejects=rejects, **raw)
     except (TypeError, KeyError) as error:
         raise BadData(f"{path}: not a shard's sidecar ({error})") from None
@@ -158,13 +176,42 @@ def _shard(raw: dict, path: Path) -> ShardInfo:
 
 
 def save(folder: Path, manifest: Manifest) -> None:
-    """Writes rejects.jsonl, then manifest.json: the folder's done mark."""
-    names = ("row", "reason", "origin", "detail")
-    lines = [
-        canonical(dict(zip(names, reject, strict=True))) for s in manifest.shards for reject in s.rejects
-    ]
-    write_bytes(folder / "rejects.jsonl", b"".join(line + b"\n" for line in lines))
-    write_json(folder / "manifest.json", asdict(manifest))
+    """Writes the ledger, gathered from the sidecars, then manifest.json: the folder's done mark."""
+    counts = write_ledger(folder, listed(folder, manifest.shards))
+    if sum(counts.values()) != manifest.rows - manifest.written:
+        raise BadData(f"{folder}: the sidecars of its shards are not those that were written; run it again")
+    slim = tuple(info.slim for info in manifest.shards)
+    whole = replace(manifest, shards=slim, rejected=dict(sorted(counts.items())))
+    write_json(folder / "manifest.json", asdict(whole))
+
+
+def listed(folder: Path, shards: Iterable[ShardInfo]) -> Iterator[Rejected]:
+    """The rejects of shards, one sidecar at a time."""
+    for info in shards:
+        if info.written < info.rows:
+            yield from shard_info(folder / f"{info.stem}.json").rejects
+
+
+def write_ledger(folder: Path, rejects: Iterable[Rejected]) -> Counter[str]:
+    """Writes rejects.jsonl, a line for each reject; returns their number by reason."""
+    counts: Counter[str] = Counter()
+    with storage.desk(folder, "rejects") as desk:
+        with open(desk / LEDGER, "wb") as file:
+            for reject in rejects:
+                counts[reject.reason] += 1
+                file.write(canonical(reject._asdict()) + b"\n")
+        storage.publish(desk / LEDGER, folder / LEDGER)
+    return counts
+
+
+def ledger(folder: Path) -> Iterator[Rejected]:
+    """The rejects of a finished split, in the order of their rows; a damaged ledger is a BadData."""
+    try:
+        with (folder / LEDGER).open("rb") as file:
+            for line in file:
+                yield Rejected(**json.loads(line))
+    except (OSError, ValueError, TypeError) as error:
+        raise BadData(f"{folder / LEDGER}: not a ledger ({error}); run ingest.shard again") from None
 
 
 def load(folder: Path) -> Manifest:
@@ -176,11 +223,11 @@ def load(folder: Path) -> Manifest:
         )
     raw = read_json(path)
     try:
-        shards = tuple(_shard(s, path) for s in raw.pop("shards"))
+        shards = tuple(_shard(s, path).slim for s in raw.pop("shards"))
         manifest = Manifest(shards=shards, **raw)
     except (TypeError, KeyError) as error:
         raise BadData(f"{path}: not a manifest ({error})") from None
-    rejects = sum(len(s.rejects) for s in manifest.shards)
+    rejects = sum(manifest.rejected.values())
     if manifest.format != FORMAT or manifest.rows != manifest.written + rejects:
         raise BadData(f"{path}: {manifest.rows} rows, but {manifest.written} written + {rejects} rejected")
     return manifest

@@ -1,13 +1,13 @@
 """Samples in; one shard out: tar, columns, labels, DALI's index and, last, the sidecar that marks it done.
 
-Every file is written as `.part`, synced and renamed; the same samples give the same bytes on any day and
+Every file is written aside, synced and renamed; the same samples give the same bytes on any day and
 machine.
 """
 
 import hashlib
 import mmap
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,22 +16,12 @@ import numpy as np
 from shards import columns as columns_module
 from shards import manifest, storage
 from shards.errors import BadData
-from shards.manifest import ShardInfo
+from shards.manifest import Rejected, ShardInfo
 from shards.sample import SUFFIXES, Sample, record_from_json, to_members
 
 SUFFIX_TAR, SUFFIX_COLUMNS, SUFFIX_LABELS, SUFFIX_INDEX = "tar", "columns.npy", "labels", "idx"
 FILES = (SUFFIX_TAR, SUFFIX_COLUMNS, SUFFIX_LABELS, SUFFIX_INDEX)
 BLOCK = 512  # a tar is made of these
-
-
-@dataclass(frozen=True, slots=True)
-class Rejected:
-    """A row of the listing that did not become a sample, and why."""
-
-    row: int
-    reason: str
-    origin: str
-    detail: str = ""
 
 
 def stem_of(number: int) -> str:
@@ -57,10 +47,10 @@ def write_shard(
     A sample that breaks contract 1 is rejected as "invalid_record" with the rule it broke.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / f"{stem}.json").unlink(
-        missing_ok=True
-    )  # the done mark goes first, so a rewrite is never half done
-    with storage.desk(folder) as desk:
+    # the done mark goes first, so a rewrite is never half done
+    (folder / f"{stem}.json").unlink(missing_ok=True)
+    storage.sweep(folder, stem)
+    with storage.desk(folder, stem) as desk:
         return _write(desk, folder, stem, first, stop, rows, dataset)
 
 
@@ -74,7 +64,7 @@ def _write(
     dataset: int,
 ) -> ShardInfo:
     """The files of a shard, written whole on the desk before the first gets its name."""
-    parts = {suffix: desk / f"{stem}.{suffix}.part" for suffix in FILES}
+    parts = {suffix: desk / suffix for suffix in FILES}
     rejects = _write_tar(parts[SUFFIX_TAR], first, stop, rows, dataset)
     _write_derived(parts)
     info = ShardInfo(
@@ -84,12 +74,13 @@ def _write(
         written=stop - first - len(rejects),
         bytes={suffix: part.stat().st_size for suffix, part in parts.items()},
         sha256={suffix: sha256_of(part) for suffix, part in parts.items()},
-        rejects=tuple((r.row, r.reason, r.origin, r.detail) for r in rejects),
+        rejects=tuple(rejects),
     )
     for suffix, part in parts.items():
         storage.publish(part, folder / f"{stem}.{suffix}")
     storage.sync(folder)
-    manifest.write_json(folder / f"{stem}.json", asdict(info))
+    manifest.write_json(desk / "json", asdict(info))
+    storage.publish(desk / "json", folder / f"{stem}.json")
     return info
 
 

@@ -67,6 +67,8 @@ def published(data: bytes) -> Published:
         return Published(data, KEPT[image.format], image.size, False)
     try:
         plain = _plain(image)
+    except MemoryError:  # says nothing of the image
+        raise
     except Exception as error:
         raise Refused("undecodable", _said(error)) from None
     file = io.BytesIO()
@@ -86,7 +88,7 @@ def _opened(data: bytes) -> tuple[ImageFile.ImageFile, bool]:
                 return image, True
             image.load()
             return image, image.format in KEPT and _agreed(image, data)
-    except Refused:
+    except (Refused, MemoryError):
         raise
     except Image.DecompressionBombError:
         raise Refused("too_large", f"more than {PIXEL_LIMIT} pixels") from None

@@ -134,8 +134,8 @@ def counted(found: list[Census], settings: Settings) -> dict[str, Any]:
         "absent_count": marks["absent"], "unlisted": max(0, len(characters) - CHARACTERS),
         "overlap_names": ["set", "distinct texts", *(f"in {c.name}" for c in found)],
         "overlap": census.overlaps(found) if len(found) > 1 else [],
-        "left_out": [(c.name, [(r, n, "; ".join(rows)) for r, n, rows in left]) for c in found
-                     if (left := census.rejects(c.manifest))],
+        "left_out": [(c.name, [(r, n, "; ".join(rows)) for r, n, rows in c.left_out]) for c in found
+                     if c.left_out],
         "written": {c.name: c.manifest.written for c in found},
     }  # fmt: skip
 

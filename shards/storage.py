@@ -22,6 +22,7 @@ ROOM = "OCR_DISTILLERY_CACHE"  # the variable that says where fetched files are 
 AT_ONCE = 8  # small files fetched at a time
 MEGABYTE = 1_000_000
 BLOCK = 8 * MEGABYTE  # copied at a time
+PART = ".part"  # how names of half-written files and of folders of such end
 
 
 def is_address(text: object) -> bool:
@@ -128,13 +129,23 @@ def copied(path: Path) -> Path:
 
 
 @contextmanager
-def desk(folder: Path) -> Iterator[Path]:
-    """Where files are written before they get their names: the folder itself, or one here for an address."""
-    if not is_address(folder):
-        yield folder
-        return
-    with tempfile.TemporaryDirectory(prefix="shard-") as found:
+def desk(folder: Path, name: str) -> Iterator[Path]:
+    """A folder in which files are written before they get their names: in theirs, or here for an address.
+
+    Each writer has its own, so that one that was thought dead and is not meets nobody's half-written file.
+    """
+    below = None if is_address(folder) else folder
+    with tempfile.TemporaryDirectory(prefix=f"{name}.", suffix=PART, dir=below) as found:
         yield Path(found)
+
+
+def sweep(folder: Path, name: str) -> None:
+    """Removes what writers of `name` that died have left half written; one that lives fails."""
+    for part in folder.glob(f"{name}.*{PART}"):
+        if part.is_dir():
+            shutil.rmtree(part, ignore_errors=True)
+        else:
+            part.unlink(missing_ok=True)
 
 
 def sync(path: Path) -> None:

@@ -12,6 +12,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = {"ingest": {"shards"}, "train": {"shards"}, "distill": {"train", "shards"}, "shards": set()}
 SEAMS = {
+    "ingest/executors",
     "ingest/sources",
     "shards/engines",
     "shards/unpackers",
@@ -164,6 +165,7 @@ def test_seams_have_members_and_members_keep_the_contract():
     from shards import lookup
 
     wanted = {
+        "ingest.executors": "opened",
         "ingest.sources": "Source",
         "shards.engines": "Engine",
         "shards.unpackers": "Unpacker",

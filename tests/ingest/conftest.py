@@ -2,13 +2,51 @@
 
 import hashlib
 import io
+import os
+import secrets
+import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from PIL import Image
 
 from ingest.shard import main
 from shards import progress
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+CLUSTER = """
+import sys
+import ray
+
+store = dict(include_dashboard=False, object_store_memory=100_000_000, log_to_driver=False)
+told = ray.init("local", num_cpus=2, **store)
+print(told.address_info["gcs_address"], flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.fixture(scope="session")
+def modules(tmp_path_factory):
+    """A folder from which the workers of `cluster` import."""
+    return tmp_path_factory.mktemp("modules")
+
+
+@pytest.fixture(scope="session")
+def cluster(modules):
+    """The address of a Ray with two cores, which every test joins and leaves; it asks for a token."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_AUTH_MODE", "token")
+        patch.setenv("RAY_AUTH_TOKEN", secrets.token_hex(16))
+        patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        pytest.importorskip("ray", reason="the extra `ray` is not installed")
+        told = {**os.environ, "PYTHONPATH": f"{modules}:{ROOT}", "OMP_NUM_THREADS": "1"}
+        with subprocess.Popen(
+            [sys.executable, "-c", CLUSTER], env=told, cwd=modules, text=True,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+        ) as process:  # fmt: skip
+            yield process.stdout.readline().strip()
+            process.stdin.close()
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""local: every job once, lazily; a failure or a dead worker costs one retry and never a neighbour."""
+"""Executors: every job once, lazily; a failure or a dead worker costs one retry and never a neighbour."""
 
 import importlib
 import os
@@ -7,10 +7,12 @@ import subprocess
 import sys
 import time
 
+import psutil
 import pytest
 
-from ingest.executors import local
-from shards.errors import BadData, Stop
+from ingest import mapping
+from shards import lookup
+from shards.errors import BadData, BadSettings, Stop
 
 CHORES = """
 import os, signal, time
@@ -42,6 +44,12 @@ def killed(job):
         os.kill(os.getpid(), signal.SIGKILL)
     return job
 
+def hungry(job):
+    raise MemoryError
+
+def here(job):
+    return os.getcwd()
+
 def bad(job):
     raise BadData(f"list.txt:{job}: unreadable")
 
@@ -49,16 +57,41 @@ def slow(job):
     Path(job).touch()
     time.sleep(60)
 """
+LAUNCH = """
+import sys
+sys.path.insert(0, sys.argv[2])
+import chores
+from ingest.mapping import mapped
+from shards.lookup import find
+
+if __name__ == "__main__":
+    member = find("ingest.executors", sys.argv[1])
+    list(mapped(member.opened(member.Settings(), chores.slow, 2, 2), sys.argv[3:]))
+"""
+KINDS = [pytest.param(*kind, marks=pytest.mark.slow) for kind in (("local", 1), ("local", 2), ("ray", 2))]
+APART = KINDS[1:]  # those whose workers are processes of their own
+
+
+@pytest.fixture(scope="module")
+def chores(modules):
+    """A module that other processes can import, those of a Ray too."""
+    (modules / "chores.py").write_text(CHORES)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(modules))
+        yield importlib.import_module("chores")
+    sys.modules.pop("chores", None)
 
 
 @pytest.fixture
-def chores(tmp_path, monkeypatch):
-    """A module that spawned processes can import."""
-    (tmp_path / "chores.py").write_text(CHORES)
-    monkeypatch.syspath_prepend(str(tmp_path))
-    sys.modules.pop("chores", None)
-    yield importlib.import_module("chores")
-    sys.modules.pop("chores", None)
+def run(request):
+    """run(kind, function, jobs, workers): the results, lazily; Ray's tasks go to `cluster`."""
+
+    def call(kind, function, jobs, workers):
+        member = lookup.find("ingest.executors", kind)
+        told = {"address": request.getfixturevalue("cluster")} if kind == "ray" else {}
+        return mapping.mapped(member.opened(member.Settings(**told), function, workers, 9), jobs)
+
+    return call
 
 
 def gather(results, into):
@@ -67,94 +100,104 @@ def gather(results, into):
         into.append(result)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("workers", [1, 2])
-def test_every_job_gives_one_result(chores, workers):
-    assert sorted(local(chores.double, iter(range(9)), workers)) == [2 * n for n in range(9)]
-    assert list(local(chores.double, [], workers)) == []
+@pytest.mark.parametrize(("kind", "workers"), KINDS)
+def test_every_job_gives_one_result(run, chores, kind, workers):
+    assert sorted(run(kind, chores.double, iter(range(9)), workers)) == [2 * n for n in range(9)]
+    assert list(run(kind, chores.double, [], workers)) == []
 
 
-def test_results_come_one_by_one_and_jobs_are_not_taken_ahead(chores):
-    jobs = iter(range(5))
-    results = local(chores.double, jobs, 1)
-    assert next(results) == 0
-    assert next(jobs) == 1
+@pytest.mark.parametrize(("kind", "workers"), KINDS)
+def test_no_more_jobs_are_taken_than_are_under_way(run, chores, kind, workers):
+    jobs = iter(range(9))
+    results = run(kind, chores.double, jobs, workers)
+    assert next(results) in range(0, 2 * workers, 2)
+    assert next(jobs) == workers
     results.close()
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("workers", [1, 2])
-def test_a_job_that_fails_once_is_run_again(chores, tmp_path, workers):
+@pytest.mark.parametrize(("kind", "workers"), KINDS)
+def test_a_job_that_fails_once_is_run_again(run, chores, tmp_path, kind, workers):
     jobs = [str(tmp_path / f"{n}") for n in range(4)]
-    assert sorted(local(chores.once_broken, jobs, workers)) == jobs
+    assert sorted(run(kind, chores.once_broken, jobs, workers)) == jobs
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("workers", [1, 2])
-def test_what_fails_twice_is_named_after_all_others_are_done(chores, workers):
+@pytest.mark.parametrize(("kind", "workers"), KINDS)
+def test_what_fails_twice_is_named_after_all_others_are_done(run, chores, kind, workers):
     got = []
     with pytest.raises(Stop, match="never three") as caught:
-        gather(local(chores.broken, range(6), workers), got)
+        gather(run(kind, chores.broken, range(6), workers), got)
     assert sorted(got) == [0, 1, 2, 4, 5]
     assert caught.value.code == 1
 
 
-@pytest.mark.slow
-def test_a_killed_worker_is_replaced_and_only_its_job_is_run_again(chores, tmp_path):
+@pytest.mark.parametrize(("kind", "workers"), APART)
+def test_a_killed_worker_is_replaced_and_only_its_job_is_run_again(run, chores, tmp_path, kind, workers):
     jobs = [str(tmp_path / f"{n}") for n in range(5)]
-    assert sorted(local(chores.killed_once, jobs, 2)) == jobs
+    assert sorted(run(kind, chores.killed_once, jobs, workers)) == jobs
     got = []
-    with pytest.raises(Stop, match="worker died"):
-        gather(local(chores.killed, range(6), 2), got)
+    with pytest.raises(Stop, match=r"worker died .*fewer workers="):
+        gather(run(kind, chores.killed, range(6), workers), got)
     assert sorted(got) == [0, 1, 2, 4, 5]
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("workers", [1, 2])
-def test_bad_data_ends_the_run_at_once_as_itself(chores, workers):
+@pytest.mark.parametrize(("kind", "workers"), KINDS)
+def test_bad_data_ends_the_run_at_once_as_itself(run, chores, kind, workers):
     with pytest.raises(BadData, match="unreadable"):
-        list(local(chores.bad, range(4), workers))
+        list(run(kind, chores.bad, range(4), workers))
 
 
-@pytest.mark.slow
-def test_workers_die_with_a_killed_launcher(chores, tmp_path):
+@pytest.mark.parametrize(("kind", "workers"), KINDS)
+def test_a_worker_without_memory_says_what_helps(run, chores, kind, workers):
+    with pytest.raises(Stop, match=r"(?s)MemoryError.*fewer workers= or rows_per_shard="):
+        list(run(kind, chores.hungry, range(2), workers))
+
+
+@pytest.mark.parametrize(("kind", "workers"), KINDS)
+def test_workers_stand_where_the_command_was_typed(run, chores, tmp_path, monkeypatch, kind, workers):
+    monkeypatch.chdir(tmp_path)
+    assert set(run(kind, chores.here, range(3), workers)) == {str(tmp_path)}
+
+
+def test_ray_that_is_not_installed_or_not_there_is_told_with_what_helps(monkeypatch):
+    member = lookup.find("ingest.executors", "ray")
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(BadSettings, match=r"executor=ray: .*ocr-distillery\[ray\]"):
+        member.opened(member.Settings(), print, 1, 1)
+
+
+class Absent:
+    """A double of Ray without a cluster."""
+
+    class exceptions:
+        RayError = OSError
+
+    def init(self, address, **_):
+        raise ConnectionError(f"nobody at {address}\nwith a trace")
+
+
+def test_a_cluster_that_does_not_answer_is_named(monkeypatch):
+    member = lookup.find("ingest.executors", "ray")
+    monkeypatch.setitem(sys.modules, "ray", Absent())
+    with pytest.raises(BadSettings, match=r"address=nowhere:1: no Ray .* \(nobody at nowhere:1\); .*_TOKEN"):
+        member.opened(member.Settings("nowhere:1"), print, 1, 1)
+
+
+@pytest.mark.parametrize("kind", [pytest.param(name, marks=pytest.mark.slow) for name in ("local", "ray")])
+def test_workers_die_with_a_killed_launcher(chores, modules, tmp_path, kind):
+    if kind == "ray":
+        pytest.importorskip("ray", reason="the extra `ray` is not installed")
     script = tmp_path / "launch.py"
-    script.write_text(
-        "import sys; sys.path.insert(0, sys.argv[1])\n"
-        "import chores\nfrom ingest.executors import local\n"
-        "if __name__ == '__main__':\n    list(local(chores.slow, sys.argv[2:], 2))\n"
-    )
+    script.write_text(LAUNCH)
     marks = [tmp_path / "one", tmp_path / "two"]
-    launcher = subprocess.Popen([sys.executable, script, tmp_path, *marks])
+    told = {**os.environ, "PYTHONPATH": f"{modules}:{os.environ.get('PYTHONPATH', '')}"}
+    launcher = subprocess.Popen([sys.executable, script, kind, modules, *marks], env=told)
     while not all(mark.exists() for mark in marks):
         time.sleep(0.05)
         assert launcher.poll() is None
-    children = _children(launcher.pid)
+    children = psutil.Process(launcher.pid).children(recursive=True)
+    # Ray's agents write nothing of ours and take longer
+    children = [child for child in children if "Agent" not in child.name()]
     launcher.send_signal(signal.SIGKILL)
     launcher.wait()
-    deadline = time.monotonic() + 10
-    while any(_alive(pid) for pid in children) and time.monotonic() < deadline:
-        time.sleep(0.05)
     assert len(children) >= 2
-    assert not [pid for pid in children if _alive(pid)]
-
-
-def _children(pid):
-    found = []
-    for entry in os.listdir("/proc"):
-        if entry.isdigit():
-            try:
-                with open(f"/proc/{entry}/stat") as file:
-                    if int(file.read().rsplit(")", 1)[1].split()[1]) == pid:
-                        found.append(int(entry))
-            except (FileNotFoundError, ProcessLookupError):
-                continue
-    return found
-
-
-def _alive(pid):
-    try:
-        with open(f"/proc/{pid}/stat") as file:
-            return file.read().rsplit(")", 1)[1].split()[0] != "Z"
-    except (FileNotFoundError, ProcessLookupError):
-        return False
+    assert not psutil.wait_procs(children, timeout=20)[1]

@@ -3,12 +3,16 @@
 import json
 import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from PIL import Image
 
-from ingest import jobs
+from ingest import jobs, ledger
+from ingest.images import published
 from ingest.sources import icdar2015
 from shards import manifest
+from shards.manifest import Rejected, ShardInfo
 
 RAW = Path(__file__).resolve().parent.parent / "raw"
 
@@ -62,6 +66,30 @@ def test_ledgers_lose_the_root_and_nothing_else(tmp_path, monkeypatch):
     for root in (".", str(tmp_path), f"{tmp_path}/"):
         assert jobs._portable(f"v1.2: {tmp_path}/a.b at 0x7f", root) == "v1.2: root/a.b"
     assert jobs._portable("a/x.png data/x.png", "a") == "root/x.png data/x.png"
+
+
+@pytest.mark.parametrize("where", ["source", "decoder"])
+def test_want_of_memory_is_no_fault_of_the_row(monkeypatch, encoded, where):
+    def starved(*_, **__):
+        raise MemoryError
+
+    source = SimpleNamespace(read=starved)
+    if where == "decoder":
+        monkeypatch.setattr(Image, "open", starved)
+        source.read = lambda row: published(encoded(), "x.png")
+    with pytest.raises(MemoryError):
+        jobs.outcome(source, 0, "")
+
+
+def test_the_live_line_tells_pace_rejects_and_time_left(tmp_path, monkeypatch):
+    clock = iter([0.0, 100.0, 120.0])
+    monkeypatch.setattr(ledger.time, "monotonic", lambda: next(clock))
+    found = ledger.Ledger(tmp_path, 1000, 0.1)
+    found.add(ShardInfo("000000", 0, 100, 100, {}, {}))  # of a run before
+    found.start()
+    rejects = [Rejected(row, "blank" if row < 102 else "torn", "") for row in range(100, 103)]
+    found.add(ShardInfo("000001", 100, 200, 97, {}, {}, tuple(rejects)))
+    assert found.told() == ("200 of 1000 rows, 2 shards, 5 samples/s, rejected: 2 blank, 1 torn, ETA 2:40")
 
 
 def test_the_published_number_of_rows_is_said_and_insisted_on_only_when_asked(tmp_path, shard):
