@@ -90,7 +90,8 @@ def outcome(source: Any, row: int, root: str) -> Sample | Rejected:
 def _portable(text: str, root: str) -> str:
     """Without memory addresses and the place of the raw data: ledgers are equal on every machine."""
     text = re.sub(r" at 0x[0-9a-f]+", "", text)
-    for place in {str(Path(root).resolve()), str(Path(root))} - {".", "/"} if root else ():
+    places = {root.rstrip("/"), str(Path(root).resolve()), str(Path(root))} if root else set()
+    for place in places - {"", ".", "/"}:
         text = re.sub(rf"(?<![\w./-]){re.escape(place)}/", "root/", text)
     return text
 

@@ -66,6 +66,7 @@ def test_ledgers_lose_the_root_and_nothing_else(tmp_path, monkeypatch):
     for root in (".", str(tmp_path), f"{tmp_path}/"):
         assert jobs._portable(f"v1.2: {tmp_path}/a.b at 0x7f", root) == "v1.2: root/a.b"
     assert jobs._portable("a/x.png data/x.png", "a") == "root/x.png data/x.png"
+    assert jobs._portable("no s3://b/raw/x.png", "s3://b/raw/") == "no root/x.png"
 
 
 @pytest.mark.parametrize("where", ["source", "decoder"])
