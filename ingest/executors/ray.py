@@ -76,7 +76,8 @@ class Tasks:
     @property
     def free(self) -> int:
         """So many tasks more as are wanted under way."""
-        wanted = self.count or QUEUED * int(self.ray.cluster_resources().get("CPU", 1))
+        # a cluster that grows may begin without any core
+        wanted = self.count or QUEUED * max(1, int(self.ray.cluster_resources().get("CPU", 0)))
         return wanted - len(self.busy)
 
     def give(self, task: Task) -> None:

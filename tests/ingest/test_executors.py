@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
 import psutil
 import pytest
@@ -163,6 +164,12 @@ def test_ray_that_is_not_installed_or_not_there_is_told_with_what_helps(monkeypa
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(BadSettings, match=r"executor=ray: .*ocr-distillery\[ray\]"):
         member.opened(member.Settings(), print, 1, 1)
+
+
+@pytest.mark.parametrize(("cores", "wanted"), [({}, 2), ({"CPU": 0.0}, 2), ({"CPU": 8.0}, 16)])
+def test_jobs_wait_for_a_cluster_to_grow_for_them(cores, wanted):
+    growing = SimpleNamespace(cluster_resources=lambda: cores, remote=lambda **_: lambda function: function)
+    assert lookup.find("ingest.executors", "ray").Tasks(growing, print, 0).free == wanted
 
 
 class Absent:
