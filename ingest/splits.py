@@ -4,11 +4,12 @@ import hashlib
 import os
 from collections import Counter
 from contextlib import closing
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ingest import exclusions, jobs
+from ingest.claim import IDENTITY, claim
 from ingest.executors import local
 from ingest.shares import Shares, opened, shares_of
 from shards import columns, manifest
@@ -16,13 +17,10 @@ from shards.config import Choice
 from shards.errors import BadData, BadSettings
 from shards.lock import locked
 from shards.lookup import find
-from shards.manifest import Manifest, ShardInfo, canonical, split_uid
+from shards.manifest import Manifest, ShardInfo, canonical
 from shards.pack import FILES, SUFFIX_COLUMNS, finished
 from shards.progress import Reporter
 from shards.sample import Sample
-
-WAY_OUT = "choose another out= or delete that folder"
-IDENTITY = ("name", "split", "source", "options", "rows", "rows_per_shard")
 
 
 @dataclass(frozen=True)
@@ -127,61 +125,30 @@ def write(settings: Settings, plan: Manifest, reporter: Reporter) -> Manifest:
     folder = settings.out / plan.split
     folder.mkdir(parents=True, exist_ok=True)
     with locked(folder):
-        old = _claim(folder, plan)
+        old = claim(folder, plan)
         pieces = jobs.cut(plan.rows, plan.rows_per_shard)
         done = {stem: info for stem, first, stop in pieces if (info := finished(folder, stem, first, stop))}
-        if old and [done.get(stem) for stem, *_ in pieces] == list(old.shards):
-            return old
-        _sweep(folder, {stem for stem, *_ in pieces})
+        if old:  # a shard of other data may be whole, too
+            done = {stem: info for stem, info in done.items() if info in old.shards}
+            if _whole(folder, old, done):
+                return old
         missing = [piece for piece in pieces if piece[0] not in done]
+        _sweep(folder, {stem for stem, *_ in pieces}, {stem for stem, *_ in missing})
         done |= _run(settings, plan, folder, missing, done, reporter)
         return _finish(folder, plan, [done[stem] for stem, *_ in pieces])
 
 
-def _claim(folder: Path, plan: Manifest) -> Manifest | None:
-    """The manifest of a finished folder, None for an unfinished one; another data set's folder is refused."""
-    if (folder / "manifest.json").exists():
-        old = manifest.load(folder)
-        _compare(folder, asdict(old), {key: getattr(plan, key) for key in IDENTITY})
-        return old
-    for index in folder.glob("[0-9]*.idx"):
-        theirs = _dataset(index)
-        if theirs is None:  # nothing in it says whose it is
-            index.with_suffix(".json").unlink(missing_ok=True)
-        elif theirs != plan.dataset_id:
-            raise BadSettings(
-                f"{folder} holds unfinished shards of another data set: its uids begin with {theirs:x}, "
-                f"those of {plan.name} {plan.split} with these settings with {plan.dataset_id:x}; {WAY_OUT}"
-            )
-    return None
+def _whole(folder: Path, old: Manifest, done: dict[str, ShardInfo]) -> bool:
+    """Whether a finished folder holds all that its manifest says."""
+    ledger = folder / manifest.LEDGER
+    told = ledger.exists() and ledger.read_bytes() == manifest.ledger(old.rejects)
+    return told and [done.get(shard.stem) for shard in old.shards] == list(old.shards)
 
 
-def _dataset(index: Path) -> int | None:
-    """The dataset_id in the first key of a shard, read from its index; None for a shard without samples."""
-    with index.open() as file:
-        file.readline()
-        first = file.readline().split()
-    return split_uid(int(first[3].split(".")[0], 16))[0] if first else None
-
-
-def _compare(folder: Path, theirs: dict[str, Any], mine: dict[str, Any]) -> None:
-    ours, others = _flat(mine), _flat(theirs)
-    for key in ours | others:
-        value, other = ours.get(key), others.get(key)
-        if canonical(other) != canonical(value):
-            raise BadSettings(
-                f"{folder} holds another data set: {key} is {other!r} there and {value!r} here; {WAY_OUT}"
-            )
-
-
-def _flat(identity: dict[str, Any]) -> dict[str, Any]:
-    options = {f"option {key}": value for key, value in (identity.get("options") or {}).items()}
-    return {**{key: identity.get(key) for key in IDENTITY if key != "options"}, **options}
-
-
-def _sweep(folder: Path, stems: set[str]) -> None:
-    """Removes what a killed run left half written, and the done mark of a folder that is whole no more."""
-    (folder / "manifest.json").unlink(missing_ok=True)
+def _sweep(folder: Path, stems: set[str], missing: set[str]) -> None:
+    """Removes what a killed run left half written, and the done marks of what is whole no more."""
+    for mark in ("manifest", *missing):
+        (folder / f"{mark}.json").unlink(missing_ok=True)
     for part in folder.glob("*.part"):
         if part.name.split(".")[0] in stems | {"manifest", "rejects"}:
             part.unlink()
@@ -230,10 +197,8 @@ def _judge(settings: Settings, plan: Manifest, folder: Path, shards: dict[str, S
     rejects = [reject for reject in every if reject[1] != exclusions.REASON]
     if len(rejects) <= settings.max_reject_frac * plan.rows:
         return
-    ledger = folder / "rejects.jsonl"
-    names = ("row", "reason", "origin", "detail")
-    lines = [canonical(dict(zip(names, reject, strict=True))) + b"\n" for reject in sorted(rejects)]
-    manifest.write_bytes(ledger, b"".join(lines))
+    ledger = folder / manifest.LEDGER
+    manifest.write_bytes(ledger, manifest.ledger(sorted(rejects)))
     counts = ", ".join(f"{count} {reason}" for reason, count in Counter(r[1] for r in rejects).most_common())
     raise BadData(
         f"{len(rejects)} of {plan.rows} rows rejected ({counts}), more than max_reject_frac="

@@ -1,13 +1,17 @@
 """Contract 2, the names: which data set, which shard, which row; the manifest that is written last.
 
 uid = dataset_id << 40 | row, with dataset_id = the first 22 bits of sha256(name, split, options). A uid names
-a
-sample for ever: it seeds augmentation, addresses the cache and appears in every error.
+a sample for ever: it seeds augmentation, addresses the cache and appears in every error.
+
+Sidecars and manifests are sealed: `seal` is the digest of all that stands beside it, and the file's bytes are
+those that its content is written as, so no bit of them changes unnoticed. Those of earlier versions, without
+a seal, are read as they are.
 """
 
 import hashlib
 import json
 import os
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -19,6 +23,12 @@ FORMAT = 1
 ROW_BITS = 40
 ID_BITS = 22
 ROWS_PER_SHARD = 8192
+SEAL = "seal"
+LEDGER = "rejects.jsonl"  # all rejects of a split, one JSON object a line
+
+
+class Damaged(BadData):
+    """A sidecar or manifest that is not what was written; `ingest.shard` writes it again."""
 
 
 def canonical(value: object) -> bytes:
@@ -103,6 +113,11 @@ class Manifest:
         """Samples in the tars; rows = written + rejects."""
         return sum(shard.written for shard in self.shards)
 
+    @property
+    def rejects(self) -> list[tuple[int, str, str, str]]:
+        """Those of all shards: (row, reason, origin, detail)."""
+        return [reject for shard in self.shards for reject in shard.rejects]
+
     @cached_property
     def digest(self) -> str:
         """sha256 over identity and the hashes of every shard: changes when any byte of the data does."""
@@ -111,8 +126,20 @@ class Manifest:
 
 def write_json(path: Path, value: object) -> None:
     """Writes sorted, indented JSON by a temporary name and a rename: never half a file."""
-    text = json.dumps(value, sort_keys=True, ensure_ascii=False, indent=1) + "\n"
-    write_bytes(path, text.encode())
+    write_bytes(path, _text(value))
+
+
+def _text(value: object) -> bytes:
+    return (json.dumps(value, sort_keys=True, ensure_ascii=False, indent=1) + "\n").encode()
+
+
+def seal(path: Path, value: dict[str, object]) -> None:
+    """Writes a JSON object and its seal."""
+    write_json(path, _sealed(value))
+
+
+def _sealed(value: dict[str, object]) -> dict[str, object]:
+    return {**value, SEAL: digest(value)}
 
 
 def write_bytes(path: Path, data: bytes) -> None:
@@ -133,54 +160,72 @@ def read_json(path: Path) -> dict:
     try:
         value = json.loads(path.read_bytes())
     except FileNotFoundError:
-        raise BadData(f"{path}: no such file") from None
-    except (ValueError, OSError) as error:
-        raise BadData(f"{path}: not readable as JSON ({error})") from None
+        raise Damaged(f"{path}: no such file") from None
+    except (ValueError, OSError, RecursionError) as error:
+        raise Damaged(f"{path}: not readable as JSON ({error})") from None
     if not isinstance(value, dict):
-        raise BadData(f"{path}: expected a JSON object")
+        raise Damaged(f"{path}: expected a JSON object")
     return value
+
+
+def _unsealed(path: Path) -> dict:
+    """The content of a sealed file, without the seal."""
+    raw = read_json(path)
+    content = {key: value for key, value in raw.items() if key != SEAL}
+    if SEAL in raw and not _written_as(path, content):
+        raise Damaged(f"{path}: changed after it was written; run ingest.shard again with the same settings")
+    if content.get("format") != FORMAT:
+        raise BadData(f"{path}: format {content.get('format')}, this version reads {FORMAT}")
+    return content
+
+
+def _written_as(path: Path, content: dict) -> bool:
+    try:
+        return path.read_bytes() == _text(_sealed(content))
+    except ValueError:  # half a surrogate pair, which no text that is written holds
+        return False
 
 
 def shard_info(path: Path) -> ShardInfo:
     """Reads a sidecar."""
-    return _shard(read_json(path), path)
+    return _shard(_unsealed(path), path)
 
 
 def _shard(raw: dict, path: Path) -> ShardInfo:
     try:
         rejects = tuple(tuple(r) for r in raw.pop("rejects", ()))
-        info = ShardInfo(rejects=rejects, **raw)
-    except (TypeError, KeyError) as error:
-        raise BadData(f"{path}: not a shard's sidecar ({error})") from None
-    if info.format != FORMAT:
-        raise BadData(f"{path}: format {info.format}, this version reads {FORMAT}")
-    return info
+        return ShardInfo(rejects=rejects, **raw)
+    except (TypeError, KeyError, AttributeError) as error:
+        raise Damaged(f"{path}: not a shard's sidecar ({error})") from None
+
+
+def ledger(rejects: Iterable[tuple[int, str, str, str]]) -> bytes:
+    """The lines of rejects.jsonl."""
+    names = ("row", "reason", "origin", "detail")
+    return b"".join(canonical(dict(zip(names, reject, strict=True))) + b"\n" for reject in rejects)
 
 
 def save(folder: Path, manifest: Manifest) -> None:
     """Writes rejects.jsonl, then manifest.json: the folder's done mark."""
-    names = ("row", "reason", "origin", "detail")
-    lines = [
-        canonical(dict(zip(names, reject, strict=True))) for s in manifest.shards for reject in s.rejects
-    ]
-    write_bytes(folder / "rejects.jsonl", b"".join(line + b"\n" for line in lines))
-    write_json(folder / "manifest.json", asdict(manifest))
+    write_bytes(folder / LEDGER, ledger(manifest.rejects))
+    seal(folder / "manifest.json", asdict(manifest))
 
 
 def load(folder: Path) -> Manifest:
-    """The manifest of a finished split folder; checks that the counts reconcile."""
+    """The manifest of a finished split folder; checks its seal and that the counts reconcile."""
     path = folder / "manifest.json"
     if not path.exists():
         raise BadData(
             f"{folder}: no manifest.json, so no finished shards; run python -m ingest.shard out=... first"
         )
-    raw = read_json(path)
+    raw = _unsealed(path)
     try:
         shards = tuple(_shard(s, path) for s in raw.pop("shards"))
         manifest = Manifest(shards=shards, **raw)
     except (TypeError, KeyError) as error:
-        raise BadData(f"{path}: not a manifest ({error})") from None
-    rejects = sum(len(s.rejects) for s in manifest.shards)
-    if manifest.format != FORMAT or manifest.rows != manifest.written + rejects:
-        raise BadData(f"{path}: {manifest.rows} rows, but {manifest.written} written + {rejects} rejected")
+        raise Damaged(f"{path}: not a manifest ({error})") from None
+    if manifest.rows != manifest.written + len(manifest.rejects):
+        raise Damaged(
+            f"{path}: {manifest.rows} rows, but {manifest.written} written + {len(manifest.rejects)} rejected"
+        )
     return manifest

@@ -89,7 +89,7 @@ def _write(
     for suffix, part in parts.items():
         storage.publish(part, folder / f"{stem}.{suffix}")
     storage.sync(folder)
-    manifest.write_json(folder / f"{stem}.json", asdict(info))
+    manifest.seal(folder / f"{stem}.json", asdict(info))
     return info
 
 
@@ -184,7 +184,7 @@ def finished(folder: Path, stem: str, first: int, stop: int) -> ShardInfo | None
     try:
         info = manifest.shard_info(folder / f"{stem}.json")
         sizes = {suffix: (folder / f"{stem}.{suffix}").stat().st_size for suffix in FILES}
-        if (info.first, info.stop, info.bytes) != (first, stop, sizes):
+        if (info.stem, info.first, info.stop, info.bytes) != (stem, first, stop, sizes):
             return None
         whole = {suffix: sha256_of(folder / f"{stem}.{suffix}") for suffix in FILES} == info.sha256
     except (BadData, OSError):

@@ -151,7 +151,7 @@ def _split_folder(root: Path, split: str) -> Path:
     if not root.is_dir():
         raise BadData(f"{root}: no such folder; data.root= takes the out= folder of python -m ingest.shard")
     splits = splits_of(root)
-    if split not in splits:
+    if split not in splits and not (root / split).is_dir():
         raise BadData(f"{root}: no split {split!r} (there are: {', '.join(splits) or 'none'})")
     return root / split
 
