@@ -16,7 +16,7 @@ import torch
 
 from distill.codecs import Array
 from shards.errors import BadData
-from shards.manifest import write_bytes
+from shards.written import write_bytes
 
 LIMIT = 64 << 20  # bytes of a chunk: what a writer holds, and what a first touch reads
 DOCUMENT = (

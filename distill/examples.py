@@ -16,7 +16,7 @@ from torch import Tensor
 from distill.lesson import Lesson
 from shards.errors import BadData
 from shards.loader import Batch
-from shards.manifest import canonical, write_bytes
+from shards.written import canonical, write_bytes
 from train import changes, modelfolder, models, verdicts
 from train.changes import BLANK, DOUBT, HELPED, HURT
 from train.charset import Charset

@@ -13,8 +13,8 @@ from typing import Any
 
 from distill import fingerprint
 from shards.errors import BadData, BadSettings
-from shards.manifest import write_bytes
 from shards.storage import is_address, mirror
+from shards.written import write_bytes
 
 MARKS = "done/"
 LOCK = ".lock"

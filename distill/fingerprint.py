@@ -13,7 +13,7 @@ from typing import Any
 
 from distill.codecs import Kept
 from distill.taps import Tap
-from shards import augment, config, lookup, manifest
+from shards import augment, config, lookup, written
 from shards.errors import BadData
 from shards.image import ImageSpec
 from shards.loader import Loader
@@ -86,7 +86,7 @@ class Card:
     @property
     def digest(self) -> str:
         """sha256 of what is compared; stands in every done mark."""
-        return manifest.digest(compared(self))
+        return written.digest(compared(self))
 
     def make_codec(self) -> Any:
         """The codec that wrote the cache."""
@@ -97,10 +97,10 @@ def load(path: Path) -> Card:
     """Reads a card; another layout is a BadData that names the file."""
     if not path.exists():
         raise BadData(f"{path}: no such file, so no cache; distill/record.py out={path.parent} makes one")
-    raw = manifest.read_json(path)
+    raw = written.read_json(path)
     if raw.get("format") != FORMAT:
         raise BadData(f"{path}: format {raw.get('format')!r}, this version reads {FORMAT}")
-    if raw.pop("digest", None) != manifest.digest(_without_provenance(raw)):
+    if raw.pop("digest", None) != written.digest(_without_provenance(raw)):
         raise BadData(f"{path}: damaged, its content is not that of its digest; fetch or record it anew")
     try:
         parts = {
@@ -119,7 +119,7 @@ def load(path: Path) -> Card:
 
 def save(path: Path, card: Card) -> None:
     """Writes card.json, with its own digest: what was changed in it afterwards is told."""
-    manifest.write_json(path, {**asdict(card), "digest": card.digest})
+    written.write_json(path, {**asdict(card), "digest": card.digest})
 
 
 def compared(card: Card) -> dict[str, Any]:

@@ -20,10 +20,10 @@ from distill.fingerprint import Card, Data
 from distill.kinds import Frames, Kind, NBest, Occupancy, Trust
 from distill.lost import Lost, add
 from distill.taps import Feature
-from shards import manifest
+from shards import written
 from shards.errors import BadData
-from shards.manifest import read_json
 from shards.pack import stem_of
+from shards.written import read_json
 
 MARK = 3  # format of done marks
 BASES = "bases.safetensors"  # directions of the taps that are kept by pca
@@ -142,7 +142,7 @@ class Mark:
             "chunks": {n: {k: one.told() for k, one in lost.items()} for n, lost in self.chunks.items()},
             "damaged": self.damaged, "sha256": self.sha256,
         }  # fmt: skip
-        return {**told, "digest": manifest.digest(told)}
+        return {**told, "digest": written.digest(told)}
 
 
 def read_mark(root: Path, card: Card, digest: str, job: Job) -> Mark:
@@ -154,7 +154,7 @@ def read_mark(root: Path, card: Card, digest: str, job: Job) -> Mark:
     files = {name for name, _ in files_of(card, job)}
     if raw.get("format") != MARK:
         raise BadData(f"{path}: format {raw.get('format')!r}, this version reads {MARK}; record anew")
-    if raw.pop("digest", None) != manifest.digest(raw):
+    if raw.pop("digest", None) != written.digest(raw):
         raise BadData(f"{path}: damaged, its content is not that of its digest; run distill/record.py again")
     if raw.get("card") != digest or set(raw.get("sha256", ())) != files:
         raise BadData(f"{path}: belongs to another card; run distill/record.py again")

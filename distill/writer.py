@@ -23,9 +23,9 @@ from distill.recording import Recording
 from shards import lock, manifest
 from shards.errors import BadData, BadSettings, GateFailed
 from shards.loader import AHEAD, Batch, ahead
-from shards.manifest import write_bytes, write_json
 from shards.pack import sha256_of
 from shards.plan import Part, part_of
+from shards.written import write_bytes, write_json
 
 
 @contextmanager

@@ -26,8 +26,8 @@ from shards import geometry
 from shards.errors import BadData, BadSettings
 from shards.geometry import Polygon
 from shards.lookup import unknown
-from shards.manifest import digest
 from shards.sample import Meta, Sample, Word
+from shards.written import digest
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,8 +14,9 @@ from pathlib import Path
 from shards import duplicates
 from shards.duplicates import Duplicate
 from shards.errors import BadData, BadSettings
-from shards.manifest import Rejected, digest
+from shards.manifest import Rejected
 from shards.sample import Sample
+from shards.written import digest
 
 REASON = "excluded"
 OPTION = "excluded"  # the key among a manifest's options

@@ -7,10 +7,10 @@ from ingest.images import published
 from ingest.labels import Label
 from ingest.sources import Reject
 from shards.errors import BadData
-from shards.manifest import digest
 from shards.pictures import SUFFIXES, Published
 from shards.sample import Record, Sample, Word
 from shards.storage import place
+from shards.written import digest
 
 
 def existing(root: str) -> Path:

@@ -21,8 +21,8 @@ from pathlib import Path
 from ingest.labels import decoded_lines, unquoted
 from ingest.sources import Reject
 from shards.errors import BadData
-from shards.manifest import digest
 from shards.sample import Point, Word
+from shards.written import digest
 
 UNREADABLE = "###"
 CORNER = re.compile(r"-?[0-9]{1,6}")

@@ -2,11 +2,12 @@
 
 import hashlib
 from contextlib import closing
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from ingest import exclusions, jobs
+from ingest.claim import claim
 from ingest.ledger import Ledger
 from ingest.mapping import mapped
 from ingest.shares import Shares, opened, shares_of
@@ -15,13 +16,11 @@ from shards.config import Choice
 from shards.errors import BadData, BadSettings
 from shards.lock import locked
 from shards.lookup import find
-from shards.manifest import Manifest, canonical, split_uid
-from shards.pack import FILES, SUFFIX_COLUMNS, finished
+from shards.manifest import Manifest
+from shards.pack import FILES, SUFFIX_COLUMNS, finished, sha256_of
 from shards.progress import Reporter
 from shards.sample import Sample
-
-WAY_OUT = "choose another out= or delete that folder"
-IDENTITY = ("name", "split", "source", "options", "rows", "rows_per_shard")
+from shards.written import canonical
 
 
 @dataclass(frozen=True)
@@ -129,64 +128,35 @@ def write(settings: Settings, plan: Manifest, reporter: Reporter) -> Manifest:
     folder = settings.out / plan.split
     folder.mkdir(parents=True, exist_ok=True)
     with locked(folder), jobs.writing(folder):
-        old = _claim(folder, plan)
+        old = claim(folder, plan)
+        known = {info.stem: info for info in old.shards} if old else {}
         pieces = jobs.cut(plan.rows, plan.rows_per_shard)
         ledger = Ledger(folder, plan.rows, settings.max_reject_frac)
         for piece in pieces:
-            if info := finished(folder, *piece):
+            info = finished(folder, *piece)
+            if info and known.get(info.stem, info.slim) == info.slim:  # whole, and not of other data
                 ledger.add(info)
-        if old and ledger.shards == list(old.shards):
+        if old and _whole(folder, old, ledger):
             return old
-        _sweep(folder, {stem for stem, *_ in pieces})
-        _run(settings, plan, folder, [p for p in pieces if p[0] not in ledger.known], ledger, reporter)
+        missing = [piece for piece in pieces if piece[0] not in ledger.known]
+        _sweep(folder, {stem for stem, *_ in pieces}, {stem for stem, *_ in missing})
+        _run(settings, plan, folder, missing, ledger, reporter)
         manifest.save(folder, replace(plan, shards=tuple(ledger.shards)))
         return manifest.load(folder)
 
 
-def _claim(folder: Path, plan: Manifest) -> Manifest | None:
-    """The manifest of a finished folder, None for an unfinished one; another data set's folder is refused."""
-    if (folder / "manifest.json").exists():
-        old = manifest.load(folder)
-        _compare(folder, asdict(old), {key: getattr(plan, key) for key in IDENTITY})
-        return old
-    for index in folder.glob("[0-9]*.idx"):
-        theirs = _dataset(index)
-        if theirs is None:  # nothing in it says whose it is
-            index.with_suffix(".json").unlink(missing_ok=True)
-        elif theirs != plan.dataset_id:
-            raise BadSettings(
-                f"{folder} holds unfinished shards of another data set: its uids begin with {theirs:x}, "
-                f"those of {plan.name} {plan.split} with these settings with {plan.dataset_id:x}; {WAY_OUT}"
-            )
-    return None
+def _whole(folder: Path, old: Manifest, ledger: Ledger) -> bool:
+    """Whether a finished folder holds all that its manifest says."""
+    if ledger.shards != list(old.shards):
+        return False
+    rejects = folder / manifest.LEDGER
+    return rejects.exists() and sha256_of(rejects) == manifest.ledger_sha256(folder, old.shards)
 
 
-def _dataset(index: Path) -> int | None:
-    """The dataset_id in the first key of a shard, read from its index; None for a shard without samples."""
-    with index.open() as file:
-        file.readline()
-        first = file.readline().split()
-    return split_uid(int(first[3].split(".")[0], 16))[0] if first else None
-
-
-def _compare(folder: Path, theirs: dict[str, Any], mine: dict[str, Any]) -> None:
-    ours, others = _flat(mine), _flat(theirs)
-    for key in ours | others:
-        value, other = ours.get(key), others.get(key)
-        if canonical(other) != canonical(value):
-            raise BadSettings(
-                f"{folder} holds another data set: {key} is {other!r} there and {value!r} here; {WAY_OUT}"
-            )
-
-
-def _flat(identity: dict[str, Any]) -> dict[str, Any]:
-    options = {f"option {key}": value for key, value in (identity.get("options") or {}).items()}
-    return {**{key: identity.get(key) for key in IDENTITY if key != "options"}, **options}
-
-
-def _sweep(folder: Path, stems: set[str]) -> None:
-    """Removes what a killed run left half written, and the done mark of a folder that is whole no more."""
-    (folder / "manifest.json").unlink(missing_ok=True)
+def _sweep(folder: Path, stems: set[str], missing: set[str]) -> None:
+    """Removes what a killed run left half written, and the done marks of what is whole no more."""
+    for mark in ("manifest", *missing):
+        (folder / f"{mark}.json").unlink(missing_ok=True)
     for part in folder.glob(f"*{storage.PART}"):
         if (name := part.name.split(".")[0]) in stems | {"manifest", "rejects"}:
             storage.sweep(folder, name)

@@ -23,8 +23,8 @@ from ingest.photos import Cut, Photos, Size
 from ingest.sources import Reject
 from ingest.trees import Folder
 from shards.errors import BadData
-from shards.manifest import digest
 from shards.sample import Meta, Sample
+from shards.written import digest
 
 SIZES = ("Resolution", "resolution")
 PLACE, TURN = ("x", "y", "width", "height"), ("offset", "rotation")

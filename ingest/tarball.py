@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from shards.errors import BadData, BadSettings
-from shards.manifest import read_json, write_json
+from shards.written import read_json, write_json
 
 FORMAT = 1
 BLOCK = 512

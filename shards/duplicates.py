@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from shards import manifest
+from shards import manifest, written
 from shards.engines.plain import Engine
 from shards.errors import BadData
 from shards.image import ImageSpec
@@ -200,7 +200,7 @@ def _name(shards: Shards, position: int) -> Named:
 def save(path: Path, found: list[Duplicate]) -> None:
     """One JSON line for each duplicate."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    manifest.write_bytes(path, b"".join(manifest.canonical(asdict(one)) + b"\n" for one in found))
+    written.write_bytes(path, b"".join(written.canonical(asdict(one)) + b"\n" for one in found))
 
 
 def load(path: Path) -> list[Duplicate]:

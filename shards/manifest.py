@@ -1,13 +1,13 @@
 """Contract 2, the names: which data set, which shard, which row; the manifest that is written last.
 
 uid = dataset_id << 40 | row, with dataset_id = the first 22 bits of sha256(name, split, options). A uid names
-a
-sample for ever: it seeds augmentation, addresses the cache and appears in every error.
+a sample for ever: it seeds augmentation, addresses the cache and appears in every error.
+
+Sidecars and manifests are sealed (`shards.written`).
 """
 
 import hashlib
 import json
-import os
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field, replace
@@ -17,12 +17,13 @@ from typing import NamedTuple
 
 from shards import storage
 from shards.errors import BadData
+from shards.written import Damaged, canonical, digest, seal, unsealed
 
 FORMAT = 1
 ROW_BITS = 40
 ID_BITS = 22
 ROWS_PER_SHARD = 8192
-LEDGER = "rejects.jsonl"
+LEDGER = "rejects.jsonl"  # all rejects of a split, one JSON object a line
 
 
 class Rejected(NamedTuple):
@@ -32,16 +33,6 @@ class Rejected(NamedTuple):
     reason: str
     origin: str
     detail: str = ""
-
-
-def canonical(value: object) -> bytes:
-    """JSON bytes that are equal for equal values: sorted keys, no spaces, utf-8."""
-    return json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()
-
-
-def digest(value: object) -> str:
-    """sha256 of the canonical JSON, in hex."""
-    return hashlib.sha256(canonical(value)).hexdigest()
 
 
 def dataset_id(name: str, split: str, options: dict[str, object]) -> int:
@@ -127,52 +118,17 @@ class Manifest:
         return digest([self.name, self.split, self.options, self.rows, [s.sha256 for s in self.shards]])
 
 
-def write_json(path: Path, value: object) -> None:
-    """Writes sorted, indented JSON by a temporary name and a rename: never half a file."""
-    text = json.dumps(value, sort_keys=True, ensure_ascii=False, indent=1) + "\n"
-    write_bytes(path, text.encode())
-
-
-def write_bytes(path: Path, data: bytes) -> None:
-    """Writes a whole file by a temporary name, fsync and a rename; to an address, as one object."""
-    if storage.is_address(path):
-        path.write_bytes(data)  # an object appears whole
-        return
-    part = path.with_name(path.name + ".part")
-    with open(part, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(part, path)
-
-
-def read_json(path: Path) -> dict:
-    """The JSON object in a file; absent or damaged is a BadData that names the file."""
-    try:
-        value = json.loads(path.read_bytes())
-    except FileNotFoundError:
-        raise BadData(f"{path}: no such file") from None
-    except (ValueError, OSError) as error:
-        raise BadData(f"{path}: not readable as JSON ({error})") from None
-    if not isinstance(value, dict):
-        raise BadData(f"{path}: expected a JSON object")
-    return value
-
-
 def shard_info(path: Path) -> ShardInfo:
     """Reads a sidecar."""
-    return _shard(read_json(path), path)
+    return _shard(unsealed(path, FORMAT), path)
 
 
 def _shard(raw: dict, path: Path) -> ShardInfo:
     try:
         rejects = tuple(Rejected(*r) for r in raw.pop("rejects", ()))
-        info = ShardInfo(rejects=rejects, **raw)
-    except (TypeError, KeyError) as error:
-        raise BadData(f"{path}: not a shard's sidecar ({error})") from None
-    if info.format != FORMAT:
-        raise BadData(f"{path}: format {info.format}, this version reads {FORMAT}")
-    return info
+        return ShardInfo(rejects=rejects, **raw)
+    except (TypeError, KeyError, AttributeError) as error:
+        raise Damaged(f"{path}: not a shard's sidecar ({error})") from None
 
 
 def save(folder: Path, manifest: Manifest) -> None:
@@ -182,7 +138,7 @@ def save(folder: Path, manifest: Manifest) -> None:
         raise BadData(f"{folder}: the sidecars of its shards are not those that were written; run it again")
     slim = tuple(info.slim for info in manifest.shards)
     whole = replace(manifest, shards=slim, rejected=dict(sorted(counts.items())))
-    write_json(folder / "manifest.json", asdict(whole))
+    seal(folder / "manifest.json", asdict(whole))
 
 
 def listed(folder: Path, shards: Iterable[ShardInfo]) -> Iterator[Rejected]:
@@ -199,9 +155,21 @@ def write_ledger(folder: Path, rejects: Iterable[Rejected]) -> Counter[str]:
         with open(desk / LEDGER, "wb") as file:
             for reject in rejects:
                 counts[reject.reason] += 1
-                file.write(canonical(reject._asdict()) + b"\n")
+                file.write(_line(reject))
         storage.publish(desk / LEDGER, folder / LEDGER)
     return counts
+
+
+def _line(reject: Rejected) -> bytes:
+    return canonical(reject._asdict()) + b"\n"
+
+
+def ledger_sha256(folder: Path, shards: Iterable[ShardInfo]) -> str:
+    """That of the ledger which the sidecars of shards make."""
+    found = hashlib.sha256()
+    for reject in listed(folder, shards):
+        found.update(_line(reject))
+    return found.hexdigest()
 
 
 def ledger(folder: Path) -> Iterator[Rejected]:
@@ -215,19 +183,19 @@ def ledger(folder: Path) -> Iterator[Rejected]:
 
 
 def load(folder: Path) -> Manifest:
-    """The manifest of a finished split folder; checks that the counts reconcile."""
+    """The manifest of a finished split folder; checks its seal and that the counts reconcile."""
     path = folder / "manifest.json"
     if not path.exists():
         raise BadData(
             f"{folder}: no manifest.json, so no finished shards; run python -m ingest.shard out=... first"
         )
-    raw = read_json(path)
+    raw = unsealed(path, FORMAT)
     try:
         shards = tuple(_shard(s, path).slim for s in raw.pop("shards"))
         manifest = Manifest(shards=shards, **raw)
     except (TypeError, KeyError) as error:
-        raise BadData(f"{path}: not a manifest ({error})") from None
+        raise Damaged(f"{path}: not a manifest ({error})") from None
     rejects = sum(manifest.rejected.values())
-    if manifest.format != FORMAT or manifest.rows != manifest.written + rejects:
-        raise BadData(f"{path}: {manifest.rows} rows, but {manifest.written} written + {rejects} rejected")
+    if manifest.rows != manifest.written + rejects:
+        raise Damaged(f"{path}: {manifest.rows} rows, but {manifest.written} written + {rejects} rejected")
     return manifest

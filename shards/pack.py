@@ -18,6 +18,7 @@ from shards import manifest, storage
 from shards.errors import BadData
 from shards.manifest import Rejected, ShardInfo
 from shards.sample import SUFFIXES, Sample, record_from_json, to_members
+from shards.written import seal
 
 SUFFIX_TAR, SUFFIX_COLUMNS, SUFFIX_LABELS, SUFFIX_INDEX = "tar", "columns.npy", "labels", "idx"
 FILES = (SUFFIX_TAR, SUFFIX_COLUMNS, SUFFIX_LABELS, SUFFIX_INDEX)
@@ -79,7 +80,7 @@ def _write(
     for suffix, part in parts.items():
         storage.publish(part, folder / f"{stem}.{suffix}")
     storage.sync(folder)
-    manifest.write_json(desk / "json", asdict(info))
+    seal(desk / "json", asdict(info))
     storage.publish(desk / "json", folder / f"{stem}.json")
     return info
 
@@ -175,7 +176,7 @@ def finished(folder: Path, stem: str, first: int, stop: int) -> ShardInfo | None
     try:
         info = manifest.shard_info(folder / f"{stem}.json")
         sizes = {suffix: (folder / f"{stem}.{suffix}").stat().st_size for suffix in FILES}
-        if (info.first, info.stop, info.bytes) != (first, stop, sizes):
+        if (info.stem, info.first, info.stop, info.bytes) != (stem, first, stop, sizes):
             return None
         whole = {suffix: sha256_of(folder / f"{stem}.{suffix}") for suffix in FILES} == info.sha256
     except (BadData, OSError):

@@ -14,7 +14,7 @@ from typing import Any
 from markupsafe import Markup, escape
 
 from shards.errors import BadSettings
-from shards.manifest import write_bytes
+from shards.written import write_bytes
 
 LARGEST = 5_000_000  # bytes of a page
 # Controls, formats, unassigned, private use, surrogates, and separators: no glyph, or a blank one.

@@ -14,7 +14,7 @@ from typing import Any
 
 from shards import config
 from shards.errors import Stop
-from shards.manifest import write_json
+from shards.written import write_json
 
 
 def version() -> str:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from shards import columns, manifest, storage
+from shards import columns, manifest, storage, written
 from shards.errors import BadData
 from shards.manifest import Manifest
 from shards.pack import FILES, SUFFIX_COLUMNS, SUFFIX_LABELS, SUFFIX_TAR, sha256_of
@@ -80,7 +80,7 @@ class Shards:
     @property
     def digest(self) -> str:
         """One hash over all manifests."""
-        return manifest.digest([m.digest for m in self.manifests])
+        return written.digest([m.digest for m in self.manifests])
 
     @property
     def root_of(self) -> np.ndarray:
@@ -151,7 +151,7 @@ def _split_folder(root: Path, split: str) -> Path:
     if not root.is_dir():
         raise BadData(f"{root}: no such folder; data.root= takes the out= folder of python -m ingest.shard")
     splits = splits_of(root)
-    if split not in splits:
+    if split not in splits and not (root / split).is_dir():
         raise BadData(f"{root}: no split {split!r} (there are: {', '.join(splits) or 'none'})")
     return root / split
 

@@ -27,6 +27,7 @@ from shards.progress import Reporter, run
 from shards.read import Shards, located
 from shards.sample import SUFFIXES, Sample
 from shards.unpackers import Left
+from shards.written import canonical, read_json, write_bytes, write_json
 
 FORMAT = 1
 WHAT = ("sample", "word")  # what can be left out
@@ -62,13 +63,13 @@ def unpack(settings: Settings, root: Path, split: str, report: Reporter) -> dict
         shutil.rmtree(work)
         why = f"{_told(reasons['sample'])}; the first is {lines[0]['origin']}: {lines[0]['detail']}"
         raise BadData(f"to={settings.to.name} holds nothing of {split}: {why}")
-    manifest.write_bytes(work / ledger, b"".join(manifest.canonical(line) + b"\n" for line in lines))
+    write_bytes(work / ledger, b"".join(canonical(line) + b"\n" for line in lines))
     for place in filter(lambda place: (work / place).exists(), places):
         (out / place).parent.mkdir(parents=True, exist_ok=True)
         os.rename(work / place, out / place)
     os.sync()
     done = {**identity, "samples": len(shards), "written": written, "left_out": reasons}
-    manifest.write_json(mark, done)
+    write_json(mark, done)
     shutil.rmtree(work)
     return done
 
@@ -77,7 +78,7 @@ def _finished(mark: Path, identity: dict[str, Any]) -> dict[str, Any] | None:
     """What a done mark says, None where there is none or where damage has to be tried again."""
     if not mark.exists():
         return None
-    done = manifest.read_json(mark)
+    done = read_json(mark)
     if any(done.get(key) != value for key, value in identity.items()):
         raise BadSettings(f"{mark}: of other data or another format; choose another out=")
     return None if done["left_out"]["sample"].get("damaged") else done

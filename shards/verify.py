@@ -1,6 +1,6 @@
 """Verifies folders of shards against their manifests: that the shards cover the listing row by row, that
-written and rejected rows add up to it, and that every file of every shard has its sha256. Of a tar that is
-all there is to check: its members are what was hashed.
+written and rejected rows add up to it, that every file of every shard has its sha256, and that sidecars and
+ledger say what the manifest does. Of a tar that is all there is to check: its members are what was hashed.
 
 Then all splits are compared with each other (but not train with another data set's train), and with those of
 against=: what stands in both is named, with the sample that had better be left out: the one in train before
@@ -16,9 +16,10 @@ from dataclasses import dataclass, field
 from itertools import combinations
 from pathlib import Path
 
-from shards import config, duplicates, manifest
+from shards import config, duplicates, manifest, storage
 from shards.duplicates import Comparison, Side
 from shards.errors import BadData, BadSettings, GateFailed
+from shards.manifest import Manifest
 from shards.pack import FILES, sha256_of
 from shards.progress import Reporter, run
 from shards.read import Shards, located
@@ -49,13 +50,39 @@ def faults(folder: Path) -> list[str]:
     if [shard.first for shard in content.shards] != edges[:-1] or edges[-1] != content.rows:
         found.append(f"{folder}/manifest.json: shards do not cover rows 0 to {content.rows}")
     for shard in content.shards:
-        for suffix in FILES:
-            path = folder / f"{shard.stem}.{suffix}"
-            if not path.exists():
-                found.append(f"{path}: missing; {REPAIR}")
-            elif sha256_of(path) != shard.sha256[suffix]:
-                found.append(f"{path}: sha256 differs from the manifest; {REPAIR}")
-    return found
+        paths = {suffix: folder / f"{shard.stem}.{suffix}" for suffix in FILES}
+        found += [wrong for suffix in FILES if (wrong := _wrong(paths[suffix], shard.sha256[suffix]))]
+        found += _told_otherwise(folder, shard)
+    return found + _ledger(folder, content)
+
+
+def _ledger(folder: Path, content: Manifest) -> list[str]:
+    """What is wrong with the ledger; sidecars that cannot be read are named already."""
+    try:
+        wrong = _wrong(folder / manifest.LEDGER, manifest.ledger_sha256(folder, content.shards))
+    except BadData:
+        return []
+    return [wrong] if wrong else []
+
+
+def _wrong(path: Path, sha256: str) -> str:
+    """What is wrong with a file that has a sha256; "" = nothing."""
+    try:
+        return "" if sha256_of(path) == sha256 else f"{path}: sha256 differs from the manifest; {REPAIR}"
+    except FileNotFoundError:
+        return f"{path}: missing; {REPAIR}"
+    except OSError as error:
+        return f"{path}: {error}; {REPAIR}"
+
+
+def _told_otherwise(folder: Path, shard: manifest.ShardInfo) -> list[str]:
+    """A sidecar that does not say what the manifest says of its shard."""
+    path = folder / f"{shard.stem}.json"
+    try:
+        same = manifest.shard_info(path).slim == shard
+    except BadData as error:
+        return [str(error)]
+    return [] if same else [f"{path}: differs from the manifest; {REPAIR}"]
 
 
 def pairs(dirs: list[str], against: list[str]) -> list[tuple[Place, Place]]:
@@ -99,13 +126,24 @@ def compared(
     }
 
 
+def _folders(given: list[str]) -> list[Path]:
+    """The split folders, those that hold shards and no manifest included."""
+    finished = [root / split for folder in given for root, split in located(folder)]
+    begun = [tar.parent for folder in given for tar in sorted(storage.place(folder).glob("*/[0-9]*.tar"))]
+    return list(dict.fromkeys([*finished, *begun]))
+
+
 def _whole(folders: list[Path], report: Reporter) -> None:
     """Prints the table of faults; any of them ends the stage."""
     rows, found = [], []
     for folder in folders:
         report.line(f"hashing {folder}")
-        wrong = faults(folder)
-        content = manifest.load(folder)
+        try:
+            content, wrong = manifest.load(folder), faults(folder)
+        except BadData as error:
+            found.append(str(error))
+            rows.append((str(folder), 0, 0, 0, 1))
+            continue
         found += wrong
         rows.append((str(folder), content.rows, content.written, content.rows - content.written, len(wrong)))
     report.table("shards", ["folder", "rows", "written", "rejected", "faults"], rows)
@@ -148,8 +186,7 @@ def main(argv: list[str]) -> None:
         raise BadSettings("a folder of shards is needed: python -m shards.verify DIR, for example data/own")
     report = Reporter("shards.verify", settings.json)
     report.header(dirs=", ".join(settings.dirs))
-    places = [place for folder in [*settings.dirs, *settings.against] for place in located(folder)]
-    _whole(list(dict.fromkeys(root / split for root, split in places)), report)
+    _whole(_folders([*settings.dirs, *settings.against]), report)
     count = _duplicates(settings, report)
     if count and settings.strict:
         raise report.failed(GateFailed(f"{count} samples stand in two places"), _next(settings, count))

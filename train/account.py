@@ -14,7 +14,7 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from shards.errors import BadData
-from shards.manifest import read_json
+from shards.written import read_json
 from train import changes
 from train.changes import Change
 from train.results import Mistakes, Result, checked, mistakes_of, result_of, whole

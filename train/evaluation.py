@@ -20,9 +20,9 @@ import numpy as np
 
 from shards import config, loader
 from shards.errors import BadData, BadSettings
-from shards.manifest import digest, read_json, write_json
 from shards.progress import Reporter, run
 from shards.read import Shards
+from shards.written import digest, read_json, write_json
 from train import benches, decoders, fidelity, judging, metrics, modelfolder, protocols, scoreboard, suspects
 from train.groups import check, grouped
 from train.judging import judge, still_loader

@@ -22,7 +22,7 @@ import safetensors
 import safetensors.numpy
 
 from shards.errors import BadData, BadSettings
-from shards.manifest import canonical, write_bytes
+from shards.written import canonical, write_bytes
 from train.charset import Charset
 
 FORMAT, KEY = 1, "ngram"  # KEY: where the file tells what it is, in JSON

@@ -10,8 +10,8 @@ from torch import nn
 
 from shards.errors import BadSettings
 from shards.loader import Where
-from shards.manifest import digest
 from shards.read import Shards
+from shards.written import digest
 from train.judging import judge, still_loader
 
 SPLITS = ("val", "test")  # what a model that came from elsewhere may be measured on

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from shards.errors import BadData
-from shards.manifest import read_json
+from shards.written import read_json
 from train import fidelity
 from train.verdicts import short, told, words_of
 

@@ -15,8 +15,8 @@ from omegaconf import OmegaConf
 
 from shards import lock, progress
 from shards.errors import BadSettings
-from shards.manifest import canonical, read_json, write_bytes, write_json
 from shards.storage import sync
+from shards.written import canonical, read_json, write_bytes, write_json
 
 # Settings that may differ when a run goes on: they change when it ends or how it is watched, not what it
 # computes. Data, cache and teacher may have moved: data.digest and identity say whether they are the same.

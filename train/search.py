@@ -29,10 +29,10 @@ from shards import config, lookup, progress
 from shards.config import Choice
 from shards.errors import BadSettings, GateFailed, Preempted
 from shards.lock import locked
-from shards.manifest import digest
 from shards.progress import Reporter
 from shards.read import Shards
 from shards.typed import check_ranges
+from shards.written import digest
 from train import judging
 from train.clock import seconds_of
 from train.runtime import StopRequest

@@ -15,8 +15,8 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from shards.errors import BadData
-from shards.manifest import read_json, write_json
 from shards.pack import sha256_of
+from shards.written import read_json, write_json
 from train.runfolder import POSITION, RunFolder
 from train.runtime import on_main
 

@@ -20,8 +20,8 @@ from shards import config, lock
 from shards.config import Choice
 from shards.errors import BadData, BadSettings
 from shards.lookup import find
-from shards.manifest import read_json, write_json
 from shards.progress import Reporter, run
+from shards.written import read_json, write_json
 from train.runfolder import MISTAKES, read_config, read_metrics
 from train.trackers import About, none
 

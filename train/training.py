@@ -8,7 +8,7 @@ from torch import nn
 
 from shards import config, progress
 from shards.errors import Preempted, Stop
-from shards.manifest import digest
+from shards.written import digest
 from train import fit, modelfolder, runfolder, runtime
 from train.cost import cost
 from train.judging import judge

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from shards import config
-from shards.manifest import read_json
+from shards.written import read_json
 from train import metrics, runfolder
 
 NOT_JUDGED = "NOT JUDGED"

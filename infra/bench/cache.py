@@ -25,7 +25,8 @@ from distill.codecs import Kept, sequence
 from distill.fingerprint import Beam, Card, Data, Teacher
 from shards import augment, config, progress
 from shards.image import ImageSpec
-from shards.manifest import ROW_BITS, write_bytes, write_json
+from shards.manifest import ROW_BITS
+from shards.written import write_bytes, write_json
 
 KEY, IDENTITY, AIM = "words-train-000000", 5, 1_000_000
 READ = 64  # batches of a pass

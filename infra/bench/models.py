@@ -25,8 +25,8 @@ from samples import ROOT, rendered
 from shards import config, presets, progress
 from shards.errors import BadData, BadSettings
 from shards.lookup import unknown
-from shards.manifest import read_json, write_json
 from shards.read import Shards
+from shards.written import read_json, write_json
 from train import evaluation, modelfolder, workbench
 from train.charset import Charset
 from train.judging import still_loader

@@ -24,8 +24,8 @@ from ingest.sources import Reject
 from ingest.trees import Folder
 from shards.errors import BadData, BadSettings
 from shards.lookup import unknown
-from shards.manifest import digest
 from shards.sample import Meta, Sample, Word
+from shards.written import digest
 
 GIVES = "words, or photos with outlines and texts"
 EXPECTS = "cocotext.v2.json and COCO's train2014/"

@@ -26,8 +26,8 @@ from ingest.sources import Reject
 from ingest.trees import Folder
 from shards.errors import BadData, BadSettings
 from shards.lookup import unknown
-from shards.manifest import digest
 from shards.sample import Meta, Record, Sample, Word
+from shards.written import digest
 
 GIVES = "handwritten words or lines"
 EXPECTS = "xml/ and words/ or lines/"

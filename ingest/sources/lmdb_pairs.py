@@ -25,9 +25,9 @@ from ingest.images import published
 from ingest.listing import existing, relative
 from ingest.sources import Reject
 from shards.errors import BadData, BadSettings
-from shards.manifest import digest
 from shards.sample import Meta, Record, Sample, Word
 from shards.storage import is_address
+from shards.written import digest
 
 GIVES = "words"
 EXPECTS = "LMDB environments with image-%09d and label-%09d, one or a tree"

@@ -17,8 +17,8 @@ from ingest.render import VERSION, word_image
 from ingest.sources import Reject
 from shards.errors import BadData, BadSettings
 from shards.lookup import unknown
-from shards.manifest import digest
 from shards.sample import Meta, Record, Sample, Word
+from shards.written import digest
 
 GIVES = "words"
 EXPECTS = "nothing; words, fonts and photographs of your own if you like"

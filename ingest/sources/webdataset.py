@@ -27,9 +27,9 @@ from ingest.listing import existing, relative
 from ingest.sources import Reject
 from ingest.tarball import files
 from shards.errors import BadData, BadSettings
-from shards.manifest import digest
 from shards.sample import Record, Sample, Word
 from shards.storage import copied
+from shards.written import digest
 
 GIVES = "words"
 EXPECTS = "tars of images with a text or JSON member each"

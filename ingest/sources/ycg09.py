@@ -23,8 +23,8 @@ from ingest.trees import Folder
 from shards import alphabet
 from shards.errors import BadData, BadSettings
 from shards.lookup import unknown
-from shards.manifest import digest
 from shards.sample import Sample
+from shards.written import digest
 
 GIVES = "lines"
 EXPECTS = "images/, data_train.txt or the like, and an alphabet file"

@@ -18,9 +18,10 @@ from shards import progress
 from shards.augment import Augment
 from shards.errors import BadData, BadSettings
 from shards.loader import Loader
-from shards.manifest import digest, uid_of
+from shards.manifest import uid_of
 from shards.plan import Plan
 from shards.read import Shards
+from shards.written import digest
 
 
 def copy(cache, tmp_path):

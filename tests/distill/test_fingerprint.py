@@ -10,7 +10,7 @@ import pytest
 from distill import fingerprint, record, student
 from distill.cache import Cache
 from ingest import shard
-from shards import manifest
+from shards import manifest, written
 from shards.config import plain
 from shards.errors import BadData, BadSettings
 from train import modelfolder
@@ -40,7 +40,7 @@ def at(tree, path):
 def sealed(raw):
     """A card's content with the digest that belongs to it."""
     values = {name: value for name, value in raw.items() if name not in ("digest", "provenance")}
-    return {**raw, "digest": manifest.digest(values)}
+    return {**raw, "digest": written.digest(values)}
 
 
 @pytest.mark.parametrize("which", ["cache", "rich"])

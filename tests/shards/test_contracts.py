@@ -3,6 +3,7 @@
 import io
 import subprocess
 import sys
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from shards import columns, manifest, pack
+from shards import columns, manifest, pack, written
 from shards.errors import BadData
 from shards.read import Shards
 from shards.sample import Meta, Record, Sample, Word, record_from_json
@@ -162,10 +163,35 @@ def test_rejects_are_listed_and_reconcile(tmp_path):
     lines = (tmp_path / "train" / "rejects.jsonl").read_text().splitlines()
     assert len(lines) == 2
     assert '"reason":"broken"' in lines[0]
-    path = tmp_path / "train" / "manifest.json"
-    path.write_text(path.read_text().replace('"rows": 25', '"rows": 26'))
+    content = manifest.load(tmp_path / "train")
+    written.seal(tmp_path / "train" / "manifest.json", asdict(replace(content, rows=26)))
     with pytest.raises(BadData, match="26 rows"):
         manifest.load(tmp_path / "train")
+
+
+def test_a_seal_breaks_with_any_byte_and_files_without_one_are_read(tmp_path):
+    write(tmp_path)
+    path = tmp_path / "train" / "manifest.json"
+    whole, content = path.read_bytes(), manifest.load(tmp_path / "train")
+    for place in range(0, len(whole), 7):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+        with pytest.raises(written.Damaged, match=r"manifest\.json"):
+            manifest.load(tmp_path / "train")
+    path.write_bytes(whole.replace(b'"toy"', b'"t\\ud800y"'))
+    with pytest.raises(written.Damaged, match="changed after it was written"):
+        manifest.load(tmp_path / "train")
+    written.write_json(path, asdict(content))  # as earlier versions wrote it
+    assert manifest.load(tmp_path / "train") == content
+    assert faults(tmp_path / "train") == []
+
+
+def test_a_later_format_is_no_damage(tmp_path):
+    write(tmp_path)
+    path = tmp_path / "train" / "manifest.json"
+    written.seal(path, {"format": 2, "unheard": "of"})
+    with pytest.raises(BadData, match="format 2, this version reads 1") as told:
+        manifest.load(tmp_path / "train")
+    assert not isinstance(told.value, written.Damaged)
 
 
 def test_two_roots_with_the_same_data_set_are_refused(tmp_path):

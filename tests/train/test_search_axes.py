@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shards.errors import BadData, BadSettings
-from shards.manifest import write_json
+from shards.written import write_json
 from train.searching.axes import Choice, Log, Space, Uniform, Whole, pairs, parse, parts
 from train.searching.trials import Folder, Roster, Trial, label, name
 

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from shards.manifest import write_bytes, write_json
+from shards.written import write_bytes, write_json
 from train.searching import chart
 from train.searching.ranking import Row
 from train.searching.trials import Trial

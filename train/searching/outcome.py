@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from shards.errors import BadData
-from shards.manifest import read_json
+from shards.written import read_json
 from train.searching.children import STOPPED, Ending, last_words
 from train.searching.trials import DONE, FAILED, PREEMPTED, Folder, Trial
 

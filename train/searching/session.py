@@ -9,7 +9,7 @@ from typing import Any
 
 from shards import lookup
 from shards.errors import BadSettings
-from shards.manifest import canonical, read_json
+from shards.written import canonical, read_json
 from train.metrics import LOWER_IS_BETTER
 from train.runfolder import read_lines
 from train.searching import axes, entries, outcome, pairing, trials

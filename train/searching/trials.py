@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from shards.errors import BadData
-from shards.manifest import digest, read_json, write_json
+from shards.written import digest, read_json, write_json
 
 FORMAT = 1
 LONGEST = 60  # characters of a name, without seed and digest
