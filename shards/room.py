@@ -43,10 +43,16 @@ class Room:
         with self._locks[shard]:  # the one that reads ahead may be at it
             if (found := self._maps.get(shard)) is not None:
                 return found
-            found = self._fetched(shard) if self.remote[shard] else mapped(self.shards[shard].path)
+            found = self._fetched(shard) if self.remote[shard] else self._local(shard)
         with self._change:
             self._maps[shard] = found
         return found
+
+    def _local(self, shard: int) -> np.ndarray:
+        try:
+            return mapped(self.shards[shard].path)
+        except OSError as error:  # it was there when the set was opened
+            raise BadData(f"{self.shards[shard].path}: {error.strerror}; run ingest.shard again") from None
 
     def _fetched(self, shard: int) -> np.ndarray:
         """A remote shard's copy, which another process that shares the room may take away at once."""

@@ -28,6 +28,7 @@ from tests.shards.faults import FAULTS
 ROWS, PER_SHARD, REJECTED = 19, 7, (2, 16)
 SPEC = ImageSpec()
 THOUSAND = 1000
+LATE = ("flip_in_image_body", "cut_tar", "empty_tar", "swapped_tars", "lost_shard")
 REFUSED, NAMED, HARMLESS = OUTCOMES = "refused", "damaged samples named", "harmless"
 
 
@@ -63,9 +64,9 @@ def snapshot(folder: Path) -> dict[str, bytes]:
     return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
 
 
-def read(root: Path, engine: str) -> tuple[dict[int, tuple], dict[int, str]]:
+def read(shards: Shards, engine: str) -> tuple[dict[int, tuple], dict[int, str]]:
     """uid -> what a training sees of a valid sample; uid -> what is wrong with each of the others."""
-    shards, seen, damage = Shards([root], "train"), {}, {}
+    seen, damage = {}, {}
     loader = Loader(shards, Plan(shards.uids, 8, seed=1), SPEC, Targets, Augment(Settings()), 1, engine, 1)
     for batch in loader.batches(0):
         for i, uid in enumerate(batch.uids.tolist()):
@@ -90,18 +91,23 @@ def whole(tmp_path_factory):
             lines.append(f"{'lost-' * (row in REJECTED)}{name}\tword {row}")
         (raw / f"{split}.tsv").write_text("\n".join(lines) + "\n")
     ingest(raw, out)
-    seen = {engine: read(out, engine) for engine in engines()}
+    seen = {engine: read(Shards([out], "train"), engine) for engine in engines()}
     assert all(len(valid) == ROWS - len(REJECTED) and not damage for valid, damage in seen.values())
     quiet(verify.main, out, "near=false")
     return raw, out, snapshot(out), {engine: valid for engine, (valid, _) in seen.items()}
 
 
 def outcome(root: Path, engine: str, good: dict[int, tuple], changed: list[Path]) -> str:
-    """What came of reading a faulty folder. Every sample is as it was, or named, or all are refused."""
+    """What came of reading a faulty folder."""
     try:
-        valid, damage = read(root, engine)
+        valid, damage = read(Shards([root], "train"), engine)
     except BadData as error:
         return refused(engine, str(error), changed)
+    return reconciled(engine, valid, damage, good)
+
+
+def reconciled(engine: str, valid: dict[int, tuple], damage: dict[int, str], good: dict[int, tuple]) -> str:
+    """Every sample is there, as it was or damaged and named."""
     assert valid.keys() | damage.keys() == good.keys(), f"{engine}: samples are missing"
     assert not valid.keys() & damage.keys()
     for uid, content in valid.items():
@@ -183,6 +189,16 @@ def test_no_fault_goes_unnamed_or_unmended(whole, kind, tmp_path):
 @pytest.mark.parametrize("kind", FAULTS)
 def test_a_thousand_faults(whole, kind, tmp_path):
     suffer_all(whole, kind, range(3, 3 - -THOUSAND // len(FAULTS)), tmp_path)
+
+
+@pytest.mark.parametrize("engine", engines())
+@pytest.mark.parametrize("kind", LATE)
+def test_what_happens_to_tars_after_the_folder_was_opened_is_named_too(whole, kind, engine, tmp_path):
+    _, sound, _, good = whole
+    shutil.copytree(sound, tmp_path / "data")
+    shards = Shards([tmp_path / "data"], "train")
+    FAULTS[kind](tmp_path / "data/train", Random(kind))
+    assert reconciled(engine, *read(shards, engine), good[engine]) == NAMED
 
 
 @pytest.mark.parametrize("seed", range(10))
