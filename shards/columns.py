@@ -39,10 +39,13 @@ def save(path: Path, columns: np.ndarray) -> None:
         )
 
 
-def load(path: Path) -> np.ndarray:
-    """The memory-mapped columns [samples]; a file of another layout is a BadData that names it."""
+def load(path: Path, mapped: bool = True) -> np.ndarray:
+    """The columns [samples], memory-mapped or read; a file of another layout is a BadData that names it.
+
+    Who goes through all of many files reads them: pages of a map stay in memory once they were touched.
+    """
     try:
-        columns = np.load(path, mmap_mode="r", allow_pickle=False)
+        columns = np.load(path, mmap_mode="r" if mapped else None, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
         raise BadData(f"{path}: not readable as columns ({error})") from None
     if columns.dtype != DTYPE or columns.ndim != 1:

@@ -32,7 +32,7 @@ class Mixture(Plan):
     ) -> None:
         super().__init__(uids, global_batch, seed, True, window, shard)
         self.drawn = lru_cache(maxsize=2)(self._drawn)
-        self._places = [np.flatnonzero(source == k) for k in range(len(weights))]
+        self._places = [np.flatnonzero(source == k).astype(np.int32) for k in range(len(weights))]
         self.quotas = quotas(weights, draws or len(self.uids))
         for k, (places, quota) in enumerate(zip(self._places, self.quotas, strict=True)):
             if quota and not len(places):
@@ -55,14 +55,13 @@ class Mixture(Plan):
     def _drawn(self, epoch: int) -> tuple[np.ndarray, np.ndarray]:
         """(positions, passes) of all draws of an epoch, in order."""
         positions, passes, times = [], [], []
-        for quota, places, source in zip(self.quotas, self._places, self._sources, strict=True):
+        for quota, places, source in zip(self.quotas.tolist(), self._places, self._sources, strict=True):
             if quota:
-                number = epoch * quota + np.arange(quota)  # of the draw, since the beginning of the run
-                turn, place = np.divmod(number, len(places))
-                first = int(turn[0])
-                orders = np.stack([source.order(p) for p in range(first, int(turn[-1]) + 1)])
-                positions.append(places[orders[turn - first, place]])
-                passes.append(turn)
+                begin, end, size = epoch * quota, (epoch + 1) * quota, len(places)  # draws since the first
+                for turn in range(begin // size, -(-end // size)):
+                    drawn = source.order(turn)[max(begin - turn * size, 0) : end - turn * size]
+                    positions.append(places[drawn])
+                    passes.append(np.full(len(drawn), turn, np.int32))
                 times.append((np.arange(quota) + 0.5) / quota)
         merged = np.argsort(np.concatenate(times), kind="stable")
         return np.concatenate(positions)[merged], np.concatenate(passes)[merged]

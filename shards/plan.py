@@ -17,6 +17,8 @@ import numpy as np
 from shards import keyed
 from shards.errors import BadSettings
 
+PIECE = 1 << 20  # samples hashed at a time, so that what is between takes little memory
+
 
 @dataclass(frozen=True, slots=True)
 class Part:
@@ -68,10 +70,10 @@ class Plan:
     ) -> None:
         if global_batch < 1 or (window is not None and window < 1):
             raise BadSettings(f"batch {global_batch} and window {window} must be at least 1")
-        self.uids = np.asarray(uids).astype(np.uint64)
+        self.uids = np.asarray(uids).astype(np.uint64, copy=False)
         self.global_batch, self.seed, self.shuffle, self.window = global_batch, seed, shuffle, window
-        self.shard = np.zeros(len(self.uids), np.int64) if shard is None else np.asarray(shard)
-        self.bucket = None if bucket is None else np.asarray(bucket)
+        self.shard = np.broadcast_to(0, len(self.uids)) if shard is None else np.asarray(shard)
+        self.bucket = None if bucket is None else np.asarray(bucket).astype(np.int32)
         self.order = lru_cache(maxsize=2)(self._order)
         self.passes = lru_cache(maxsize=2)(self._passes)
         self.batches = lru_cache(maxsize=2)(self._batches)
@@ -89,35 +91,38 @@ class Plan:
 
     def _passes(self, epoch: int) -> np.ndarray:
         """How often each sample [length] of an epoch's order came before."""
-        return np.full(self.length, epoch, np.int64)
+        return np.broadcast_to(np.int64(epoch), self.length)
 
     def _order(self, epoch: int) -> np.ndarray:
-        """All positions [length] in the order of an epoch."""
+        """All positions int32 [length] in the order of an epoch."""
         if not self.shuffle:
-            return np.arange(len(self.uids))
-        rank = keyed.hashed(self.seed, epoch, self.uids)
+            return np.arange(len(self.uids), dtype=np.int32)
+        rank = np.empty(len(self.uids), np.uint64)
+        for at in range(0, len(rank), PIECE):
+            rank[at : at + PIECE] = keyed.hashed(self.seed, epoch, self.uids[at : at + PIECE])
         if self.window is None:
-            return np.argsort(rank, kind="stable")
-        shards, place = np.unique(self.shard, return_inverse=True)
+            return np.argsort(rank, kind="stable").astype(np.int32)
+        shards = np.unique(self.shard)
         turn = np.argsort(
             np.argsort(keyed.hashed(self.seed, epoch, keyed.word("shard"), shards), kind="stable")
         )
-        return np.lexsort((rank, turn[place] // self.window))
+        mixed = (turn // self.window).astype(np.int32)[np.searchsorted(shards, self.shard)]
+        return np.lexsort((rank, mixed)).astype(np.int32)
 
     def _batches(self, epoch: int) -> tuple[np.ndarray, np.ndarray]:
-        """Places [length] in an epoch's order, batch after batch, and where each begins, with the end."""
+        """Places int32 [length] in an epoch's order, batch after batch, and where each begins, with the
+        end.
+        """
         size = self.global_batch
         if self.bucket is None:
-            return np.arange(self.length), np.minimum(np.arange(self.steps + 1) * size, self.length)
-        bucket = self.bucket[self.order(epoch)]
-        places = np.argsort(bucket, kind="stable")
-        inside = np.arange(self.length) - np.searchsorted(bucket[places], bucket[places])  # of the bucket
-        first = places[
-            np.arange(self.length) - inside % size
-        ]  # place of the first sample of each one's batch
-        places = places[np.lexsort((places, first))]
-        starts = np.flatnonzero(np.diff(np.sort(first), prepend=-1))
-        return places, np.append(starts, self.length)
+            starts = np.minimum(np.arange(self.steps + 1) * size, self.length)
+            return np.arange(self.length, dtype=np.int32), starts
+        bucket, cut = self.bucket[self.order(epoch)], []
+        for number in np.unique(bucket):
+            own = np.flatnonzero(bucket == number).astype(np.int32)
+            cut += [own[at : at + size] for at in range(0, len(own), size)]
+        cut.sort(key=lambda batch: batch[0])
+        return np.concatenate(cut), np.cumsum([0, *map(len, cut)])
 
     def batch(self, epoch: int, step: int) -> np.ndarray:
         """Positions of the whole batch, at most `global_batch` of them."""
@@ -130,12 +135,13 @@ class Plan:
     def part(self, epoch: int, step: int, rank: int = 0, world: int = 1) -> Part:
         """The share of a rank: a contiguous slice, padded so that every rank has the same number of rows."""
         share = -(-self.global_batch // world)
-        whole, passes = self.batch(epoch, step), self.passes(epoch)[self._rows(epoch, step)]
+        whole = self.batch(epoch, step).astype(np.int64)
+        passes = self.passes(epoch)[self._rows(epoch, step)].astype(np.int64)
         mine = np.arange(rank * share, (rank + 1) * share)
         valid = mine < len(whole)
         fill = np.cumsum(~valid) - 1  # padding counts through the batch from its beginning
         rows = np.where(valid, mine, fill % len(whole))
-        return Part(epoch, step, whole[rows].astype(np.int64), passes[rows], valid, len(whole))
+        return Part(epoch, step, whole[rows], passes[rows], valid, len(whole))
 
     def parts(self, epoch: int, step: int = 0, rank: int = 0, world: int = 1) -> Iterator[Part]:
         """The parts of a rank from a step to the end of the epoch."""

@@ -29,6 +29,7 @@ class _Open:
     """One shard: its tar, and what was read of it."""
 
     path: Path
+    file: Path  # of the columns, on this disk
     columns: np.ndarray
     labels: bytes
 
@@ -59,17 +60,13 @@ class Shards:
         ]
         storage.fetch([found[suffix] for found in files for suffix in (SUFFIX_COLUMNS, SUFFIX_LABELS)])
         self.room = Room([found[SUFFIX_TAR] for found in files], fetched * storage.MEGABYTE)
-        self._open: list[_Open] = []
-        uids, shard_of, self._starts = [], [], [0]
-        for content in self.manifests:
-            for info in content.shards:
-                opened = _open(files[len(self._open)])
-                shard_of.append(np.full(info.written, len(self._open), np.int32))
-                self._open.append(opened)
-                uids.append(opened.columns["row"] | np.uint64(content.dataset_id << manifest.ROW_BITS))
-                self._starts.append(self._starts[-1] + info.written)
-        self.uids = np.concatenate(uids) if uids else np.zeros(0, np.uint64)
-        self.shard_of = np.concatenate(shard_of) if shard_of else np.zeros(0, np.int32)
+        self._open: list[_Open] = [_open(found) for found in files]
+        written = [info.written for content in self.manifests for info in content.shards]
+        self._starts: list[int] = [0, *np.cumsum(written, dtype=np.int64).tolist()]
+        self.shard_of = np.repeat(np.arange(len(written), dtype=np.int32), written)
+        self.uids = self.column("row")
+        for content, end in zip(self.manifests, np.cumsum([m.written for m in self.manifests]), strict=True):
+            self.uids[end - content.written : end] |= np.uint64(content.dataset_id << manifest.ROW_BITS)
         self._labelled_shards = sum(len(content.shards) for content in self.manifests[: len(roots)])
         if not len(self.uids):
             raise BadData(f"{self.folders[0]}: no samples in split {split!r}")
@@ -89,7 +86,11 @@ class Shards:
 
     def column(self, name: str) -> np.ndarray:
         """One column of all samples, concatenated."""
-        return np.concatenate([opened.columns[name] for opened in self._open])
+        kind, shape = columns.DTYPE[name].base, columns.DTYPE[name].shape
+        out = np.empty((self._starts[-1], *shape), kind)
+        for opened, start, stop in zip(self._open, self._starts, self._starts[1:], strict=False):
+            out[start:stop] = columns.load(opened.file, mapped=False)[name]
+        return out
 
     def _row(self, position: int) -> tuple[_Open, np.void]:
         shard = int(self.shard_of[position])
@@ -211,5 +212,5 @@ def _open(files: dict[str, storage.File]) -> _Open:
     for suffix in (SUFFIX_COLUMNS, SUFFIX_LABELS):
         if sha256_of(files[suffix].local) != files[suffix].sha256:
             raise BadData(f"{files[suffix].path}: sha256 differs from the manifest; run ingest.shard again")
-    loaded = columns.load(files[SUFFIX_COLUMNS].local).view(np.ndarray)
-    return _Open(files[SUFFIX_TAR].path, loaded, files[SUFFIX_LABELS].local.read_bytes())
+    file, labels = files[SUFFIX_COLUMNS].local, files[SUFFIX_LABELS].local.read_bytes()
+    return _Open(files[SUFFIX_TAR].path, file, columns.load(file).view(np.ndarray), labels)

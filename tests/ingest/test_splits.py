@@ -2,6 +2,7 @@
 
 import json
 import os
+import tracemalloc
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -91,6 +92,19 @@ def test_the_live_line_tells_pace_rejects_and_time_left(tmp_path, monkeypatch):
     rejects = [Rejected(row, "blank" if row < 102 else "torn", "") for row in range(100, 103)]
     found.add(ShardInfo("000001", 100, 200, 97, {}, {}, tuple(rejects)))
     assert found.told() == ("200 of 1000 rows, 2 shards, 5 samples/s, rejected: 2 blank, 1 torn, ETA 2:40")
+
+
+def test_what_a_run_remembers_does_not_grow_with_its_rejects(tmp_path):
+    found = ledger.Ledger(tmp_path, 1 << 20, 1.0)
+    tracemalloc.start()
+    for number in range(64):
+        first = number << 10
+        rejects = tuple(Rejected(row, "torn", f"{row}.jpg", "line") for row in range(first, first + 1024))
+        found.add(ShardInfo(f"{number:06d}", first, first + 1024, 0, {}, {}, rejects))
+    del rejects
+    held = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    assert (found.rejected, held < 64 * 1024) == ({"torn": 1 << 16}, True)
 
 
 def test_the_published_number_of_rows_is_said_and_insisted_on_only_when_asked(tmp_path, shard):

@@ -1,5 +1,7 @@
 """Contract 3, the order: every key once, the same for any number of ranks, resumable by two integers."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -141,3 +143,21 @@ def test_one_bucket_is_no_bucket(n, batch, epoch):
     for step in range(plain.steps):
         assert plain.batch(epoch, step).tolist() == one.batch(epoch, step).tolist()
     assert plain.steps == one.steps
+
+
+@pytest.mark.parametrize(
+    ("more", "bytes_each"),
+    [({}, 40), ({"window": 4, "shard": 0}, 56), ({"bucket": 0}, 80)],
+    ids=["all", "window", "buckets"],
+)
+def test_planning_takes_few_bytes_a_sample(more, bytes_each):
+    count = 4 << 20
+    uids = np.arange(count, dtype=np.uint64)
+    more |= {key: (uids % 50).astype(np.int32) for key in ("shard", "bucket") if key in more}
+    tracemalloc.start()
+    plan = Plan(uids, 512, **more)
+    for epoch in range(2):
+        plan.part(epoch, 7)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < bytes_each * count
