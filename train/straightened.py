@@ -22,7 +22,8 @@ def beside(examples: list[dict[str, Any]], model: nn.Module, image: ImageSpec) -
     if not examples:
         return examples
     pixels = torch.from_numpy(np.stack([canvas(one["png"]) for one in examples]))
-    images = ((pixels / 255 - image.mean) / image.std).to(next(model.parameters()).device)
+    device = next(iter(model.state_dict().values())).device
+    images = ((pixels / 255 - image.mean) / image.std).to(device)
     was_training = model.training
     model.eval()
     with torch.inference_mode():

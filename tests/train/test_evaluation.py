@@ -32,7 +32,7 @@ class Knowing(torch.nn.Module):
             text = "nonsense" if int(batch.uids[0]) in wrong else text
             self.answers[batch.images[0].numpy().tobytes()] = task.charset.encode(text)
 
-    def forward(self, images):
+    def forward(self, images, widths=None):
         logits = torch.zeros(len(images), self.frames, self.task.channels)
         logits[..., 0] = 9.0
         for i, image in enumerate(images):
