@@ -145,6 +145,16 @@ def test_models_are_trained_and_judged_once_and_those_that_say_nothing_are_marke
     assert {path: path.stat().st_mtime_ns for path in kept} == kept
 
 
+@pytest.mark.slow
+def test_the_scale_of_a_small_set_is_told():
+    done = call("scale", "rows=16384", "shards=2")
+    assert done.returncode == 0, done.stderr
+    rows = [line.strip("| ").split(" | ") for line in done.stdout.splitlines() if re.search(r"\d \|$", line)]
+    assert [len(row) for row in rows] == [3, 4, 4, 4, 4]
+    assert all(0 < numbers(row[-1:])[0] < 1024 for row in rows)  # MiB
+    assert all(numbers(row[1:-1]) for row in rows)  # seconds
+
+
 def test_contenders_take_turns_and_the_first_pass_of_each_does_not_count(module):
     rounds, calls = module("rounds"), []
     found = rounds.take_turns({n: lambda n=n: calls.append(n) or 1 for n in "ab"}, 3)
