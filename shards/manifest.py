@@ -175,7 +175,8 @@ def _unsealed(path: Path) -> dict:
     if SEAL in raw and not _written_as(path, content):
         raise Damaged(f"{path}: changed after it was written; run ingest.shard again with the same settings")
     if content.get("format") != FORMAT:
-        raise BadData(f"{path}: format {content.get('format')}, this version reads {FORMAT}")
+        error = BadData if SEAL in raw else Damaged  # a seal says that it was meant
+        raise error(f"{path}: format {content.get('format')}, this version reads {FORMAT}")
     return content
 
 
