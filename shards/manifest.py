@@ -118,6 +118,72 @@ class Manifest:
         return digest([self.name, self.split, self.options, self.rows, [s.sha256 for s in self.shards]])
 
 
+<<<<<<< HEAD
+=======
+def write_json(path: Path, value: object) -> None:
+    """Writes sorted, indented JSON by a temporary name and a rename: never half a file."""
+    write_bytes(path, _text(value))
+
+
+def _text(value: object) -> bytes:
+    return (json.dumps(value, sort_keys=True, ensure_ascii=False, indent=1) + "\n").encode()
+
+
+def seal(path: Path, value: dict[str, object]) -> None:
+    """Writes a JSON object and its seal."""
+    write_json(path, _sealed(value))
+
+
+def _sealed(value: dict[str, object]) -> dict[str, object]:
+    return {**value, SEAL: digest(value)}
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Writes a whole file by a temporary name, fsync and a rename; to an address, as one object."""
+    if storage.is_address(path):
+        path.write_bytes(data)  # an object appears whole
+        return
+    part = path.with_name(path.name + ".part")
+    with open(part, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(part, path)
+
+
+def read_json(path: Path) -> dict:
+    """The JSON object in a file; absent or damaged is a BadData that names the file."""
+    try:
+        value = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        raise Damaged(f"{path}: no such file") from None
+    except (ValueError, OSError, RecursionError) as error:
+        raise Damaged(f"{path}: not readable as JSON ({error})") from None
+    if not isinstance(value, dict):
+        raise Damaged(f"{path}: expected a JSON object")
+    return value
+
+
+def _unsealed(path: Path) -> dict:
+    """The content of a sealed file, without the seal."""
+    raw = read_json(path)
+    content = {key: value for key, value in raw.items() if key != SEAL}
+    if SEAL in raw and not _written_as(path, content):
+        raise Damaged(f"{path}: changed after it was written; run ingest.shard again with the same settings")
+    if content.get("format") != FORMAT:
+        error = BadData if SEAL in raw else Damaged  # a seal says that it was meant
+        raise error(f"{path}: format {content.get('format')}, this version reads {FORMAT}")
+    return content
+
+
+def _written_as(path: Path, content: dict) -> bool:
+    try:
+        return path.read_bytes() == _text(_sealed(content))
+    except ValueError:  # half a surrogate pair, which no text that is written holds
+        return False
+
+
+>>>>>>> help-e
 def shard_info(path: Path) -> ShardInfo:
     """Reads a sidecar."""
     return _shard(unsealed(path, FORMAT), path)

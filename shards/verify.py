@@ -50,6 +50,7 @@ def faults(folder: Path) -> list[str]:
     if [shard.first for shard in content.shards] != edges[:-1] or edges[-1] != content.rows:
         found.append(f"{folder}/manifest.json: shards do not cover rows 0 to {content.rows}")
     for shard in content.shards:
+<<<<<<< HEAD
         paths = {suffix: folder / f"{shard.stem}.{suffix}" for suffix in FILES}
         found += [wrong for suffix in FILES if (wrong := _wrong(paths[suffix], shard.sha256[suffix]))]
         found += _told_otherwise(folder, shard)
@@ -63,6 +64,13 @@ def _ledger(folder: Path, content: Manifest) -> list[str]:
     except BadData:
         return []
     return [wrong] if wrong else []
+=======
+        found += [_wrong(folder / f"{shard.stem}.{suffix}", shard.sha256[suffix]) for suffix in FILES]
+        found.append(_told_otherwise(folder / f"{shard.stem}.json", shard))
+    ledger = hashlib.sha256(manifest.ledger(content.rejects)).hexdigest()
+    found.append(_wrong(folder / manifest.LEDGER, ledger))
+    return [fault for fault in found if fault]
+>>>>>>> help-e
 
 
 def _wrong(path: Path, sha256: str) -> str:
@@ -75,14 +83,17 @@ def _wrong(path: Path, sha256: str) -> str:
         return f"{path}: {error}; {REPAIR}"
 
 
-def _told_otherwise(folder: Path, shard: manifest.ShardInfo) -> list[str]:
-    """A sidecar that does not say what the manifest says of its shard."""
-    path = folder / f"{shard.stem}.json"
+def _told_otherwise(sidecar: Path, shard: manifest.ShardInfo) -> str:
+    """What is wrong with a sidecar: it says of a shard what the manifest does; "" = nothing."""
     try:
+<<<<<<< HEAD
         same = manifest.shard_info(path).slim == shard
+=======
+        same = manifest.shard_info(sidecar) == shard
+>>>>>>> help-e
     except BadData as error:
-        return [str(error)]
-    return [] if same else [f"{path}: differs from the manifest; {REPAIR}"]
+        return str(error)
+    return "" if same else f"{sidecar}: differs from the manifest; {REPAIR}"
 
 
 def pairs(dirs: list[str], against: list[str]) -> list[tuple[Place, Place]]:

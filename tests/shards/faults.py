@@ -23,8 +23,10 @@ Member = tuple[tarfile.TarInfo, bytes]
 FAULTS: dict[str, Fault] = {}
 HEADER = 24  # bytes at the beginning of an image that say what it is
 SIDECAR = "json"
-ENTRIES = [("../../climbed.jpg", b"0"), ("/tmp/absolute.jpg", b"0"), (None, b"1"), (None, b"2"), (None, b"3"),
-           (None, b"4"), (None, b"5"), (None, b"6"), ("../../climbed", b"2"), (None, b"x")]  # fmt: skip
+CLIMBING, ABSOLUTE = "../../climbed.jpg", "/tmp/absolute-name.jpg"
+LINKS_DEVICES_AND_THE_LIKE = [b"1", b"2", b"3", b"4", b"5", b"6", b"x"]
+ENTRIES = [(CLIMBING, b"0"), (ABSOLUTE, b"0"), (CLIMBING, b"2")]  # (name or None for any, type)
+ENTRIES += [(None, kind) for kind in LINKS_DEVICES_AND_THE_LIKE]
 
 
 def fault(function: Fault) -> Fault:
@@ -281,7 +283,7 @@ def shifted_index(split: Path, random: Random) -> list[Path]:
     parts = [line.split(" ") for line in lines]
     for line in parts:
         line[1::4] = [str(int(offset) + BLOCK) for offset in line[1::4]]
-    lines = random.choice([lines[1:], [" ".join(line) for line in parts]])
+    lines = random.choice([lines[1:], lines[::-1], [" ".join(line) for line in parts]])
     index.write_text("\n".join([first, *lines]) + "\n")
     return [index]
 

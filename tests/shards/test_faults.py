@@ -23,11 +23,12 @@ from shards.loader import Loader
 from shards.pack import sha256_of
 from shards.plan import Plan
 from shards.read import Shards
-from tests.shards.faults import FAULTS
+from tests.shards.faults import ABSOLUTE, FAULTS
 
 ROWS, PER_SHARD, REJECTED = 19, 7, (2, 16)
 SPEC = ImageSpec()
 THOUSAND = 1000
+STRANGE = {"climbed", "strange"}
 LATE = ("flip_in_image_body", "cut_tar", "empty_tar", "swapped_tars", "lost_shard")
 REFUSED, NAMED, HARMLESS = OUTCOMES = "refused", "damaged samples named", "harmless"
 
@@ -139,12 +140,15 @@ def named(root: Path, changed: list[Path]) -> None:
 
 
 def unpacked(root: Path, out: Path) -> None:
-    """What is unpacked stays in its folder; samples that are not in it are named."""
-    before = snapshot(root)
+    """What is unpacked stays in its folder, under the names of rows."""
+    before, place = snapshot(root), out / "far/below"
+    place.mkdir(parents=True)
     with suppress(BadData):
-        quiet(unpack.main, root, "to=folder", "split=train", f"out={out / 'unpacked'}")
+        quiet(unpack.main, root, "to=folder", "split=train", f"out={place}")
     assert snapshot(root) == before
-    assert sorted(path.name for path in out.iterdir()) in (["data"], ["data", "unpacked"])
+    assert not [path for path in [*out.parent.glob("*"), *out.rglob("*")] if path.stem in STRANGE]
+    assert not [path for path in place.rglob("*") if path.is_symlink()]
+    assert not Path(ABSOLUTE).exists()
 
 
 def suffer(whole, kind: str, seed: int, out: Path) -> Counter[str]:
@@ -214,4 +218,4 @@ def test_strange_members_that_every_hash_vouches_for_are_never_unpacked_elsewher
     manifest.save(root / "train", replace(content, shards=shards))
     quiet(verify.main, root, "near=false")
     unpacked(root, tmp_path)
-    assert len(list((tmp_path / "unpacked/train").rglob("*.*g"))) == ROWS - len(REJECTED)
+    assert len(list((tmp_path / "far/below/train").rglob("*.*g"))) == ROWS - len(REJECTED)
