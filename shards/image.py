@@ -89,8 +89,6 @@ class ImageSpec:
 
     def spans(self, w: np.ndarray, h: np.ndarray) -> np.ndarray:
         """Canvas columns [n], from the left, that w x h pictures take; beyond them is only padding."""
-        if not self.buckets:
-            return np.broadcast_to(np.int64(self.width), len(w))
         kept = np.rint(w.astype(np.float64) * self.height / h)  # as `placement` says, for many at once
         return np.clip(kept, 1, self.width).astype(np.int64)
 

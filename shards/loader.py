@@ -146,7 +146,7 @@ class Loader:
         self.engine = lookup.find("shards.engines", engine).Engine(shards, image, threads, self.device)
         if memory:
             self.engine = Keeping(self.engine, len(shards), memory)
-        self.spans = image.spans(shards.column("width"), shards.column("height"))
+        self.spans = shards.spans(image)
         # The plan speaks of positions in its own subset (a held-out share); this maps them to the shards'.
         self.positions = np.arange(len(shards)) if positions is None else positions
 

@@ -15,6 +15,7 @@ import numpy as np
 
 from shards import columns, manifest, storage, written
 from shards.errors import BadData
+from shards.image import ImageSpec
 from shards.manifest import Manifest
 from shards.pack import FILES, SUFFIX_COLUMNS, SUFFIX_LABELS, SUFFIX_TAR, sha256_of
 from shards.room import Room
@@ -96,6 +97,12 @@ class Shards:
         shard = int(self.shard_of[position])
         opened = self._open[shard]
         return opened, opened.columns[position - self._starts[shard]]
+
+    def spans(self, image: ImageSpec) -> np.ndarray:
+        """int64 [samples]: how many columns of its canvas each picture takes, where the spec has buckets."""
+        if not image.buckets:
+            return np.broadcast_to(np.int64(image.width), len(self))
+        return image.spans(self.column("width"), self.column("height"))
 
     def text(self, position: int) -> str | None:
         """The label as stored, without touching the tar."""

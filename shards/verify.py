@@ -50,27 +50,18 @@ def faults(folder: Path) -> list[str]:
     if [shard.first for shard in content.shards] != edges[:-1] or edges[-1] != content.rows:
         found.append(f"{folder}/manifest.json: shards do not cover rows 0 to {content.rows}")
     for shard in content.shards:
-<<<<<<< HEAD
-        paths = {suffix: folder / f"{shard.stem}.{suffix}" for suffix in FILES}
-        found += [wrong for suffix in FILES if (wrong := _wrong(paths[suffix], shard.sha256[suffix]))]
-        found += _told_otherwise(folder, shard)
-    return found + _ledger(folder, content)
-
-
-def _ledger(folder: Path, content: Manifest) -> list[str]:
-    """What is wrong with the ledger; sidecars that cannot be read are named already."""
-    try:
-        wrong = _wrong(folder / manifest.LEDGER, manifest.ledger_sha256(folder, content.shards))
-    except BadData:
-        return []
-    return [wrong] if wrong else []
-=======
         found += [_wrong(folder / f"{shard.stem}.{suffix}", shard.sha256[suffix]) for suffix in FILES]
         found.append(_told_otherwise(folder / f"{shard.stem}.json", shard))
-    ledger = hashlib.sha256(manifest.ledger(content.rejects)).hexdigest()
-    found.append(_wrong(folder / manifest.LEDGER, ledger))
+    found.append(_ledger(folder, content))
     return [fault for fault in found if fault]
->>>>>>> help-e
+
+
+def _ledger(folder: Path, content: Manifest) -> str:
+    """What is wrong with the ledger; "" = nothing, or a sidecar that cannot be read and is named already."""
+    try:
+        return _wrong(folder / manifest.LEDGER, manifest.ledger_sha256(folder, content.shards))
+    except BadData:
+        return ""
 
 
 def _wrong(path: Path, sha256: str) -> str:
@@ -86,11 +77,7 @@ def _wrong(path: Path, sha256: str) -> str:
 def _told_otherwise(sidecar: Path, shard: manifest.ShardInfo) -> str:
     """What is wrong with a sidecar: it says of a shard what the manifest does; "" = nothing."""
     try:
-<<<<<<< HEAD
-        same = manifest.shard_info(path).slim == shard
-=======
-        same = manifest.shard_info(sidecar) == shard
->>>>>>> help-e
+        same = manifest.shard_info(sidecar).slim == shard
     except BadData as error:
         return str(error)
     return "" if same else f"{sidecar}: differs from the manifest; {REPAIR}"

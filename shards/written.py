@@ -81,7 +81,8 @@ def unsealed(path: Path, format: int) -> dict:
     if SEAL in raw and not _written_as(path, content):
         raise Damaged(f"{path}: changed after it was written; run ingest.shard again with the same settings")
     if content.get("format") != format:
-        raise BadData(f"{path}: format {content.get('format')}, this version reads {format}")
+        error = BadData if SEAL in raw else Damaged  # a seal says that it was meant
+        raise error(f"{path}: format {content.get('format')}, this version reads {format}")
     return content
 
 

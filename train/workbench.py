@@ -143,7 +143,7 @@ def _buckets(image: ImageSpec, train: Shards, positions: np.ndarray) -> np.ndarr
     """The edge of each sample, whose batches are its own; None where there is one."""
     if not image.buckets:
         return None
-    return image.edge(image.spans(*(train.column(name)[positions] for name in ("width", "height"))))
+    return image.edge(train.spans(image)[positions])
 
 
 def _sides(settings: Settings, train: Shards) -> tuple[np.ndarray, Shards, np.ndarray]:

@@ -79,11 +79,6 @@ def test_spans_are_the_placements_and_each_fits_on_the_narrowest_edge(sizes):
         assert edge == min(e for e in spec.edges if e >= span)
 
 
-def test_without_buckets_every_picture_has_the_whole_canvas():
-    spec = ImageSpec(fit="keep")
-    assert spec.edge(spec.spans(np.array([3, 900]), np.array([9, 9]))).tolist() == [100, 100]
-
-
 @pytest.mark.parametrize(
     ("fit", "buckets", "named"),
     [
