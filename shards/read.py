@@ -62,9 +62,9 @@ class Shards:
         storage.fetch([found[suffix] for found in files for suffix in (SUFFIX_COLUMNS, SUFFIX_LABELS)])
         self.room = Room([found[SUFFIX_TAR] for found in files], fetched * storage.MEGABYTE)
         self._open: list[_Open] = [_open(found) for found in files]
-        written = [info.written for content in self.manifests for info in content.shards]
-        self._starts: list[int] = [0, *np.cumsum(written, dtype=np.int64).tolist()]
-        self.shard_of = np.repeat(np.arange(len(written), dtype=np.int32), written)
+        sizes = [info.written for content in self.manifests for info in content.shards]
+        self._starts: list[int] = [0, *np.cumsum(sizes, dtype=np.int64).tolist()]
+        self.shard_of = np.repeat(np.arange(len(sizes), dtype=np.int32), sizes)
         self.uids = self.column("row")
         for content, end in zip(self.manifests, np.cumsum([m.written for m in self.manifests]), strict=True):
             self.uids[end - content.written : end] |= np.uint64(content.dataset_id << manifest.ROW_BITS)
