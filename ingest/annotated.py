@@ -13,6 +13,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -201,3 +202,20 @@ def _facts(photo: Photo) -> list[object] | None:
     if photo.pieces is None:
         return None
     return [[p.place, p.word.text, p.word.legible, p.word.polygon, p.script] for p in photo.pieces]
+
+
+class Leveled:
+    """A source whose rows are those of its level: `Scenes`, `Crops`, or another that offers as much."""
+
+    level: Any
+
+    def __len__(self) -> int:
+        return len(self.level.rows)
+
+    def group(self, row: int) -> str:
+        """What a row shares with others: its image."""
+        return self.level.group(row)
+
+    def read(self, row: int) -> Sample:
+        """The image as published, or what is cut from it; Reject: see the level's own `read`."""
+        return self.level.read(row)

@@ -17,7 +17,7 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
-from ingest.annotated import Photo, Piece, at_level
+from ingest.annotated import Leveled, Photo, Piece, at_level
 from ingest.labels import Label, read
 from ingest.listing import existing, listing_digest, relative, resolved, word_sample
 from ingest.trees import Folder
@@ -45,7 +45,7 @@ class Settings:
     images: str = ""  # the folder where the list's paths begin, {split} in it = the split; empty: root
 
 
-class Source:
+class Source(Leveled):
     """One row per line of the list, in its order, or per legible word of a det list."""
 
     def __init__(self, settings: Settings, root: str, split: str) -> None:
@@ -67,17 +67,6 @@ class Source:
             shared = Meta("paddle_labels")
             self.level = at_level(settings.level, settings.crop, photos, Folder(folder), shared)
         self.options: dict[str, object] = {"level": settings.level, **self.level.options}
-
-    def __len__(self) -> int:
-        return len(self.level.rows)
-
-    def group(self, row: int) -> str:
-        """What a row shares with others: its image."""
-        return self.level.group(row)
-
-    def read(self, row: int) -> Sample:
-        """The image as published, or a word cut from it; Reject: see `word_sample` and `ingest.annotated`."""
-        return self.level.read(row)
 
 
 class _Words:

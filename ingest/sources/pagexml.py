@@ -14,11 +14,11 @@ in a whole page a line that is not transcribed.
 from dataclasses import dataclass
 
 from ingest import pages
-from ingest.annotated import Photo, at_level
+from ingest.annotated import Leveled, Photo, at_level
 from ingest.listing import existing, images_below, relative
 from ingest.trees import Folder
 from shards.errors import BadData
-from shards.sample import Meta, Sample
+from shards.sample import Meta
 
 GIVES = "lines, or pages with outlines and texts"
 EXPECTS = "page/*.xml and the images they name"
@@ -36,7 +36,7 @@ class Settings:
     images: str = ""  # the folder where imageFilename begins, {split} in it = the split; empty: root
 
 
-class Source:
+class Source(Leveled):
     """One row per line with a text, or per page, in the order of the files' names; images that no file names
     come last and are rejected.
     """
@@ -60,17 +60,6 @@ class Source:
         self.notes = [_summary(photos)]
         self.level = at_level(settings.level, settings.crop, photos, Folder(images), shared)
         self.options: dict[str, object] = {"level": settings.level, **self.level.options}
-
-    def __len__(self) -> int:
-        return len(self.level.rows)
-
-    def group(self, row: int) -> str:
-        """What a row shares with others: its page."""
-        return self.level.group(row)
-
-    def read(self, row: int) -> Sample:
-        """The line as PNG, or the page as published; Reject: see `ingest.annotated`."""
-        return self.level.read(row)
 
 
 def _summary(photos: list[Photo]) -> str:

@@ -14,12 +14,12 @@ says is kept whole, commas and spaces included.
 
 from dataclasses import dataclass
 
-from ingest.annotated import at_level, paired
+from ingest.annotated import Leveled, at_level, paired
 from ingest.listing import existing, relative
 from ingest.regions import QUADS
 from ingest.trees import Folder
 from shards.errors import BadData
-from shards.sample import Meta, Sample, Word
+from shards.sample import Meta, Word
 
 GIVES = "receipts with quads and texts of lines, or lines"
 EXPECTS = "SPLIT/img/*.jpg and SPLIT/box/*.txt"
@@ -37,7 +37,7 @@ class Settings:
     boxes: str = "{split}/box"  # the folder of their lists, {split} in it = the split
 
 
-class Source:
+class Source(Leveled):
     """One row per receipt, by name, or per line of text, in their order."""
 
     def __init__(self, settings: Settings, root: str, split: str) -> None:
@@ -52,17 +52,6 @@ class Source:
         shared = Meta(f"sroie/{split}" if self.per_split else "sroie", kind="lines")
         self.level = at_level(settings.level, settings.crop, listed, Folder(images), shared)
         self.options: dict[str, object] = {"level": settings.level, **self.level.options}
-
-    def __len__(self) -> int:
-        return len(self.level.rows)
-
-    def group(self, row: int) -> str:
-        """What a row shares with others: its receipt."""
-        return self.level.group(row)
-
-    def read(self, row: int) -> Sample:
-        """The receipt as published, or a line of it; Reject: see `ingest.annotated`."""
-        return self.level.read(row)
 
 
 def _line(line: str) -> tuple[Word, None]:
