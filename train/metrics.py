@@ -122,14 +122,14 @@ def scores(
     }
     if confidences is not None:
         rows["mean_conf"] = np.asarray(confidences, dtype=np.float64)
-    drawn = _resampled(np.stack([lengths, *rows.values()]), seed)  # [R,1+metrics] sums
+    drawn = resampled(np.stack([lengths, *rows.values()]), seed)  # [R,1+metrics] sums
     out: dict[str, object] = {
         "word_acc": _share(sum(t == p for t, p in pairs), len(pairs)),
         "word_acc_ics": _share(sum(same36(t, p) for t, p in pairs), len(pairs)),
     }
     for k, (name, values) in enumerate(rows.items(), start=1):
         over, total = (drawn[:, 0], lengths.sum()) if name == "cer" else (len(pairs), len(pairs))
-        out[name] = _interval(values.sum() / max(1, total), drawn[:, k] / np.maximum(1, over))
+        out[name] = interval(values.sum() / max(1, total), drawn[:, k] / np.maximum(1, over))
     return out | {"n": len(pairs), "n_unique": len(set(truths))}
 
 
@@ -144,9 +144,9 @@ def ece(right: np.ndarray, sure: np.ndarray, bins: int = 15) -> float:
 
 def means(rows: Mapping[str, np.ndarray], seed: int = 0) -> dict[str, dict[str, float]]:
     """The mean of each name's values [N], of the same samples, with its bootstrap interval over them."""
-    drawn = _resampled(np.stack(list(rows.values())), seed)
+    drawn = resampled(np.stack(list(rows.values())), seed)
     return {
-        name: _interval(values.mean(), drawn[:, k] / len(values))
+        name: interval(values.mean(), drawn[:, k] / len(values))
         for k, (name, values) in enumerate(rows.items())
     }
 
@@ -166,12 +166,13 @@ def _share(right: int, n: int) -> dict[str, float]:
     return {"value": right / n, "low": low, "high": high}
 
 
-def _interval(value: float, drawn: np.ndarray) -> dict[str, float]:
+def interval(value: float, drawn: np.ndarray) -> dict[str, float]:
+    """A value and its 95 % percentile interval over resamples [R]."""
     low, high = np.percentile(drawn, [2.5, 97.5])
     return {"value": float(value), "low": float(low), "high": float(high)}
 
 
-def _resampled(values: np.ndarray, seed: int) -> np.ndarray:
+def resampled(values: np.ndarray, seed: int) -> np.ndarray:
     """Sums [R,K] of the rows of `values` [K,N] over R bootstrap resamples of the samples."""
     rng, n = np.random.default_rng(seed), values.shape[1]
     block, out = max(1, BLOCK // n), []
@@ -198,8 +199,13 @@ def paired_bootstrap(
     odds = [better / n, worse / n, (n - better - worse) / n]
     drawn = np.random.default_rng(seed).multinomial(n, odds, resamples)
     difference = (drawn[:, 0] - drawn[:, 1]) / n
-    low, high = (float(v) for v in np.percentile(difference, [2.5, 97.5]))
-    tail = min((difference <= 0).sum(), (difference >= 0).sum())
-    p = min(1.0, 2 * (int(tail) + 1) / (resamples + 1))
+    return compared((better - worse) / n, difference)
+
+
+def compared(difference: float, drawn: np.ndarray) -> Comparison:
+    """The verdict on a difference by those of resamples [R]: see `paired_bootstrap`."""
+    low, high = (float(v) for v in np.percentile(drawn, [2.5, 97.5]))
+    tail = min((drawn <= 0).sum(), (drawn >= 0).sum())
+    p = min(1.0, 2 * (int(tail) + 1) / (len(drawn) + 1))
     verdict = "BETTER" if low > 0 else "WORSE" if high < 0 else "NO DIFFERENCE"
-    return Comparison((better - worse) / n, low, high, p, verdict)
+    return Comparison(difference, low, high, p, verdict)

@@ -104,6 +104,14 @@ class Polygons:
         np.maximum.at(out[:, 2:], owners, self.points)
         return out
 
+    def corners(self, which: int) -> np.ndarray:
+        """The points [V,2] of one of them."""
+        return self.points[self.starts[which] :][: self.counts[which]]
+
+    def where(self, kept: np.ndarray) -> "Polygons":
+        """The same where kept [P], others without corners."""
+        return Polygons(self.points[np.repeat(kept, self.counts)], np.where(kept, self.counts, 0))
+
     def sound(self) -> np.ndarray:
         """Whether each is one to be measured, bool [P]: it has an area, and no two of its sides cross."""
         out = np.abs(self.areas()) > 0
