@@ -18,6 +18,7 @@ from shards.errors import BadData
 from shards.image import ImageSpec
 from shards.loader import Loader
 from shards.manifest import Manifest
+from train.headings import MAIN
 
 FORMAT = 2
 NAME = "card.json"
@@ -163,8 +164,9 @@ def member_of(engine: str) -> str:
 
 def score_of(config: dict[str, Any]) -> dict[str, str]:
     """How good a teacher's config.json says it is, and on which data (their digest); {} if it does not."""
-    score, measured = config.get("metrics", {}).get("word_acc"), config.get("measured", {}).get("digest")
-    return {"word_acc": f"{score:.6f}", "measured": measured} if score is not None and measured else {}
+    metrics, measured = config.get("metrics", {}), config.get("measured", {}).get("digest")
+    name = next((heading.name for heading in MAIN if heading.name in metrics), "")
+    return {name: f"{metrics[name]:.6f}", "measured": measured} if name and measured else {}
 
 
 def charset_of(task: Any) -> dict[str, Any]:

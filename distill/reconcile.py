@@ -27,7 +27,7 @@ from shards.errors import BadSettings
 from shards.loader import Batch
 from train.charset import Charset
 from train.decode import greedy
-from train.tasks.recognise import truth
+from train.wordscore import truth
 
 FLOOR = 1e-9  # probability of a character that the teacher lacks
 SHARE = 0.5  # of the student's characters that a teacher must know

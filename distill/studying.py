@@ -23,7 +23,7 @@ from shards.config import plain
 from shards.errors import BadSettings
 from shards.image import ImageSpec
 from shards.typed import check_ranges
-from train import limit, losses, modelfolder, workbench
+from train import headings, limit, losses, modelfolder, workbench
 from train.charset import Charset
 from train.shapes import features_of
 from train.workbench import Bench
@@ -101,9 +101,9 @@ def explain(settings: Settings, bench: Bench) -> None:
     if settings.dry_run or not settings.method:
         return
     for folder in settings.teacher:
-        words = "was measured on other data than this run's validation words: its card is taken at its word"
-        if found := vouch(folder, bench):
-            words = f"reads {found['word_acc']:.4f} of the validation words, as its card says"
+        words = "was measured on other data than this run's validation samples: its card is taken at its word"
+        for name, value in vouch(folder, bench).items():
+            words = f"{name} is {value:.4f} on the validation samples, as its card says"
         bench.report.say(f"teacher {folder}: {words}")
 
 
@@ -138,10 +138,10 @@ def make_teacher(settings: Settings, bench: Bench) -> Teacher:
 
 
 def comparable(scores: list[dict[str, str]]) -> list[float]:
-    """The teachers' word accuracies, if all were measured on the same data; else none."""
-    if len({score.get("measured") for score in scores}) > 1 or not all("word_acc" in s for s in scores):
+    """How good the teachers are, if all were measured on the same data; else none."""
+    if len({score.get("measured") for score in scores}) > 1 or not all(scores):
         return []
-    return [float(score["word_acc"]) for score in scores]
+    return [float(score[headings.main(score).name]) for score in scores]
 
 
 def make_objective(settings: Settings, bench: Bench, teacher: Teacher) -> Objective:

@@ -7,15 +7,15 @@ from pathlib import Path
 from typing import Any
 
 from shards.errors import GateFailed
-from train import measured, modelfolder
+from train import headings, measured, modelfolder
 from train.judging import judge, still_loader
 from train.workbench import Bench
 
-APART = 0.005  # of word accuracy: how far the card may be off
+APART = 0.005  # how far a share of what is right may be off its card
 
 
 def vouch(folder: str | Path, bench: Bench) -> dict[str, float]:
-    """{"word_acc": here} where the card was measured on this run's validation words; {} where on others.
+    """{figure: its value here} where the card was measured on this run's validation words; {} where on others.
 
     A figure more than APART from the card's is a GateFailed that tells both.
     """
@@ -31,11 +31,12 @@ def vouch(folder: str | Path, bench: Bench) -> dict[str, float]:
         watched.shards, loaded.task, settings.fit.batch, watched.positions, settings.data.engine,
         settings.data.threads, bench.accelerator.device, watched.rank, watched.world,
     )  # fmt: skip
-    here = judge(loaded.model, loaded.task, source, bench.accelerator).compute()["word_acc"]
-    told = loaded.config["metrics"]["word_acc"]
+    measured_here = judge(loaded.model, loaded.task, source, bench.accelerator).compute()
+    name = headings.main(measured_here).name
+    here, told = measured_here[name], loaded.config["metrics"][name]
     if abs(here - told) > APART:
         raise GateFailed(
-            f"teacher={folder}: reads {here:.4f} of the validation words, its card says {told:.4f} of the "
+            f"teacher={folder}: {name} is {here:.4f} on the validation samples, its card says {told:.4f} of the "
             "same data; its weights, image spec or charset are not those that were measured"
         )
-    return {"word_acc": here}
+    return {name: here}

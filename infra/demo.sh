@@ -63,12 +63,12 @@ summary["seconds"] = {name: round(float(s), 1) for name, s in (line.split() for 
 (out / "summary.json").write_text(json.dumps(summary, indent=1) + "\n")
 rows = [
     (name, f"{m['params']:,}", f"{m['mb']:.2f}", "{value:.1%} [{low:.1%}, {high:.1%}]".format(**m["word_acc"]),
-     f"{m['one_minus_ned']['value']:.4f}", f"{m['cer']['value']:.1%}", f"{m['ms_per_word']:.2f}",
+     f"{m['one_minus_ned']['value']:.4f}", f"{m['cer']['value']:.1%}", f"{m['ms_per_image']:.2f}",
      m["verdict"] if name == "student" else "")
     for name, m in ((name, summary[name]) for name in runs)
 ]
 print()
-columns = ["model", "params", "MB", "word_acc [95 %]", "1-NED", "CER", "ms/word", "verdict"]
+columns = ["model", "params", "MB", "word_acc [95 %]", "1-NED", "CER", "ms/image", "verdict"]
 Reporter("demo").table(f"{summary['student']['n']} words that training never saw", columns, rows)
 print(f"\nstudent against its control: {summary['verdict']}; {sum(summary['seconds'].values()):.0f} s in all")
 print(f"report: {out / 'report.html'}\nsummary: {out / 'summary.json'}")

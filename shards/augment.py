@@ -11,13 +11,14 @@ import hashlib
 import math
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from shards import dct, keyed
+from shards import dct, keyed, warp
 from shards.dct import jpeg
 from shards.typed import check_ranges
 
@@ -31,6 +32,9 @@ class Settings:
     perspective: float = 0.0  # how far a corner moves, fraction of the height
     stretch: float = 0.0  # horizontal squeeze or stretch
     crop: float = 0.0  # jitter of each edge of the crop, fraction of the height
+    zoom: float = 0.0  # up to this factor - 1 larger or smaller; a scene is enlarged about one of its words
+    shift: float = 0.0  # how far the picture moves, fraction of the canvas
+    outside: Literal["edge", "grey"] = "edge"  # what is seen beyond the canvas: its edge on and on, or grey
     colour: float = 0.0  # contrast and brightness, 0..1; above .5 also inversion
     shadow: float = 0.0  # darkness of a soft edge of shadow, 0..1
     blur: float = 0.0  # largest sigma, pixels
@@ -39,18 +43,20 @@ class Settings:
 
     def __post_init__(self) -> None:
         shares = dict.fromkeys(("chance", "colour", "shadow", "jpeg"), (0.0, 1.0))
-        lengths = ("rotation", "perspective", "stretch", "crop", "blur", "noise")
+        lengths = ("rotation", "perspective", "stretch", "crop", "zoom", "shift", "blur", "noise")
         check_ranges(self, "augment.", **shares, **dict.fromkeys(lengths, (0.0, math.inf)))
 
     @property
     def active(self) -> bool:
         """Whether any view differs from view 0."""
-        return self.chance > 0 and any(v for k, v in vars(self).items() if k != "chance")
+        return self.chance > 0 and any(v for k, v in vars(self).items() if k not in ("chance", "outside"))
 
 
 def code_hash() -> str:
     """sha256 of the code that makes a view out of a canvas; part of a cache's fingerprint."""
-    sources = [Path(str(module)).read_bytes() for module in (__file__, keyed.__file__, dct.__file__)]
+    sources = [
+        Path(str(module)).read_bytes() for module in (__file__, warp.__file__, keyed.__file__, dct.__file__)
+    ]
     return hashlib.sha256(b"\0".join(sources)).hexdigest()
 
 
@@ -68,6 +74,8 @@ class Augment:
             "perspective": 9,
             "stretch": 2,
             "crop": 5,
+            "zoom": 2,
+            "shift": 3,
             "colour": 5,
             "shadow": 5,
             "blur": 2,
@@ -79,14 +87,17 @@ class Augment:
             for name, size in sizes.items()
         }
 
-    def __call__(self, images: Tensor, uids: np.ndarray, view: np.ndarray | int) -> Tensor:
+    def __call__(
+        self, images: Tensor, uids: np.ndarray, view: np.ndarray | int, focus: np.ndarray | None = None
+    ) -> Tensor:
+        """focus: see `warp.corners`."""
         s = self.settings
         uids, view = np.asarray(uids), np.broadcast_to(view, len(uids))
         if not view.any() or not s.active:
             return images
         draws = self.parameters(uids, view)
-        on = {name: (draw[:, 0] < s.chance) & (view != 0) for name, draw in draws.items()}
-        images = self._geometry(images, draws, on)
+        on = self._on(draws, view)
+        images = self._geometry(images, draws, view, focus)
         images = _rows(
             images, on["colour"] & (s.colour > 0), lambda x, i: _colour(x, draws["colour"][i], s.colour)
         )
@@ -104,75 +115,49 @@ class Augment:
         )
         return images
 
-    def _geometry(self, images: Tensor, draws: dict[str, np.ndarray], on: dict[str, np.ndarray]) -> Tensor:
-        """Rotation, stretch, crop and perspective as one homography and one resampling."""
-        s, (height, width) = self.settings, images.shape[-2:]
-        moved = np.zeros(len(images), bool)
-        for name, strength in (
-            ("rotation", s.rotation),
-            ("stretch", s.stretch),
-            ("crop", s.crop),
-            ("perspective", s.perspective),
-        ):
-            moved |= on[name] & (strength > 0)
+    def places(self, uids: np.ndarray, view: np.ndarray | int, size: tuple[int, int],
+               focus: np.ndarray | None = None) -> np.ndarray:  # fmt: skip
+        """Where the points of canvases of a size (height, width) stand in those views: float64 [N,3,3] maps
+        of (x, y, 1). focus: see `warp.corners`.
+        """
+        uids, view, (height, width) = np.asarray(uids), np.broadcast_to(view, len(uids)), size
+        rows, maps = self._warps(self.parameters(uids, view), view, size, focus)
+        out = np.tile(np.eye(3), (len(uids), 1, 1))
+        seen = np.diag([1 / width, 1 / height, 1.0])  # a view's pixels to its unit square
+        read = np.array([[width / 2, 0.0, width / 2], [0.0, height / 2, height / 2], [0.0, 0.0, 1.0]])
+        out[rows] = np.linalg.inv(read @ maps @ seen)
+        return out
+
+    def _warps(self, draws: dict[str, np.ndarray], view: np.ndarray, size: tuple[int, int],
+               focus: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
+        """Which samples an operation of the geometry moves, and the maps of `warp.grid` for them."""
+        on = self._on(draws, view)
+        moved = np.zeros(len(view), bool)
+        for name in warp.OPERATIONS:
+            moved |= on[name] & (getattr(self.settings, name) > 0)
         rows = np.flatnonzero(moved)
+        draw = {name: np.where(on[name][rows, None], 2 * d[rows] - 1, 0.0) for name, d in draws.items()}
+        chosen = None if focus is None else focus[rows]
+        return rows, warp.homography(warp.corners(draw, self.settings, size[1] / size[0], chosen))
+
+    def _on(self, draws: dict[str, np.ndarray], view: np.ndarray) -> dict[str, np.ndarray]:
+        """Which samples each operation touches."""
+        return {name: (draw[:, 0] < self.settings.chance) & (view != 0) for name, draw in draws.items()}
+
+    def _geometry(self, images: Tensor, draws: dict[str, np.ndarray], view: np.ndarray,
+                  focus: np.ndarray | None) -> Tensor:  # fmt: skip
+        """All that moves points, as one homography and one resampling."""
+        height, width = images.shape[-2:]
+        rows, maps = self._warps(draws, view, (height, width), focus)
         if not len(rows):
             return images
-        draw = {name: np.where(on[name][rows, None], 2 * d[rows] - 1, 0.0) for name, d in draws.items()}
-        corners = _corners(draw, s, width / height)
-        grid = _grid(homography(corners), height, width, images.device)
+        grid = warp.grid(maps, height, width, images.device)
+        grey = 0.5 if self.settings.outside == "grey" else 0.0
+        padding = "border" if self.settings.outside == "edge" else "zeros"
         warped = functional.grid_sample(
-            images[rows], grid, mode="bilinear", padding_mode="border", align_corners=False
+            images[rows] - grey, grid, mode="bilinear", padding_mode=padding, align_corners=False
         )
-        return _put(images, rows, warped)
-
-
-def _corners(draw: dict[str, np.ndarray], s: Settings, aspect: float) -> np.ndarray:
-    """Where the canvas corners (order -- +- ++ -+) are read from, [N,4,2], in units of half the canvas."""
-    unit = np.array([[-1.0, -1.0], [1.0, -1.0], [1.0, 1.0], [-1.0, 1.0]])
-    angle = np.deg2rad(s.rotation) * draw["rotation"][:, 1, None]
-    x, y = unit[:, 0] * aspect, unit[:, 1]
-    turned = np.stack(
-        [(np.cos(angle) * x - np.sin(angle) * y) / aspect, np.sin(angle) * x + np.cos(angle) * y], -1
-    )
-    turned[..., 0] *= 1 + s.stretch * draw["stretch"][:, 1, None]
-    edges = s.crop * draw["crop"][:, 1:]  # left, right, top, bottom
-    turned[..., 0] += np.where(unit[:, 0] < 0, edges[:, 0, None], edges[:, 1, None]) / aspect
-    turned[..., 1] += np.where(unit[:, 1] < 0, edges[:, 2, None], edges[:, 3, None])
-    jitter = s.perspective * draw["perspective"][:, 1:].reshape(-1, 4, 2)
-    return turned + jitter / np.array([aspect, 1.0])
-
-
-def homography(corners: np.ndarray) -> np.ndarray:
-    """[N,3,3] maps taking the unit square's corners (00 10 11 01) to corners [N,4,2]; closed form of
-    Heckbert (1989).
-    """
-    (x0, y0), (x1, y1), (x2, y2), (x3, y3) = (corners[:, i].T for i in range(4))
-    sx, sy = x0 - x1 + x2 - x3, y0 - y1 + y2 - y3
-    dx1, dx2, dy1, dy2 = x1 - x2, x3 - x2, y1 - y2, y3 - y2
-    area = dx1 * dy2 - dx2 * dy1
-    g, h = (sx * dy2 - dx2 * sy) / area, (dx1 * sy - sx * dy1) / area
-    rows = [
-        x1 - x0 + g * x1,
-        x3 - x0 + h * x3,
-        x0,
-        y1 - y0 + g * y1,
-        y3 - y0 + h * y3,
-        y0,
-        g,
-        h,
-        np.ones_like(g),
-    ]
-    return np.stack(rows, -1).reshape(-1, 3, 3)
-
-
-def _grid(maps: np.ndarray, height: int, width: int, device: torch.device) -> Tensor:
-    """Sampling positions [N,H,W,2] for grid_sample."""
-    m = _tensor(maps, device)[:, :, :, None, None]
-    u = ((torch.arange(width, device=device) + 0.5) / width)[None, None]
-    v = ((torch.arange(height, device=device) + 0.5) / height)[None, :, None]
-    x, y, z = (m[:, i, 0] * u + m[:, i, 1] * v + m[:, i, 2] for i in range(3))
-    return torch.stack([x / z, y / z], -1)
+        return _put(images, rows, warped + grey)
 
 
 def _rows(images: Tensor, which: np.ndarray, operation) -> Tensor:

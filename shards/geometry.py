@@ -4,6 +4,7 @@ So a box that reaches from x to x is one pixel wide. Plain arithmetic on Python'
 gives the same result, to the last bit, on every machine.
 """
 
+import math
 from collections.abc import Sequence
 
 from shards.errors import BadData
@@ -83,3 +84,41 @@ def homography(rectangle: Box, quad: Polygon) -> Homography:
         down[0] / one, down[1] / one, (y0 - down[0] * left - down[1] * top) / one,
         depth[0] / one, depth[1] / one,
     )  # fmt: skip
+
+
+def rectangle(polygon: Polygon) -> tuple[Point, ...]:
+    """The smallest rectangle around a polygon, clockwise from the corner nearest to its first point.
+
+    One of its sides lies along a side of the convex hull (Freeman and Shapira 1975).
+    """
+    hull = _hull(polygon)
+    best: tuple[float, tuple[Point, ...]] = (math.inf, tuple(polygon[:1]) * 4)
+    for (x, y), (u, v) in zip(hull, [*hull[1:], hull[0]], strict=True):
+        length = math.hypot(u - x, v - y)
+        if not length:
+            continue
+        c, s = (u - x) / length, (v - y) / length
+        left, top, right, bottom = box([(p * c + q * s, q * c - p * s) for p, q in hull])
+        size = (right - left) * (bottom - top)
+        corners = ((left, top), (right, top), (right, bottom), (left, bottom))
+        if size < best[0]:
+            best = size, tuple((p * c - q * s, p * s + q * c) for p, q in corners)
+    corners, (x, y) = best[1], polygon[0]
+    first = min(range(4), key=lambda i: math.hypot(corners[i][0] - x, corners[i][1] - y))
+    return corners[first:] + corners[:first]
+
+
+def _hull(polygon: Polygon) -> list[Point]:
+    """The corners of the convex hull, clockwise on the screen (Andrew 1979)."""
+    points = sorted(set(polygon))
+    if len(points) < 3:
+        return points
+    chains = []
+    for run in (points, points[::-1]):
+        chain: list[Point] = []
+        for point in run:
+            while len(chain) > 1 and area((chain[-2], chain[-1], point)) <= 0:
+                chain.pop()
+            chain.append(point)
+        chains.append(chain[:-1])
+    return chains[0] + chains[1]

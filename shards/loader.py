@@ -19,6 +19,7 @@ from shards.engines import Canvases
 from shards.errors import BadData, BadSettings
 from shards.image import ImageSpec
 from shards.keep import Keeping
+from shards.placing import focus, placed, stands, whole
 from shards.plan import Part, Plan
 from shards.read import FETCHED, Shards
 from shards.sample import Record, Word
@@ -188,7 +189,8 @@ class Loader:
         part, valid = read.part, read.part.valid.copy()
         valid[list(read.damage)] = False
         widths = self.spans[self.positions[part.positions]]
-        images = self._seen(read, view, self.image.edge(widths))
+        records, about = self._placed(read, view)
+        images = self._seen(read, view, self.image.edge(widths), about)
         return Batch(
             epoch=part.epoch,
             step=part.step,
@@ -199,17 +201,33 @@ class Loader:
             widths=torch.from_numpy(widths),
             affines=read.canvases.affines,
             records=read.records,
-            targets=self.encode(read.records).to(self.device),
+            targets=self.encode(records).to(self.device),
             denominator=max(part.valid_globally, 1) / self.world,
             damage={i: reason for i, reason in read.damage.items() if part.valid[i]},
         )
 
-    def _seen(self, read: _Read, view: np.ndarray, edges: np.ndarray) -> Tensor:
+    def _placed(self, read: _Read, view: np.ndarray) -> tuple[list[Record], np.ndarray | None]:
+        """The records as their words stand in the views, and what enlargements are about; words of crops
+        stand nowhere.
+        """
+        if not any(stands(record) for record in read.records):
+            return read.records, None
+        size, places = (self.image.height, self.image.width), whole(read.canvases.affines)
+        uids = read.uids.astype(np.uint64)
+        still = [placed(record, place, size) for record, place in zip(read.records, places, strict=True)]
+        about = focus(still, uids, view, size)
+        places = self.augment.places(uids, view, size, about) @ places
+        moved = [placed(record, place, size) for record, place in zip(read.records, places, strict=True)]
+        return moved, about
+
+    def _seen(
+        self, read: _Read, view: np.ndarray, edges: np.ndarray, about: np.ndarray | None = None
+    ) -> Tensor:
         """The views, each of its own edge's canvas: what a sample looks like depends on no other."""
         pixels = torch.from_numpy(read.canvases.pixels[..., : edges.max()]).to(self.device).float() / 255
         uids = read.uids.astype(np.uint64)
         if edges.min() == edges.max():
-            return self.augment(pixels, uids, view)
+            return self.augment(pixels, uids, view, about)
         for edge in np.unique(edges):
             rows = np.flatnonzero(edges == edge)
             pixels[rows, ..., :edge] = self.augment(pixels[rows, ..., :edge], uids[rows], view[rows])

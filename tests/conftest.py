@@ -8,9 +8,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import settings
 
 from ingest import shard
 
+settings.register_profile("untimed", deadline=None)  # a busy machine is no fault
+settings.load_profile("untimed")
 ROOT = Path(__file__).resolve().parent.parent
 REAL = Path(os.environ.get("OCR_REAL_DATA", ROOT.parent / "shared" / "data"))
 

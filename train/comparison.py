@@ -9,6 +9,7 @@ from markupsafe import Markup
 
 from shards.marks import Estimate, estimates, scatter
 from train.account import Account, number
+from train.headings import MAIN, Heading
 from train.metrics import wilson
 from train.results import Mistakes, Result
 
@@ -24,6 +25,7 @@ class Set:
     name: str
     data: str
     n: int
+    headings: tuple[Heading, ...]
     results: list[Result]
     charts: list[Markup]
     lengths: Table | None
@@ -46,7 +48,7 @@ def _set(name: str, data: str, results: list[Result]) -> Set:
     sources = {name: m.sources or {} for name, m in mistakes.items()}
     several = any(len(found) > 1 for found in sources.values())
     return Set(
-        name, data, results[0].n, results, _charts(results),
+        name, data, results[0].n, results[0].headings, results, _charts(results),
         _slices("characters", lengths) if any(lengths.values()) else None,
         _slices("data set", sources) if several else None,
         [result.reason for result in results if result.reason],
@@ -55,14 +57,15 @@ def _set(name: str, data: str, results: list[Result]) -> Set:
 
 def _charts(results: list[Result]) -> list[Markup]:
     """Accuracy by size, by latency and by length, where at least two models can be compared."""
-    title, charts = "Word accuracy, % by", []
+    main, charts = results[0].headings[0].title, []
+    title = f"{main[0].upper()}{main[1:]} by"
     if len(results) > 1:
         sizes = {r.name: _estimate(r, r.params, f"{r.params:,} parameters") for r in results}
         charts.append(scatter(f"{title} size", sizes, "parameters"))
-    timed = [r for r in results if r.ms_per_word is not None]
+    timed = [r for r in results if r.ms_per_image is not None]
     if len(timed) > 1:
-        speeds = {r.name: _estimate(r, r.ms_per_word, f"{r.ms_per_word:.2f} ms per word") for r in timed}
-        charts.append(scatter(f"{title} latency", speeds, "ms per word, one thread"))
+        speeds = {r.name: _estimate(r, r.ms_per_image, f"{r.ms_per_image:.2f} ms per image") for r in timed}
+        charts.append(scatter(f"{title} latency", speeds, "ms per image, one thread"))
     with_lengths = {r.name: r.mistakes for r in results if r.mistakes.lengths}
     if len(with_lengths) > 1:
         charts.append(by_length(with_lengths))
@@ -70,8 +73,9 @@ def _charts(results: list[Result]) -> list[Markup]:
 
 
 def _estimate(result: Result, x: float | None, note: str) -> Estimate:
-    found = result.figures["word_acc"]
-    value, low, high = (100 * share for share in (found.value, found.low, found.high))
+    main = result.headings[0]
+    found = result.figures[main.name]
+    value, low, high = (main.times * share for share in found.between)
     return Estimate(x or 0.0, value, low, high, f"{result.name}: {value:.2f} [{low:.2f}, {high:.2f}], {note}")
 
 
@@ -115,17 +119,14 @@ def _share(counted: tuple[int, int] | None) -> str:
 
 def unevaluated(accounts: Sequence[Account]) -> Table | None:
     """The newest validation of runs without an evaluation."""
-    columns, rows = ("run", "step", "validation words", "word accuracy, % [95 %]", "CER, %", "1-NED"), []
+    columns, rows = ("run", "step", "validation samples", "selected by", "value, %"), []
     for one in (one for one in accounts if not one.results):
         line = one.newest("val/")
-        n, accuracy, cer, ned = (
-            number(line, f"val/{key}") for key in ("n", "word_acc", "cer", "one_minus_ned")
-        )
-        right = None if n is None or accuracy is None else (int(n), round(n * accuracy))
+        chosen = one.settings.get("fit.select") or next((h.name for h in MAIN if f"val/{h.name}" in line), "")
+        n, value = (number(line, f"val/{key}") for key in ("n", chosen))
         rows.append([
             one.name, f"{line['global_step']:,}" if line else "–", "–" if n is None else f"{n:,.0f}",
-            _share(right),
-            "–" if cer is None else f"{100 * cer:.2f}", "–" if ned is None else f"{ned:.4f}",
+            chosen or "–", "–" if value is None else f"{100 * value:.2f}",
         ])  # fmt: skip
     return (columns, rows) if rows else None
 

@@ -11,6 +11,7 @@ from markupsafe import Markup
 
 from shards.charts import POINTS, lines
 from train.account import Account, number
+from train.headings import MAIN
 
 POINTS_OF_ALL = 2000  # in one chart: many runs get fewer points each
 
@@ -30,7 +31,7 @@ class Quantity:
 
 LOSS = Quantity("train/loss", "Loss that is minimised", log=True)
 VALIDATION = (
-    Quantity("val/word_acc", "Validation: word accuracy, %", 100),
+    *(Quantity(f"val/{main.name}", f"Validation: {main.title}", main.times) for main in MAIN),
     Quantity("val/cer", "Validation: CER, %", 100),
 )
 FIDELITY = (

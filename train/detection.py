@@ -27,7 +27,7 @@ class Meter:
     """
 
     def __init__(self, threshold: float = 0.5) -> None:
-        self.threshold, self.protocol = threshold, scenes.protocol("icdar2015")
+        self.threshold, self.protocol = threshold, scenes.protocol(scenes.NATIVE)
         self._entries: dict[int, Scene] = {}
         self._marks: Marks | None = None
 
@@ -48,8 +48,11 @@ class Meter:
         self._marks = None
 
     def score_by(self, protocol: str) -> None:
-        """Judges by a protocol of `train.scenes` from now on."""
-        self.protocol, self._marks = scenes.protocol(protocol), None
+        """Judges by a protocol of `train.scenes` from now on; native: by the first of them."""
+        self.protocol, self._marks = (
+            scenes.protocol(scenes.NATIVE if protocol == "native" else protocol),
+            None,
+        )
 
     def scenes(self) -> list[Scene]:
         """All scenes by ascending uid."""

@@ -16,15 +16,13 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from shards import config, loader
 from shards.errors import BadData, BadSettings
 from shards.progress import Reporter, run
 from shards.read import Shards
 from shards.written import digest, read_json, write_json
-from train import benches, decoders, fidelity, judging, metrics, modelfolder, protocols, scoreboard, suspects
-from train.groups import check, grouped
+from train import benches, decoders, fidelity, judging, modelfolder, scoreboard, suspects
+from train.groups import check
 from train.judging import judge, still_loader
 from train.latency import latency
 from train.straightened import beside
@@ -56,7 +54,7 @@ class Settings:
     by: list[str] = field(default_factory=list)  # groups of words: source, length, writer, ...
     batch: int = 256  # images at a time
     device: str = "cpu"  # cpu, or cuda:0
-    latency: bool = False  # also measure ms per word: one image at a time, one thread, decoding included
+    latency: bool = False  # also measure ms per image: one image at a time, one thread, decoding included
     seed: int = 0  # of the bootstrap
     out: str = ""  # a JSON file for the result; runs also keep one in eval/
     suspects: str = ""  # a CSV file of labels that the first model reads otherwise, the surest first
@@ -67,43 +65,35 @@ class Settings:
 def evaluate(path: str, shards: Shards, settings: Settings) -> Judged:
     """Runs one checkpoint over all samples."""
     loaded = modelfolder.load(path, settings.device, settings.decoder)
+    loaded.task.meter().score_by(settings.protocol)  # refused before anything is read
     data, damage = settings.data, {}
     source = still_loader(
         shards, loaded.task, settings.batch, None, data.engine, data.threads, settings.device
     )
     meter = judge(loaded.model, loaded.task, source, damage=damage)
     meter.score_by(settings.protocol)
-    truths, predictions = meter.pairs()
-    if not truths:
-        raise BadData(f"{', '.join(map(str, shards.folders))}: no labelled word to score")
-    rows = [row for row in meter.detail() if row[1] is not None]
-    correct = {
-        row[0]: t == p and row[0] not in damage for row, t, p in zip(rows, truths, predictions, strict=True)
-    }
-    counts = meter.compute()
+    try:
+        score = loaded.task.score(meter, damage, settings.seed)
+    except BadData as error:
+        raise BadData(f"{', '.join(map(str, shards.folders))}: {error}") from None
     figures = {
         "params": sum(p.numel() for p in loaded.model.parameters()),
         "mb": (Path(path) / "model.safetensors").stat().st_size / 1e6,
-        **metrics.scores(truths, predictions, [row[3] for row in rows], settings.seed),
-        **{name: int(counts[name]) for name in ("unlabelled", "unencodable")},
-        "ece": metrics.ece(np.array([correct[row[0]] for row in rows]), np.array([row[3] for row in rows])),
+        **score.figures,
         "decoder": config.plain(settings.decoder or decoders.stored(loaded.config.get("decoder"))),
         "damaged": len(damage),
+        "headings": [config.plain(heading) for heading in loaded.task.headings],
     }
     if settings.latency:
-        figures["ms_per_word"] = latency(loaded, shards, damage)
+        figures["ms_per_image"] = latency(loaded, shards, damage)
     found = loaded.task.mistakes(meter, damage, shards)
     found["examples"] = beside(found["examples"], loaded.model, loaded.task.image)
     figures["by_source"] = found["by_source"]
-    scored = {row[0]: protocols.spelled(truth) for row, truth in zip(rows, truths, strict=True)}
     several = ["source"] if len(found["by_source"]) > 1 else []
-    figures["by"] = {
-        way: grouped(way, correct, scored, shards) for way in dict.fromkeys([*several, *settings.by])
-    }
+    figures["by"] = {way: score.by(way, shards) for way in dict.fromkeys([*several, *settings.by])}
     if settings.teacher and Path(settings.teacher).resolve() != Path(path).resolve():
         figures["fidelity"] = _fidelity(loaded, shards, settings)
-    spelled = [row for row in rows if not meter.charset.unspellable(row[1])]
-    return Judged(path, loaded.config, correct, figures, found, damage, spelled)
+    return Judged(path, loaded.config, score, figures, found, damage)
 
 
 def _fidelity(loaded: modelfolder.Loaded, shards: Shards, settings: Settings) -> dict[str, Any]:
@@ -171,7 +161,7 @@ def main(argv: list[str]) -> None:
         )
         rows = suspects.write(Path(settings.suspects), first, shards)
         report.say(f"{rows} labels that {short(first.path)} reads otherwise: {settings.suspects}")
-    read = {one.path: {f"{uid:016x}": hit for uid, hit in one.correct.items()} for one in judged}
+    read = {one.path: {f"{uid:016x}": hit for uid, hit in one.score.right.items()} for one in judged}
     for path, models in ((settings.out, result), (settings.words, read)):
         if path:
             Path(path).parent.mkdir(parents=True, exist_ok=True)
@@ -191,7 +181,6 @@ def _settle(settings: Settings) -> Settings:
     judging.device(settings.device)
     for way in settings.by:
         check(way)
-    protocols.check(settings.protocol)
     if settings.suspects and Path(settings.suspects).is_dir():
         raise BadSettings(
             f"suspects={settings.suspects}: a folder stands there; give a file, as suspects.csv"

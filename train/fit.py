@@ -44,7 +44,7 @@ class Settings:
     eval_every: int = 1  # epochs between evaluations
     save_every: int = 0  # optimiser steps between saved states beside those at evaluations, 0 = none
     log_every: int = 10  # optimiser steps between lines of metrics.jsonl
-    select: str = "word_acc"  # the metric by which `best` is chosen, larger is better
+    select: str = ""  # the metric by which `best` is chosen, larger is better; empty = the task's own
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch", "accumulation", "eval_every", "log_every"):
@@ -58,7 +58,7 @@ class Settings:
 class Loop:
     """One run. judge(model, global step) -> metrics; keep(folder, model, metrics) writes a model.
 
-    stop: who asked for it to stop.
+    stop: who asked for it to stop; select: the metric that matters where the settings name none.
     """
 
     def __init__(
@@ -72,12 +72,14 @@ class Loop:
         folder: RunFolder,
         report: Reporter,
         stop: StopRequest,
+        select: str,
         settings: Settings,
         optimizing: Optimizing,
         time_limit: str = "",
     ) -> None:
         self.accelerator, self.loader, self.judge, self.keep = accelerator, loader, judge, keep
         self.folder, self.report, self.stop, self.settings = folder, report, stop, settings
+        self.select = settings.select or select
         self.steps = settings.epochs * loader.plan.steps  # of the whole run
         self.update = Update(accelerator, step, teach, optimizing, self.steps, settings.clip, settings.ema)
         self.at, self.metrics, self.ending = Position(), {}, ""
@@ -116,7 +118,7 @@ class Loop:
         if self.settings.patience and self.at.bad >= self.settings.patience:
             return f"no better evaluation for {self.at.bad} evaluations"
         if self.settings.goal and self.at.best >= self.settings.goal:
-            return f"{self.settings.select} has reached {self.settings.goal:g}"
+            return f"{self.select} has reached {self.settings.goal:g}"
         over = gather(self.accelerator, self.clock.over)[0]  # rank 0's clock decides, or ranks would part
         return f"time limit {self.clock.limit} reached" if over else ""
 
@@ -197,10 +199,10 @@ class Loop:
             self.folder.log(self.at.global_step, values)
             self._running()
         left = (self.steps - self.at.global_step) * self.loader.plan.global_batch / max(speed, 1e-9)
-        accuracy = self.metrics.get(self.settings.select, float("nan"))
+        accuracy = self.metrics.get(self.select, float("nan"))
         self.report.line(
             f"epoch {self.at.epoch}/{self.settings.epochs} step {self.at.global_step}/{self.steps} "
-            f"loss {terms['loss']:.3f} {self.settings.select} {accuracy:.4f} lr {terms['lr']:.2e} "
+            f"loss {terms['loss']:.3f} {self.select} {accuracy:.4f} lr {terms['lr']:.2e} "
             f"{speed:.0f} images/s data wait {100 * wait:.0f} % ETA {int(left) // 60}:{int(left) % 60:02d}"
         )
 
@@ -217,11 +219,9 @@ class Loop:
         model, at = self.update.judged, self.at
         agree_on_buffers(self.accelerator, model)
         self.metrics = self.judge(model, at.global_step)
-        if self.settings.select not in self.metrics:
-            raise BadSettings(
-                f"fit.select: no {self.settings.select!r} (there are: {', '.join(self.metrics)})"
-            )
-        value = self.metrics[self.settings.select]
+        if self.select not in self.metrics:
+            raise BadSettings(f"fit.select: no {self.select!r} (there are: {', '.join(self.metrics)})")
+        value = self.metrics[self.select]
         better = at.best_step < 0 or value > at.best or math.isnan(at.best)
         if better:
             at.best, at.best_step, at.bad = value, at.global_step, 0
@@ -233,7 +233,7 @@ class Loop:
         )
         self.report.line(
             f"evaluation at step {at.global_step}: "
-            + " ".join(f"{k} {v:.4f}" for k, v in self.metrics.items() if k in (self.settings.select, "cer"))
+            + " ".join(f"{k} {v:.4f}" for k, v in self.metrics.items() if k in (self.select, "cer"))
             + f" (best {at.best:.4f} at step {at.best_step})",
             force=True,
         )

@@ -22,15 +22,19 @@ def check(way: str) -> None:
         raise BadSettings(unknown("by", way, WAYS))
 
 
-def grouped(way: str, right: Mapping[int, bool], scored: Mapping[int, str], shards: Shards) -> Counts:
+def grouped(
+    way: str, right: Mapping[int, int], scored: Mapping[int, str], shards: Shards,
+    among: Mapping[int, int] | None = None,
+) -> Counts:  # fmt: skip
     """Group -> n words and how many were read right; the largest first, lengths ascending.
 
-    right: uid -> whether it was; scored: uid -> the truth as it was compared. "?": nothing is known.
+    right: uid -> whether it was, or how many of `among`; scored: uid -> the truth as it was compared.
+    "?": nothing is known.
     """
     of, out = _asked(way, scored, shards), {}
     for uid, hit in right.items():
         one = out.setdefault(of(uid), {"n": 0, "right": 0})
-        one["n"] += 1
+        one["n"] += 1 if among is None else among[uid]
         one["right"] += hit
     ordered = (lambda item: int(item[0])) if way == "length" else (lambda item: (-item[1]["n"], item[0]))
     return dict(sorted(out.items(), key=ordered))

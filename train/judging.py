@@ -10,6 +10,7 @@ from torch import nn
 from shards.augment import Augment, Settings
 from shards.errors import BadSettings
 from shards.loader import Loader
+from shards.placing import returned
 from shards.plan import Plan
 from shards.read import Shards
 from train.models import answer
@@ -70,7 +71,8 @@ def judge(
     model.eval()
     with torch.inference_mode():
         for batch in loader.batches(0):
-            words = task.decode(answer(model, batch))
+            found_here = task.decode(answer(model, batch))
+            words = [returned(w, affine) for w, affine in zip(found_here, batch.affines, strict=True)]
             counted = [i for i in range(len(words)) if bool(batch.valid[i]) or i in batch.damage]
             found |= {int(batch.uids[i]): reason for i, reason in batch.damage.items()}
             meter.update(

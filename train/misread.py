@@ -16,6 +16,7 @@ from train.results import Example, Mistakes
 
 STYLE = """
 .mistake { width: 9.1rem; align-self: flex-start }
+.mistake.wide { width: 34rem; max-width: 100% }
 .mistake small { white-space: nowrap }
 .mistake img { width: 100%; image-rendering: pixelated; display: block }
 .mistake div { display: flex; gap: .5em; justify-content: space-between } .truth { min-width: 0 }
@@ -37,7 +38,8 @@ BODY = """
 {%- if cards[0].straight %}, below it what its spatial transformer made of that
 {%- endif %}, its confidence in percent, and marked what differs.</p>
 <div class="cards">{% for card in cards %}
-<figure class="mistake"><img alt="crop of {{ card.alt }}" title="{{ card.uid }}" src="{{ card.source }}">
+<figure class="mistake{{ " wide" if card.wide }}">
+<img alt="crop of {{ card.alt }}" title="{{ card.uid }}" src="{{ card.source }}">
 {% if card.straight %}<img class="straight" alt="the same, straightened" src="{{ card.straight }}">
 {% endif %}
 <figcaption><div><span class="truth">{{ card.truth }}</span><small class="note">{{ card.score }}</small></div>
@@ -45,6 +47,7 @@ BODY = """
 {% endfor %}</div>{% elif not wrong.cards %}<p>It made none.</p>{% endif %}
 {% endfor %}
 """
+WORD = 320  # pixels: a wider picture is no word, and is shown larger
 CONFUSED = 20  # confusions named in words
 OLD = "Confusions and lengths were not kept when this was evaluated: run train.evaluation again."
 
@@ -60,6 +63,7 @@ class Card:
     truth: Markup
     reading: Markup
     score: str
+    wide: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,5 +127,5 @@ def _card(found: Example) -> Card:
     straight = data_uri(found.rectified, "png") if found.rectified else None
     return Card(
         found.uid, spelled(found.truth), data_uri(found.png, "png"), straight, visible(truth, mine), reading,
-        f"{100 * found.score:.0f}",
+        f"{100 * found.score:.0f}", mistakes.canvas_width(found.png) > WORD,
     )  # fmt: skip

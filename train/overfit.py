@@ -30,7 +30,7 @@ def adapted(settings: Settings) -> Settings:
     a_pass = math.ceil(settings.overfit / batch)
     few = replace(
         settings.fit, batch=batch, epochs=max(1, STEPS // a_pass), eval_every=max(1, LOOKS // a_pass),
-        goal=1.0, select="word_acc", patience=0,
+        goal=1.0, patience=0,
     )  # fmt: skip
     run = replace(settings.run, name=settings.run.name or f"overfit-{settings.overfit}")
     flat = Choice("constant", constant.Settings())
@@ -40,7 +40,7 @@ def adapted(settings: Settings) -> Settings:
 
 def conclude(settings: Settings, result: dict[str, Any]) -> str:
     """What came out, in a sentence; a GateFailed names the stage that fails."""
-    accuracy, steps = result["metrics"]["word_acc"], result["global_step"]
+    accuracy, steps = result["best"], result["global_step"]
     if accuracy == 1:
         return f"overfit: all {settings.overfit} samples are read after {steps} steps"
     lines = read_metrics(Path(settings.run.root) / settings.run.name)

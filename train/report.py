@@ -41,9 +41,10 @@ def main(argv: list[str]) -> None:
     page.save(out, text)
     results = [result for one in accounts for result in one.results]
     if results:
-        columns = ["model", "set", "n", "word_acc % [95 %]", "verdict"]
-        rows = [[r.name, r.set, str(r.n), reportpage.percent(r.figures["word_acc"]), r.verdict]
-                for r in results]  # fmt: skip
+        columns = ["model", "set", "n", "figure", "% [95 %]", "verdict"]
+        mains = [r.headings[0].name for r in results]
+        rows = [[r.name, r.set, str(r.n), main, reportpage.percent(r.figures[main]), r.verdict]
+                for r, main in zip(results, mains, strict=True)]  # fmt: skip
         report.table("results", columns, rows)
     report.say(f"{out} ({len(text.encode()) / 1e6:.2f} MB)")
     report.done(comparison.command(accounts), report=str(out), runs=[str(folder) for folder in folders])

@@ -23,8 +23,9 @@ td.text { overflow-wrap: anywhere } td.text:first-child { overflow-wrap: break-w
 """
 BODY = """
 {% macro share(found, shown="%.2f", times=100) %}{% if found %}{{ shown|format(times * found.value) }}
+{%- if found.low is not none %}
 <small class="note">[{{ shown|format(times * found.low) }}, {{ shown|format(times * found.high) }}]</small>
-{%- else %}–{% endif %}{% endmacro %}
+{%- endif %}{% else %}–{% endif %}{% endmacro %}
 <nav aria-label="parts of this page"><a href="#results">Results</a><a href="#curves">Curves</a>
 {% for one in changes %}
 <a href="#changes-{{ loop.index }}">What distillation changed: {{ visible(one.name) }}</a>
@@ -50,22 +51,25 @@ BODY = """
 {% endfor %}
 {% for set in sets %}
 <h3>{{ visible(set.name) }}</h3>
-<p class="note">{{ "{:,}".format(set.n) }} words{% if set.data %}, data {{ set.data }}{% endif %}</p>
+<p class="note">{{ "{:,}".format(set.n) }} samples{% if set.data %}, data {{ set.data }}{% endif %}</p>
 <div class="wide"><table class="results"><thead>
-<tr>{% for column in columns %}<th scope="col">{{ column }}</th>{% endfor %}</tr></thead><tbody>
+<tr><th scope="col">model</th>
+{%- for heading in set.headings %}<th scope="col">{{ heading.title }}</th>{% endfor %}
+{%- for column in columns %}<th scope="col">{{ column }}</th>{% endfor %}</tr></thead><tbody>
 {% for r in set.results %}<tr><td>{{ visible(r.name) }}
 {%- for role in (roles.get(r.run), roles.get(r.name)) if role %}
  <small class="note">{{ visible(role) }}</small>{% endfor %}
 {%- if r.damaged %} <small class="note">{{ r.damaged }} damaged, counted as missed</small>{% endif %}</td>
-<td>{{ share(r.figures.word_acc) }}</td><td>{{ share(r.figures.get("word_acc_ics")) }}</td>
-<td>{{ share(r.figures.one_minus_ned, "%.4f", 1) }}</td><td>{{ share(r.figures.cer) }}</td>
+{% for h in set.headings %}<td>{{ share(r.figures.get(h.name), "%." ~ h.digits ~ "f", h.times) }}</td>
+{% endfor %}
 <td>{{ "{:,}".format(r.params) }}</td><td>{{ "%.2f"|format(r.mb) }}</td>
-<td>{% if r.ms_per_word is none %}<span class="note">not measured</span>
-{%- else %}{{ "%.2f"|format(r.ms_per_word) }}{% endif %}</td>
+<td>{% if r.ms_per_image is none %}<span class="note">not measured</span>
+{%- else %}{{ "%.2f"|format(r.ms_per_image) }}{% endif %}</td>
 <td>{{ r.verdict }}</td></tr>
 {% endfor %}</tbody></table></div>
 {% for reason in set.reasons %}<p class="loud">{{ reason }}</p>{% endfor %}
-{% if set.sources %}<h4>Word accuracy by data set</h4>{{ table(*set.sources) }}{% endif %}
+{% if set.sources %}<h4>{{ set.headings[0].title|capitalize }} by data set</h4>{{ table(*set.sources) }}
+{% endif %}
 {% for r in set.results if r.fidelity %}
 {% if loop.first %}<h4>Closeness to the teacher, step by step</h4>
 <div class="wide"><table class="results close"><thead>
@@ -110,10 +114,7 @@ REST = """
 <pre>{{ one.text or "no config.yaml" }}</pre></details>{% endfor %}
 """
 MOST = mistakes.EXAMPLES  # pictures of a kind
-RESULTS = (
-    "model", "word accuracy, %", "ignoring case and symbols, %", "1-NED", "CER, %", "parameters", "MB",
-    "ms/word", "verdict",
-)  # fmt: skip
+RESULTS = ("parameters", "MB", "ms/image", "verdict")
 CLOSENESS = (
     "model", "same best class, % of steps", "same blanks, %", "KL, nats per step", "peak shift, steps",
 )  # fmt: skip
@@ -137,4 +138,5 @@ def draw(accounts: Sequence[Account], title: str) -> str:
 
 def percent(found: Figure) -> str:
     """A share as a table on the terminal shows it."""
-    return f"{100 * found.value:.2f} [{100 * found.low:.2f}, {100 * found.high:.2f}]"
+    value, low, high = (100 * share for share in found.between)
+    return f"{value:.2f} [{low:.2f}, {high:.2f}]"

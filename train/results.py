@@ -10,20 +10,25 @@ from typing import Any
 from shards.errors import BadData
 from shards.written import read_json
 from train import fidelity
+from train.headings import WORDS, Heading
 from train.verdicts import short, told, words_of
 
-FIGURES = ("word_acc", "one_minus_ned", "cer")  # that every evaluation has
 LARGEST = 1e15  # of any figure: more is no result
-LATER = ("word_acc_ics",)  # and those that may be missing
 
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """A fraction and its 95 % interval."""
+    """A fraction and its 95 % interval, None where none was worked out."""
 
     value: float
-    low: float
-    high: float
+    low: float | None = None
+    high: float | None = None
+
+    @property
+    def between(self) -> tuple[float, float, float]:
+        """The value and its bounds, itself where it has none."""
+        low, high = (self.value if bound is None else bound for bound in (self.low, self.high))
+        return self.value, low, high
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +70,7 @@ class Fidelity:
 @dataclass(frozen=True, slots=True)
 class Result:
     """An evaluation of one of a run's models on one set; verdict and, where it is not judged, the reason: in
-    words.
+    words. headings: of its figures, the first of which every evaluation has.
     """
 
     run: str
@@ -76,7 +81,8 @@ class Result:
     n: int
     params: int
     mb: float
-    ms_per_word: float | None
+    ms_per_image: float | None
+    headings: tuple[Heading, ...]
     figures: dict[str, Figure]
     damaged: int
     damage: dict[str, str]
@@ -105,13 +111,15 @@ def result_of(path: Path, run: str) -> Result:
     """The evaluation in a file of eval/."""
     found = read_json(path)
     with checked(path, "an evaluation; run train.evaluation again"):
-        figures = {key: _figure(found[key]) for key in (*FIGURES, *(k for k in LATER if k in found))}
-        verdict, speed = {"against": "", **found}, found.get("ms_per_word")
+        headings = tuple(Heading(**one) for one in found.get("headings", ())) or WORDS
+        names = [headings[0].name, *(h.name for h in headings[1:] if h.name in found)]
+        figures = {name: _figure(found[name]) for name in names}
+        verdict, speed = {"against": "", **found}, found.get("ms_per_image")
         checkpoint = str(found.get("checkpoint", ""))
         return Result(
             run, str(found["model"]), checkpoint, str(found["set"]),
             str(found.get("data", "")), whole(found["n"]), whole(found["params"]), finite(found["mb"]),
-            None if speed is None else finite(speed), figures, whole(found.get("damaged", 0)),
+            None if speed is None else finite(speed), headings, figures, whole(found.get("damaged", 0)),
             {str(uid): str(why) for uid, why in found.get("damage", {}).items()},
             told(verdict), words_of(checkpoint, verdict), mistakes_of(found),
             _fidelity(found.get("fidelity")),
@@ -119,7 +127,7 @@ def result_of(path: Path, run: str) -> Result:
 
 
 def _figure(found: dict[str, float]) -> Figure:
-    return Figure(*(finite(found[key]) for key in ("value", "low", "high")))
+    return Figure(*(finite(found[key]) for key in ("value", "low", "high") if key == "value" or key in found))
 
 
 def _fidelity(found: dict[str, Any] | None) -> Fidelity | None:

@@ -85,6 +85,7 @@ class Protocol:
         return outlines.where(outlines.sound())
 
 
+NATIVE = "icdar2015"
 PROTOCOLS = {
     one.name: one
     for one in (

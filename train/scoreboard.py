@@ -4,6 +4,7 @@ from typing import Any
 
 from shards.progress import Reporter
 from train import benches, metrics
+from train.headings import Heading
 from train.verdicts import Judged, short, told
 
 SHARES = {"agreement": 100, "blank": 100, "kl": 1, "peak_shift": 1}  # measures, shown times this
@@ -11,23 +12,25 @@ SHARES = {"agreement": 100, "blank": 100, "kl": 1, "peak_shift": 1}  # measures,
 
 def models(report: Reporter, judged: list[Judged], found: dict[str, dict[str, Any]], latency: bool) -> None:
     """Every model's figures and verdict."""
-    columns = ["checkpoint", "params", "MB", "word_acc % [95 %]", "word_acc_ics", "1-NED", "CER %"]
-    columns += ["edits", "edits/len", "n", *(["ms/word"] if latency else []), "verdict"]
+    headings = [Heading(**one) for one in judged[0].figures["headings"]]
+    columns = ["checkpoint", "params", "MB", f"{headings[0].title} [95 %]", *(h.title for h in headings[1:])]
+    columns += ["n", *(["ms"] if latency else []), "verdict"]
     rows = []
     for one in judged:
         f = one.figures
-        accuracy = "{value:.2%} [{low:.2%}, {high:.2%}]".format(**f["word_acc"]).replace("%", "")
-        row = [short(one.path), f"{f['params']:,}", f"{f['mb']:.2f}", accuracy]
-        row += [f"{100 * f['word_acc_ics']['value']:.2f}", f"{f['one_minus_ned']['value']:.4f}"]
-        row += [f"{100 * f['cer']['value']:.2f}"]
-        row += [f"{f[k]['value']:.3f}" for k in ("edit_distance_mean", "edit_distance_normalised")]
-        row += [str(f["n"]), *([f"{f['ms_per_word']:.2f}"] if latency else [])]
+        first, *others = headings
+        main = f[first.name]
+        row = [short(one.path), f"{f['params']:,}", f"{f['mb']:.2f}"]
+        row += [f"{first.shown(main['value'])} {first.between(main['low'], main['high'])}"]
+        row += [heading.shown(f[heading.name]["value"]) for heading in others]
+        row += [str(f["n"]), *([f"{f['ms_per_image']:.2f}"] if latency else [])]
         rows.append([*row, told(found[one.path])])
-    report.table("evaluation (percent where marked; intervals are 95 %)", columns, rows)
+    report.table("evaluation (intervals are 95 %)", columns, rows)
 
 
 def groups(report: Reporter, judged: list[Judged]) -> None:
-    """A table for each way the words were told apart: each model's accuracy in each group."""
+    """A table for each way the samples were told apart: each model's share of what is right in each group."""
+    title = judged[0].figures["headings"][0]["title"].removesuffix(", %")
     for way in judged[0].figures["by"]:
         found = [one.figures["by"][way] for one in judged]
         rows = []
@@ -39,7 +42,7 @@ def groups(report: Reporter, judged: list[Judged]) -> None:
             cells = [f"{100 * share:.2f} [{100 * low:.2f}, {100 * high:.2f}]" for share, low, high in shares]
             rows.append([name, str(count["n"]), *cells])
         columns = [way, "n", *(short(one.path) for one in judged)]
-        report.table(f"word accuracy by {way} (percent; intervals are 95 %)", columns, rows)
+        report.table(f"{title} by {way} (percent; intervals are 95 %)", columns, rows)
 
 
 def closeness(report: Reporter, judged: list[Judged], teacher: str) -> None:

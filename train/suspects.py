@@ -19,7 +19,8 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet would take for 
 
 def write(path: Path, judged: Judged, shards: Shards) -> int:
     """Writes the CSV (UTF-8); returns how many words it names."""
-    wrong = [row for row in judged.rows if not judged.correct[row[0]] and row[0] not in judged.damage]
+    score = judged.score
+    wrong = [row for row in score.rows if not score.right[row[0]] and row[0] not in judged.damage]
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + ".part")
     with open(part, "w", newline="", encoding="utf-8") as file:

@@ -1,12 +1,13 @@
 """Verdicts: a model against a baseline or its control, on the same words; a control must be one indeed."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from shards import config
+from shards.errors import BadSettings
 from shards.written import read_json
-from train import metrics, runfolder
+from train import runfolder
 
 NOT_JUDGED = "NOT JUDGED"
 OWN = (
@@ -24,15 +25,14 @@ OWN = (
 
 @dataclass
 class Judged:
-    """One checkpoint's answers and figures."""
+    """One checkpoint's answers (a score, see train.wordscore) and figures."""
 
     path: str
     config: dict[str, Any]
-    correct: dict[int, bool]
+    score: Any
     figures: dict[str, Any]
     mistakes: dict[str, Any]
     damage: dict[int, str]
-    rows: list[tuple[int, str | None, str, float]] = field(default_factory=list)  # of what it can spell
 
 
 def control_of(path: str, config: dict[str, Any]) -> Path | None:
@@ -59,9 +59,9 @@ def verdicts(judged: list[Judged], baseline: str, seed: int) -> dict[str, dict[s
 
 
 def _compare(one: Judged, other: Judged, seed: int) -> dict[str, Any]:
-    uids = sorted(one.correct)
-    mine, theirs = ([j.correct[u] for u in uids] for j in (one, other))
-    return config.plain(metrics.paired_bootstrap(mine, theirs, seed))
+    if type(one.score) is not type(other.score):
+        raise BadSettings(f"{one.path} and {other.path} do different tasks: they cannot be compared")
+    return config.plain(one.score.against(other.score, seed))
 
 
 def difference(mine: str, theirs: str) -> dict[str, Any]:

@@ -7,7 +7,7 @@
 Each training is a child process of train/teacher.py: same data, order, batch and precision, AdamW, nothing
 augmented; whole passes, at least `steps` steps. The rate is the family's of RATES, or each of `rate=`: so, on
 another seed than the table's, a family's rate is found. Judged is what stood best on val, by words of test,
-which neither has. ms per word: from the file's bytes to text, one image at a time on one thread. A model
+which neither has. ms per image: from the file's bytes to text, one image at a time on one thread. A model
 whose steps are blanks nearly everywhere is marked. What is done in WORK is not done again.
 """
 
@@ -37,7 +37,7 @@ RATES = {  # optim.lr by member of train/models; svtr's was tried, crnn's is tha
 }  # fmt: skip
 COLLAPSED = 0.95  # share of blank steps that no model has which reads words of three characters and more
 HELD = 10  # training words for each one of val, and for each one of test
-COLUMNS = ("model", "parameters", "MB", "ms per word", "optim.lr", "word accuracy, % [95 %]", "blanks, %", "")
+COLUMNS = ("model", "parameters", "MB", "ms per image", "optim.lr", "word accuracy, % [95 %]", "blanks, %", "")
 
 
 @dataclass
@@ -120,7 +120,7 @@ def judged(folder: Path, data: Path) -> dict[str, Any]:
     shards = Shards([str(data)], "test")
     asked = evaluation.Settings(latency=True)
     found = evaluation.evaluate(str(folder), shards, asked).figures
-    wanted = ("params", "mb", "ms_per_word", "word_acc")
+    wanted = ("params", "mb", "ms_per_image", "word_acc")
     return {**{key: found[key] for key in wanted}, "blanks": blanks(folder, shards)}
 
 
@@ -144,7 +144,7 @@ def _row(name: str, rate: float, found: dict[str, Any]) -> tuple[str, ...]:
     """The table's cells."""
     accuracy = "{value:.2%} [{low:.2%}, {high:.2%}]".format(**found["word_acc"]).replace("%", "")
     mark = "COLLAPSED to blanks" if found["blanks"] > COLLAPSED else ""
-    size = (f"{found['params']:,}", f"{found['mb']:.2f}", f"{found['ms_per_word']:.2f}")
+    size = (f"{found['params']:,}", f"{found['mb']:.2f}", f"{found['ms_per_image']:.2f}")
     return name, *size, f"{rate:g}", accuracy, f"{100 * found['blanks']:.1f}", mark
 
 

@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from shards import augment
-from shards.augment import Augment, Settings, homography
+from shards.augment import Augment, Settings
 from shards.dct import jpeg
 from shards.errors import BadSettings
+from shards.warp import homography
 
 STRONG = Settings(
     chance=0.6,
@@ -20,6 +21,8 @@ STRONG = Settings(
     perspective=0.2,
     stretch=0.15,
     crop=0.15,
+    zoom=0.3,
+    shift=0.1,
     colour=0.7,
     shadow=0.6,
     blur=1.5,
@@ -27,7 +30,7 @@ STRONG = Settings(
     jpeg=0.9,
 )
 UIDS = np.arange(70, dtype=np.uint64) + np.uint64(5 << 40)
-OPERATIONS = [name for name in vars(STRONG) if name != "chance"]
+OPERATIONS = [name for name in vars(STRONG) if name not in ("chance", "outside")]
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,7 @@
 """Labels that may be wrong, as a CSV file."""
 
 import csv
+from types import SimpleNamespace
 
 from shards.read import Shards
 from train import suspects
@@ -15,7 +16,7 @@ def test_what_is_read_otherwise_is_named_the_surest_first(words, tmp_path):
         (uids[3], "blurred", "", 0.99), (uids[4], "one", "two", 0.8),
     ]  # fmt: skip
     correct = {uid: label == reading for uid, label, reading, _ in rows}
-    judged = Judged("m", {}, correct, {}, {}, {uids[3]: "damaged"}, rows)
+    judged = Judged("m", {}, SimpleNamespace(right=correct, rows=rows), {}, {}, {uids[3]: "damaged"})
     assert suspects.write(tmp_path / "deep" / "s.csv", judged, shards) == 3
     found = list(csv.DictReader((tmp_path / "deep" / "s.csv").read_text(encoding="utf-8").splitlines()))
     assert [(row["label"], row["reading"], row["confidence"]) for row in found] == [

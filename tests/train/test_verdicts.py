@@ -15,6 +15,7 @@ from train.models.crnn import Model
 from train.models.crnn import Settings as Crnn
 from train.tasks.recognise import Settings, Task
 from train.verdicts import Judged, verdicts
+from train.wordscore import Score
 
 CONFIG = {"fit": {"epochs": 2}, "data": {"root": ["a"], "digest": "d"}, "seed": 0, "method": {"hard": {}}}
 
@@ -37,7 +38,12 @@ def evaluate(words, tmp_path, *more):
 
 
 def judged(path, right, **config) -> Judged:
-    return Judged(path, config, dict(enumerate(right)), {}, [], {})
+    return Judged(path, config, Known(dict(enumerate(right))), {}, {}, {})
+
+
+class Known(Score):
+    def __init__(self, right: dict[int, bool]) -> None:
+        self.right = right
 
 
 BASE = [True] * 100 + [False] * 100

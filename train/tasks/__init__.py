@@ -15,6 +15,9 @@ A task is an object with these members, and nobody else asks which task it is:
   confidences at that temperature;
 - `trials(output, records, temperatures)` -> (right [n], confidence [n,K] at each of K temperatures) of the n
   samples with a label: what a temperature is fitted on (`train.calibrate`);
+- `headings` (Heading of `train.headings`): the figures that people look at, the first being the one that runs
+  are selected and compared by;
+- `score(meter, damage, seed)` -> a score (see `train.wordscore`): the figures of an evaluation;
 - `mistakes(meter, damage, shards)` -> what the meter's entries got wrong, as plain values for files and pages
   (`train.mistakes`); damage: uid -> what is wrong with a sample;
 - `meter()` -> a fresh Meter: `update(uids, predictions, records)`, `entries()` (picklable),

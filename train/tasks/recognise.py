@@ -19,18 +19,17 @@ from shards.errors import BadData, BadSettings
 from shards.image import ImageSpec
 from shards.lookup import unknown
 from shards.read import Shards
-from shards.sample import Record, Word
-from train import decoders, metrics, mistakes
+from shards.sample import Record
+from train import decoders, mistakes
 from train.charset import FOLDS, NAMED, Charset
 from train.ctc import VARIES, ctc_loss, needed_frames
 from train.decode import array_of, read
+from train.headings import WORDS
 from train.models import Output
-from train.protocols import Protocol
 from train.tasks import Read
+from train.wordscore import Meter, Score, truth
 
 CENSUS_AT_A_TIME = 8192
-# prediction, its score, and the truth (None: not a labelled word, shown but not scored)
-Entry = tuple[str, float, str | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +60,8 @@ class Targets:
 
 class Task:
     """See train.tasks; `channels` is the size of the charset with its blank."""
+
+    headings = WORDS
 
     def __init__(self, settings: Settings, image: ImageSpec) -> None:
         self.charset = _charset(settings)
@@ -143,66 +144,17 @@ class Task:
         sure = [path.confidences(path.chances(temperature)) for temperature in temperatures]
         return np.array(right, bool), np.stack(sure, 1)
 
-    def meter(self) -> "Meter":
+    def meter(self) -> Meter:
         """A fresh meter."""
         return Meter(self.charset)
 
-    def mistakes(self, meter: "Meter", damage: Mapping[int, str], shards: Shards) -> dict[str, Any]:
+    def score(self, meter: Meter, damage: Mapping[int, str], seed: int) -> Score:
+        """The figures of an evaluation."""
+        return Score(meter, damage, seed)
+
+    def mistakes(self, meter: Meter, damage: Mapping[int, str], shards: Shards) -> dict[str, Any]:
         """What was read wrong, as `train.mistakes` tells it."""
         return mistakes.of(meter, damage, self, shards)
-
-
-class Meter:
-    """Readings by uid; what is computed from them depends on no order, batch or rank."""
-
-    def __init__(self, charset: Charset) -> None:
-        self.charset, self.protocol = charset, Protocol("native", charset)
-        self._entries: dict[int, Entry] = {}
-
-    def update(
-        self, uids: Iterable[int], predictions: Iterable[Sequence[Word]], records: Iterable[Record]
-    ) -> None:
-        """Takes what `decode` answered; a uid seen again replaces itself."""
-        for uid, words, record in zip(uids, predictions, records, strict=True):
-            text, score = (words[0].text or "", words[0].score or 0.0) if words else ("", 0.0)
-            self._entries[int(uid)] = (text, float(score), truth(record))
-
-    def entries(self) -> dict[int, Entry]:
-        """{uid: (prediction, score, truth)}, to be sent to another process."""
-        return dict(self._entries)
-
-    def absorb(self, entries: dict[int, Entry]) -> None:
-        """Adds the entries of another meter."""
-        self._entries.update(entries)
-
-    def detail(self) -> list[tuple[int, str | None, str, float]]:
-        """Rows (uid, raw truth, prediction, score) by ascending uid."""
-        return [(uid, t, text, score) for uid, (text, score, t) in sorted(self._entries.items())]
-
-    def pairs(self) -> tuple[list[str], list[str]]:
-        """Truths and predictions of all labelled words by ascending uid, as the protocol compares them."""
-        rows = [(t, text) for _, t, text, _ in self.detail() if t is not None]
-        return [self.protocol.truth(t) for t, _ in rows], [self.protocol.reading(text) for _, text in rows]
-
-    def score_by(self, protocol: str) -> None:
-        """Compares by a protocol of train.protocols from now on."""
-        self.protocol = Protocol(protocol, self.charset)
-
-    def compute(self) -> dict[str, float]:
-        """Metrics as fractions over `n` labelled words; `unencodable` ones count, never as right."""
-        truths, texts = self.pairs()
-        out = {name: score(truths, texts) for name, score in metrics.METRICS.items()}
-        out["n"] = float(len(truths))
-        out["unlabelled"] = float(len(self._entries) - len(truths))
-        out["unencodable"] = float(sum(bool(self.charset.unspellable(t)) for t in truths))
-        return out
-
-
-def truth(record: Record) -> str | None:
-    """The raw label of a word sample; None if the record has not exactly one legible, transcribed word."""
-    if len(record.words) != 1 or not record.words[0].legible:
-        return None
-    return record.words[0].text
 
 
 def _flat(spelled: list[list[int]]) -> tuple[Tensor, Tensor]:

@@ -1,0 +1,69 @@
+"""What the tasks that find words share: which words count, how sure one must be, which samples are theirs."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from shards.config import Choice
+from shards.errors import BadData, BadSettings
+from shards.geometry import area
+from shards.read import Shards
+from shards.sample import Record, Word
+from shards.typed import check_ranges
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Which of the words found are told."""
+
+    threshold: float = 0.3  # words at least this sure are found, says a single figure and `train.predict`
+    floor: float = 0.02  # and words at least this sure stand in curves
+    most: int = 300  # words found in a picture, the surest
+
+    def __post_init__(self) -> None:
+        check_ranges(self, "task.", threshold=(0, 1), floor=(0, 1), most=(1, math.inf))
+
+
+def words_of(records: Sequence[Record]) -> list[list[Word]]:
+    """The words of each record that stand somewhere."""
+    return [[word for word in record.words if word.polygon is not None] for record in records]
+
+
+def counts(word: Word) -> bool:
+    """Whether a word is to be found; one that is not to be read, or has no area, is no fault either way."""
+    return word.legible and word.polygon is not None and area(word.polygon) != 0
+
+
+def check(shards: Shards) -> None:
+    """Refuses crops: their words stand nowhere."""
+    if not (shards.column("words") != 1).any() and not _standing(shards):
+        raise BadData(
+            f"{', '.join(map(str, shards.folders))}: crops of one word each, no scenes; "
+            "detection reads photographs with the places of their words (icdar2015 level=scenes)"
+        )
+
+
+def _standing(shards: Shards) -> bool:
+    """Whether the words of the first readable record have places."""
+    for position in range(len(shards)):
+        try:
+            return any(word.polygon is not None for word in shards.record(position).words)
+        except BadData:
+            continue
+    return False
+
+
+def only_greedy(decoder: Choice) -> None:
+    """Places are read in one way alone."""
+    if decoder.name != "greedy":
+        raise BadSettings(f"decoder={decoder.name}: decoders read strings, this model finds places")
+
+
+def boxes(words: Sequence[Word], width: int, height: int) -> np.ndarray:
+    """The upright boxes of words as far as they lie on the canvas, [M,4]."""
+    found = [np.array(word.polygon) for word in words]
+    size = (width, height)
+    edges = [(*np.clip(p.min(0), 0, size), *np.clip(p.max(0), 0, size)) for p in found]
+    return np.array(edges, np.float64).reshape(-1, 4)

@@ -1,0 +1,118 @@
+"""What a detector finds: the figures of an evaluation, picture by picture and within groups, and pictures of
+its faults. A score as `train.wordscore` describes it; a picture is right where every word is found, and
+nothing else.
+"""
+
+import base64
+import io
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from shards.engines.plain import Engine
+from shards.errors import BadData, BadSettings
+from shards.placing import placed, whole
+from shards.read import Shards
+from shards.sample import Record, Word
+from train import hmean
+from train.detection import Meter, Row
+from train.drawing import drawn
+from train.groups import Counts, grouped
+from train.metrics import Comparison
+
+EXAMPLES = 12  # pictures of faults
+COLOURS = 64  # of such a picture: a report holds many
+OF_TEXT = ("length", "repeats")  # groups that only words have
+
+
+class Score:
+    """Of a meter; in damaged pictures nothing was found."""
+
+    def __init__(self, meter: Meter, damage: Mapping[int, str], seed: int) -> None:
+        self.sums, found = meter.sums(), meter.compute()
+        if not found["words"]:
+            raise BadData("no word to be found")
+        self.right = {uid: bool((sums == sums[0]).all()) for uid, sums in self.sums.items()}
+        self.rows: list[Any] = []
+        counts = ("n", "words", "ignored")
+        self.figures: dict[str, Any] = {
+            **{name: {"value": value} for name, value in found.items() if name not in counts},
+            "hmean": hmean.interval(np.stack(list(self.sums.values())), seed),
+            **{name: int(found[name]) for name in counts},
+            "protocol": meter.protocol.name,
+        }
+
+    def against(self, other: "Score", seed: int) -> Comparison:
+        """Whether H is higher than another's, on the same pictures."""
+        return hmean.compare(self.sums, other.sums, seed)
+
+    def by(self, way: str, shards: Shards) -> Counts:
+        """Group -> n truths and detections, and how many of them found each other: H is their share."""
+        if way in OF_TEXT:
+            raise BadSettings(f"by={way}: pictures have no {way}, words do")
+        return _by(way, self.sums, shards)
+
+
+def mistakes(meter: Meter, damage: Mapping[int, str], task: Any, shards: Shards) -> dict[str, Any]:
+    """As `train.mistakes` tells it: pictures with the most faults, and H by data set."""
+    rows = [row for row in meter.detail() if row[0] not in damage and _faults(row)]
+    worst = sorted(rows, key=lambda row: (-_faults(row), row[0]))[:EXAMPLES]
+    return {
+        "examples": _examples(worst, task, shards), "confusions": [], "lengths": [],
+        "by_source": _by("source", meter.sums(), shards),
+    }  # fmt: skip
+
+
+def _by(way: str, sums: Mapping[int, np.ndarray], shards: Shards) -> Counts:
+    found = grouped(way, {uid: int(2 * one[0]) for uid, one in sums.items()}, {}, shards,
+                    {uid: int(one[1] + one[2]) for uid, one in sums.items()})  # fmt: skip
+    return {name: one for name, one in found.items() if one["n"]}
+
+
+def _faults(row: Row) -> int:
+    marks = (*row[3].truths, *row[3].found)
+    return sum(mark in ("missed", "split", "merged", "false") for mark in marks)
+
+
+def _examples(rows: list[Row], task: Any, shards: Shards) -> list[dict[str, Any]]:
+    places = [shards.position(row[0]) for row in rows]
+    canvases = Engine(shards, task.image).read(np.array(places, np.int64))
+    maps, size = whole(canvases.affines), (task.image.height, task.image.width)
+    out = []
+    for row, pixels, place in zip(rows, canvases.pixels, maps, strict=True):
+        uid, truths, found, marks = row
+        words = [(word, mark) for word, mark in zip(truths, marks.truths, strict=True) if mark != "found"]
+        words += list(zip(found, marks.found, strict=True))
+        there = [(_seen(word, place, size), mark) for word, mark in words]
+        shown = [(word, mark) for word, mark in there if word is not None]
+        picture = _picture(pixels, task.image.channels)
+        counts = {mark: (*marks.truths, *marks.found).count(mark) for mark in ("found", "false", "ignored")}
+        known = len(marks.truths) - marks.truths.count("ignored")
+        out.append({
+            "uid": f"{uid:016x}", "truth": f"{known} words",
+            "prediction": f"{counts['found']} found, {counts['false']} false",
+            "score": counts["found"] / max(1, known),
+            "png": _png(drawn(picture, [word for word, _ in shown], [mark for _, mark in shown])),
+        })  # fmt: skip
+    return out
+
+
+def _seen(word: Word, place: np.ndarray, size: tuple[int, int]) -> Word | None:
+    """A word on the canvas, without its text: the picture shows that."""
+    words = placed(Record((Word(None, word.polygon),), (1, 1), ""), place, size).words
+    return words[0] if words else None
+
+
+def _picture(pixels: np.ndarray, channels: str) -> Image.Image:
+    if channels == "grey":
+        return Image.fromarray(pixels[0])
+    colours = pixels if channels == "rgb" else pixels[::-1]
+    return Image.fromarray(np.ascontiguousarray(colours.transpose(1, 2, 0)))
+
+
+def _png(picture: Image.Image) -> str:
+    file = io.BytesIO()
+    picture.quantize(COLOURS).save(file, "PNG")
+    return base64.b64encode(file.getvalue()).decode()
