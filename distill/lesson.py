@@ -30,7 +30,9 @@ class Hypotheses:
 class Lesson:
     """A batch and the teacher's answer; nothing of it carries a gradient. What nobody asked for is None.
 
-    log_probs float32 [N,T,C] at temperature 1 (empty without a teacher); features by name, float32 [N,...];
+    log_probs float32 [N,T,C] at temperature 1 (empty without a teacher, and of one that reads no strings);
+    cells float32 [N,L,C]: the terms of every cell of its grids, as it gave them (see its task);
+    features by name, float32 [N,...];
     occupancy float32 [N,T,C]: probability of each class at each step given the label; trust bool [N]: whether
     the answer to a sample teaches (None: all do).
     """
@@ -41,3 +43,4 @@ class Lesson:
     nbest: Hypotheses | None = None
     occupancy: Tensor | None = None
     trust: Tensor | None = None
+    cells: Tensor | None = None

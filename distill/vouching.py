@@ -15,7 +15,7 @@ APART = 0.005  # how far a share of what is right may be off its card
 
 
 def vouch(folder: str | Path, bench: Bench) -> dict[str, float]:
-    """{figure: its value here} where the card was measured on this run's validation words; {} where on others.
+    """{figure: its value here} where the card was measured on this run's validation samples, else {}.
 
     A figure more than APART from the card's is a GateFailed that tells both.
     """
@@ -36,7 +36,7 @@ def vouch(folder: str | Path, bench: Bench) -> dict[str, float]:
     here, told = measured_here[name], loaded.config["metrics"][name]
     if abs(here - told) > APART:
         raise GateFailed(
-            f"teacher={folder}: {name} is {here:.4f} on the validation samples, its card says {told:.4f} of the "
-            "same data; its weights, image spec or charset are not those that were measured"
+            f"teacher={folder}: {name} is {here:.4f} on the validation samples, its card says {told:.4f} "
+            "of the same data; its weights, image spec or charset are not those that were measured"
         )
     return {name: here}

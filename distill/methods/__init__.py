@@ -10,7 +10,7 @@ A Method is an nn.Module (adapters are its parameters, so they never stand in th
   their order, and never on rows that are not valid (their answers are zeros, their loss is finite);
 - `PAPER`, `FORMULA`: where it comes from, and what it computes, in one line each: `method=?` shows them,
   and `needs`, where that is said of the class and not left to its settings.
-Letters: N samples, L time steps, C classes.
+Letters: N samples, L time steps or cells, C classes or terms of a cell.
 """
 
 import math
@@ -26,6 +26,7 @@ NEEDS = {
     "answers": "the teacher's classes at every step, however many steps it has",
     "nbest": "the teacher's best readings with their probabilities",
     "occupancy": "the teacher's alignment of the label",
+    "cells": "the teacher's terms at every cell of the student's own grids",
     "features": "intermediate features of the teacher",
 }
 
