@@ -1,16 +1,16 @@
 """What has to be measured before a recording: the prior of the classes, the directions of features."""
 
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from distill import canvases, chunks, fingerprint, layout, sizing, taps
-from distill.codecs import Kept, sequence
-from distill.teachers import Derived
+from distill import canvases, chunks, fingerprint, layout, taps
+from distill.codecs import Kept
 from shards.errors import BadData
 from shards.loader import Loader
 from shards.plan import part_of
@@ -22,10 +22,11 @@ CALIBRATION = 1024  # samples from which it is measured
 
 
 def measured(
-    settings: "Settings", teacher: Derived, loader: Loader
+    settings: "Settings", teacher: Any, loader: Loader, kept: Callable[..., Kept]
 ) -> tuple[Kept, dict[str, taps.Tap], dict[str, np.ndarray]]:
     """How answers and features are kept, and the directions of those kept by pca.
 
+    kept: (settings, answers) -> the codec and its numbers, of distill.answers.
     What is measured, the prior and the directions, is taken from the cache that stands in out=, where there
     is one that is kept alike: a device may not measure the same bits twice.
     """
@@ -36,7 +37,7 @@ def measured(
         if ways == asked and _alike(settings, card.codec):
             with suppress(BadData):  # damaged directions are measured again
                 return card.codec, card.taps, layout.bases_of(Path(settings.out), card)
-    frames, features = _calibration(settings, teacher, loader)
+    answers, features = _calibration(settings, teacher, loader)
     tapped, bases = {}, {}
     for name, (kind, rank) in asked.items():
         basis = ""
@@ -44,37 +45,30 @@ def measured(
             bases[name] = taps.directions(features[name], rank)
             basis = chunks.digest(bases[name])
         tapped[name] = taps.Tap(list(teacher.shapes.features[name]), kind, rank, basis)
-    return _kept(settings, frames), tapped, bases
+    return kept(settings, answers), tapped, bases
 
 
 def _alike(settings: "Settings", kept: Kept) -> bool:
     """Whether a standing cache keeps answers in the way that is asked for."""
     if kept.name == "topk":
         return settings.codec == "topk" and settings.k == kept.k
+    if kept.name == "cells":
+        return settings.codec == "dense" or settings.cells == kept.k
     return settings.codec in ("auto", kept.name) and settings.bytes in (0, kept.bytes)
 
 
-def _kept(settings: "Settings", frames: Tensor) -> Kept:
-    """The codec, and its numbers, for answers of which `frames` [N,T,C] are some."""
-    if settings.codec in ("topk", "dense"):
-        return Kept(settings.codec, k=settings.k if settings.codec == "topk" else 0)
-    if not settings.bytes:
-        return sizing.kept(frames, settings.kl_limit, settings.codec)
-    return Kept("sequence", bytes=settings.bytes, prior=sequence.prior(frames))
-
-
-def _calibration(settings: "Settings", teacher: Derived, loader: Loader) -> tuple[Tensor, dict[str, Tensor]]:
+def _calibration(settings: "Settings", teacher: Any, loader: Loader) -> tuple[Tensor, dict[str, Tensor]]:
     """The teacher's answers to some samples, evenly spaced, each in one of the views, and features."""
-    frames, features = [], {name: [] for name in teacher.wanted.taps}
+    answers, features = [], {name: [] for name in teacher.wanted.taps}
     positions = np.unique(canvases.sample(loader.shards, CALIBRATION))
     pieces = max(-(-len(positions) // settings.batch), min(settings.views, len(positions)))
     for place in range(pieces):
         part = part_of(positions[place::pieces], settings.batch)
         lesson = teacher.plain(loader.batch(part, place % settings.views))
         valid = lesson.batch.valid.cpu()
-        frames.append(lesson.log_probs.cpu()[valid])
+        answers.append(lesson.answers.cpu()[valid])
         for name, values in lesson.features.items():
             features[name].append(values.cpu()[valid])
-    if not any(map(len, frames)):
+    if not any(map(len, answers)):
         raise BadData(f"{settings.data.root[0]}: none of {len(positions)} samples can be read")
-    return torch.cat(frames), {name: torch.cat(values) for name, values in features.items()}
+    return torch.cat(answers), {name: torch.cat(values) for name, values in features.items()}

@@ -169,11 +169,6 @@ def score_of(config: dict[str, Any]) -> dict[str, str]:
     return {name: f"{metrics[name]:.6f}", "measured": measured} if name and measured else {}
 
 
-def charset_of(task: Any) -> dict[str, Any]:
-    """Which class means what."""
-    return {**task.charset.to_dict(), "blank": task.charset.BLANK}
-
-
 def _without_provenance(values: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in values.items() if name != "provenance"}
 

@@ -1,4 +1,4 @@
-"""Kinds of answers that a cache can hold: classes of every step, best readings, occupancies, features.
+"""Kinds of answers that a cache can hold: classes of steps, terms of cells, best readings, occupancies.
 
 A kind knows its arrays, takes its part out of a Lesson and gives it back. The first array of a kind tells
 whether a sample is there.
@@ -16,7 +16,7 @@ from distill.halves import half
 from distill.lesson import Hypotheses, Lesson
 from distill.lost import Lost
 
-NAMES = ("frames", "nbest", "occupancy")
+NAMES = ("frames", "nbest", "occupancy", "cells")
 
 
 class Kind(Protocol):
@@ -49,6 +49,24 @@ class Frames:
 
     def decode(self, arrays: dict[str, np.ndarray]) -> Tensor:
         """Log-probabilities float32 [N,T,C]."""
+        return self.codec.decode(arrays)
+
+
+class Cells:
+    """The terms of cells, by a codec."""
+
+    name, optional = "cells", False
+
+    def __init__(self, codec: Any) -> None:
+        self.codec, self.arrays = codec, codec.arrays
+
+    def encode(self, lesson: Lesson, valid: Tensor) -> tuple[dict[str, np.ndarray], Lost | None]:
+        """See Kind."""
+        assert lesson.cells is not None
+        return self.codec.encode(lesson.cells.cpu()[valid])
+
+    def decode(self, arrays: dict[str, np.ndarray]) -> Tensor:
+        """Terms float32 [N,L,C]."""
         return self.codec.decode(arrays)
 
 

@@ -17,7 +17,7 @@ from safetensors import SafetensorError
 from distill import chunks
 from distill.codecs import Array
 from distill.fingerprint import Card, Data
-from distill.kinds import Frames, Kind, NBest, Occupancy, Trust
+from distill.kinds import Cells, Frames, Kind, NBest, Occupancy, Trust
 from distill.lost import Lost, add
 from distill.taps import Feature
 from shards import written
@@ -48,6 +48,8 @@ def kinds_of(card: Card, bases: dict[str, np.ndarray] | None = None) -> dict[str
     found: dict[str, Kind] = {}
     if "frames" in card.kinds:
         found["frames"] = Frames(card.make_codec())
+    if "cells" in card.kinds:
+        found["cells"] = Cells(card.make_codec())
     if "occupancy" in card.kinds:
         found["occupancy"] = Occupancy(card.make_codec())
     if "nbest" in card.kinds:

@@ -44,3 +44,8 @@ class Lesson:
     occupancy: Tensor | None = None
     trust: Tensor | None = None
     cells: Tensor | None = None
+
+    @property
+    def answers(self) -> Tensor:
+        """What the teacher answers first of all: its cells, or the classes of its steps."""
+        return self.log_probs if self.cells is None else self.cells

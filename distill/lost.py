@@ -85,9 +85,10 @@ def add(total: dict[str, Lost], more: dict[str, Lost]) -> None:
 
 
 def figures(found: dict[str, Lost]) -> dict[str, Any]:
-    """What a person wants to know: of the steps' classes, and of other kinds under their names."""
-    out = found.get("frames", Lost()).figures()
-    return out | {kind: lost.figures() for kind, lost in found.items() if kind != "frames"}
+    """What a person wants to know: of steps or cells, and of other kinds under their names."""
+    first = "cells" if "cells" in found else "frames"
+    out = found.get(first, Lost()).figures()
+    return out | {kind: lost.figures() for kind, lost in found.items() if kind != first}
 
 
 def lost(log_probs: Tensor, decoded: Tensor, blank: int = Charset.BLANK) -> Lost:

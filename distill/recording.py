@@ -15,8 +15,8 @@ from distill.codecs import Kept
 from distill.fingerprint import Beam, Card, Data, Teacher
 from distill.inherit import came_from_elsewhere, inherit, inherit_task
 from distill.kinds import NAMES
-from distill.reconcile import Reconciled, for_task
-from distill.teachers import Derived, Live, Wanted
+from distill.reconcile import Reconciled
+from distill.teachers import Live, Wanted
 from shards import augment, lookup, progress
 from shards.augment import Augment
 from shards.errors import BadSettings
@@ -46,10 +46,11 @@ class Settings:
     out: str = ""  # the cache's folder
     views: int = 1  # K: view 0 is untouched, views 1 to K-1 are augmented
     augment: augment.Settings = field(default_factory=augment.Settings)
-    kinds: list[str] = field(default_factory=lambda: ["frames"])  # frames, nbest, occupancy: what to keep
+    kinds: list[str] = field(default_factory=list)  # frames, nbest, occupancy, cells; empty = the usual one
     codec: Literal["auto", "sequence", "topk", "dense"] = "auto"  # auto: the smallest that keeps kl_limit
     bytes: int = 0  # of a record of codec=sequence, 0 = the fewest that keep kl_limit, at least 96
     k: int = 8  # classes kept per step by codec=topk
+    cells: int = 300  # of a picture, those in which words are likeliest, of teachers that find words
     nbest: int = 5  # readings kept by kinds=[nbest]
     beam: int = 10  # prefixes that the search for them follows
     taps: list[str] = field(default_factory=list)  # features to store too: name, name:int8, name:pca:32
@@ -64,9 +65,7 @@ class Settings:
         for kind in self.kinds:
             if kind not in NAMES:
                 raise BadSettings(unknown("kinds", kind, list(NAMES)))
-        if not self.kinds and not self.taps:
-            raise BadSettings(f"kinds: nothing to keep (there are: {', '.join(NAMES)})")
-        for name in ("views", "batch", "nbest", "beam"):
+        for name in ("views", "batch", "nbest", "beam", "cells"):
             if getattr(self, name) < 1:
                 raise BadSettings(f"{name}: {getattr(self, name)}, must be at least 1")
         if self.views > MOST_VIEWS:
@@ -85,7 +84,7 @@ class Recording:
     """
 
     settings: Settings
-    teacher: Derived
+    teacher: Any
     loaders: list[Loader]
     card: Card
     bases: dict[str, np.ndarray]
@@ -107,11 +106,14 @@ class Recording:
 
 @dataclass(frozen=True, slots=True)
 class _Opened:
-    """What is recorded: the model, the task of the students, the teacher as it answers them, and the data."""
+    """What is recorded: the model, the kind of its answers (distill.answers), the task of the students, the
+    teacher as it answers them, and the data.
+    """
 
     live: Live
+    way: Any
     task: Any
-    teacher: Derived
+    teacher: Any
     loaders: list[Loader]
 
 
@@ -122,7 +124,12 @@ def prepare(settings: Settings, argv: list[str], device: torch.device | str) -> 
             raise BadSettings(f"{name}= is required")
     live = Live(settings.checkpoint, device, settings.precision)
     task = _task(settings, live.loaded, argv)
-    teacher = Derived(for_task(live, task, settings.frames))
+    way = lookup.find("distill.answers", task.answers)
+    settings.kinds = settings.kinds or [way.KINDS[0]]
+    for kind in settings.kinds:
+        if kind not in way.KINDS:
+            raise BadSettings(unknown(f"kinds, of task {settings.task.name}", kind, list(way.KINDS)))
+    teacher = way.derived(way.live(live, task, settings.frames))
     names = tuple(taps.asked(tap)[0] for tap in settings.taps)
     teacher.want(Wanted(frozenset(settings.kinds), names, settings.nbest, settings.beam))
     taught = augment.Settings(**live.loaded.config.get("augment", {}))
@@ -131,8 +138,8 @@ def prepare(settings: Settings, argv: list[str], device: torch.device | str) -> 
         raise BadSettings(
             f"views={settings.views}, but the teacher had no augmentation and none is given: augment=light"
         )
-    opened = _Opened(live, task, teacher, _loaders(settings, task, augmentation, device))
-    kept, tapped, bases = calibration.measured(settings, teacher, opened.loaders[0])
+    opened = _Opened(live, way, task, teacher, _loaders(settings, task, augmentation, device))
+    kept, tapped, bases = calibration.measured(settings, teacher, opened.loaders[0], way.kept)
     pictures = {}
     for loader in opened.loaders:
         pictures |= canvases.seen(loader, canvases.sample(loader.shards), loader.views)
@@ -180,12 +187,12 @@ def _card(
 ) -> Card:  # fmt: skip
     """The fingerprint. seen: hashes of canvases; beside: the files beside the arrays."""
     config, first, shapes = opened.live.loaded.config, opened.loaders[0], opened.teacher.shapes
-    changed = isinstance(opened.teacher.teacher, Reconciled)
+    changed = isinstance(getattr(opened.teacher, "teacher", None), Reconciled)
     kinds = {*settings.kinds, *(["trust"] if changed else [])}
     card = Card(
         teacher=Teacher(modelfolder.weights_digest(settings.checkpoint), config["model"], settings.precision),
         task={"name": settings.task.name, "settings": asdict(opened.task.settings)},
-        charset=fingerprint.charset_of(opened.task), frames=shapes.frames, classes=shapes.classes, data={},
+        charset=opened.way.identity(opened.task), frames=shapes.frames, classes=shapes.classes, data={},
         image=first.image, engine=fingerprint.engine_of(first), augment=first.augment.settings,
         augment_code=augment.code_hash(), views=settings.views, batch=settings.batch,
         kinds=sorted(kinds), codec=kept,

@@ -10,13 +10,10 @@ from typing import Any, Literal
 
 from distill import canvases, fetch, fingerprint
 from distill.cache import Cache
-from distill.ensemble import Ensemble
 from distill.inherit import came_from_elsewhere, inherit, inherit_task
 from distill.methods import Shapes
 from distill.objective import Objective
-from distill.reconcile import for_task, reconciled
-from distill.teachers import Cached, Derived, Live, NoTeacher, Wanted
-from distill.trust import Sure
+from distill.teachers import Cached, Live, NoTeacher, Wanted
 from distill.vouching import vouch
 from shards import augment, lookup
 from shards.config import plain
@@ -24,7 +21,6 @@ from shards.errors import BadSettings
 from shards.image import ImageSpec
 from shards.typed import check_ranges
 from train import headings, limit, losses, modelfolder, workbench
-from train.charset import Charset
 from train.shapes import features_of
 from train.workbench import Bench
 
@@ -112,19 +108,21 @@ def make_teacher(settings: Settings, bench: Bench) -> Teacher:
     if not settings.method:
         return NoTeacher()
     members = [lookup.find("distill.methods", name).Method for name in settings.method]
-    placed = any({"frames", "occupancy"} & set(getattr(method, "needs", ())) for method in members)
+    placed = any({"frames", "occupancy", "cells"} & set(getattr(method, "needs", ())) for method in members)
     several = max(len(settings.cache.dirs), len(settings.teacher)) > 1
-    mine, frames = bench.task.charset, frames_of(bench) if placed or several else 0
+    way, frames = lookup.find("distill.answers", bench.task.answers), frames_of(bench)
+    frames = frames if placed or several else 0
     found, scores = [], []
     for folder in settings.cache.dirs:
         cache = Cache(folder)
         check_cache(settings, bench, cache)
-        theirs = Charset(*(cache.card.charset[name] for name in ("characters", "fold")))
-        found.append(reconciled(Cached(cache), theirs, mine, frames))
+        found.append(way.recorded(Cached(cache), cache.card, bench.task, frames))
         scores.append(cache.card.provenance)
     for folder in settings.teacher if not found else ():
         live = Live(folder, bench.accelerator.device)
-        found.append(for_task(live, bench.task, frames))
+        if live.loaded.task.answers != bench.task.answers:
+            raise BadSettings(f"teacher={folder}: does another task than task={settings.task.name}")
+        found.append(way.live(live, bench.task, frames))
         scores.append(fingerprint.score_of(live.loaded.config))
     known = comparable(scores)
     if settings.ensemble == "best" and len(found) > 1 and not known:
@@ -132,9 +130,9 @@ def make_teacher(settings: Settings, bench: Bench) -> Teacher:
             "ensemble=best: the teachers' cards were not measured on the same data, so none is known to be "
             "best; give that one alone, or take ensemble=per_sample"
         )
-    one = found[0] if len(found) == 1 else Ensemble(found, settings.ensemble, known)
-    whole = one if settings.cache.dirs else Derived(one)
-    return Sure(whole, settings.confidence) if settings.data.unlabelled else whole
+    one = found[0] if len(found) == 1 else way.together(found, settings.ensemble, known)
+    whole = one if settings.cache.dirs else way.derived(one)
+    return way.sure(whole, settings.confidence) if settings.data.unlabelled else whole
 
 
 def comparable(scores: list[dict[str, str]]) -> list[float]:

@@ -15,6 +15,7 @@ from distill.cache import Cache
 from distill.kinds import NAMES
 from distill.lesson import Hypotheses, Lesson
 from distill.methods import Shapes
+from shards import lookup
 from shards.errors import BadSettings
 from shards.loader import Batch
 from shards.lookup import unknown
@@ -25,6 +26,7 @@ from train.occupancy import occupancy
 
 PRECISIONS = {"fp32": None, "bf16": torch.bfloat16}
 NOTHING = Shapes(0, 0)
+DERIVED = frozenset({"frames", "nbest", "occupancy"})  # what classes of steps tell
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +99,7 @@ class Cached:
         kinds = self.wanted.kinds
         frames = whole(read("frames")) if "frames" in kinds else torch.empty(0)
         features = {tap: whole(self.cache.features(tap, uids, views)) for tap in self.wanted.taps}
-        lesson = Lesson(batch, frames, features)
+        lesson = Lesson(batch, frames, features, cells=whole(read("cells")) if "cells" in kinds else None)
         if "occupancy" in kinds:  # that of a label which nobody may see is not looked at either
             seen = batch.targets.usable[:, None, None]
             lesson = replace(lesson, occupancy=torch.where(seen, whole(read("occupancy")), 0.0))
@@ -122,6 +124,7 @@ class Live:
             raise BadSettings(unknown("precision", precision, list(PRECISIONS)))
         self.folder, self.precision, self.wanted = Path(folder), precision, Wanted()
         self.loaded = modelfolder.load(folder, device)
+        self._way = lookup.find("distill.answers", self.loaded.task.answers)
         self.loaded.model.to(memory_format=torch.channels_last).requires_grad_(False)
         image = self.loaded.task.image
         with torch.no_grad():
@@ -139,14 +142,20 @@ class Live:
         for tap in wanted.taps:
             if tap not in self.shapes.features:
                 raise BadSettings(unknown("taps", tap, sorted(self.shapes.features)))
+        for kind in sorted(wanted.kinds - {self.loaded.task.answers}):
+            raise BadSettings(unknown(f"{self.folder}: answers", kind, [self.loaded.task.answers]))
         self.wanted = wanted
+
+    def plain(self, batch: Batch) -> Lesson:
+        """See `Derived`."""
+        return self(batch)
 
     def __call__(self, batch: Batch) -> Lesson:
         lower = PRECISIONS[self.precision]
         with torch.no_grad(), torch.autocast(batch.images.device.type, lower, enabled=lower is not None):
             output = answer(self.loaded.model, batch)
         features = {tap: output.features[tap].float() for tap in self.wanted.taps}
-        return Lesson(batch, output.logits.float().log_softmax(-1), features)
+        return self._way.lesson(batch, output.logits.float(), features)
 
 
 class Derived:
@@ -157,6 +166,8 @@ class Derived:
 
     def want(self, wanted: Wanted) -> None:
         """See `Live`."""
+        for kind in sorted(wanted.kinds - DERIVED):
+            raise BadSettings(unknown("the teacher answers", kind, sorted(DERIVED)))
         self.teacher.want(replace(wanted, kinds=frozenset({"frames"})))
         self.wanted = wanted
 

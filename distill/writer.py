@@ -160,7 +160,7 @@ class Writer:
         """Puts the teacher's answer to a batch into its chunk."""
         block.damaged |= {f"{int(batch.uids[row]):016x}": damage for row, damage in batch.damage.items()}
         lesson, valid = self.recording.teacher(batch), batch.valid.cpu()
-        for name, values in {"answers": lesson.log_probs, **lesson.features}.items():
+        for name, values in {"answers": lesson.answers, **lesson.features}.items():
             if not torch.isfinite(values.cpu()[valid]).all():
                 raise BadData(f"{self.recording.settings.checkpoint}: the teacher's {name} are not finite")
         rows = [manifest.split_uid(uid)[1] % chunk_rows for uid in batch.uids[valid].tolist()]

@@ -12,6 +12,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = {"ingest": {"shards"}, "train": {"shards"}, "distill": {"train", "shards"}, "shards": set()}
 SEAMS = {
+    "distill/answers",
     "ingest/executors",
     "ingest/sources",
     "shards/engines",

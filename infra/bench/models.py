@@ -37,7 +37,9 @@ RATES = {  # optim.lr by member of train/models; svtr's was tried, crnn's is tha
 }  # fmt: skip
 COLLAPSED = 0.95  # share of blank steps that no model has which reads words of three characters and more
 HELD = 10  # training words for each one of val, and for each one of test
-COLUMNS = ("model", "parameters", "MB", "ms per image", "optim.lr", "word accuracy, % [95 %]", "blanks, %", "")
+COLUMNS = (
+    "model", "parameters", "MB", "ms per image", "optim.lr", "word accuracy, % [95 %]", "blanks, %", "",
+)  # fmt: skip
 
 
 @dataclass

@@ -38,11 +38,13 @@ def simple(draw, x, y, w, h):
 
 
 def picture(draw):
-    """Words in a small space, many too near to each other; detections of them, moved, cut, joined or twice."""
+    """Words in a small space, many too near to each other; detections, moved, cut, joined or twice."""
     truths, found = [], []
     for _ in range(draw.randint(0, 7)):
         size = draw.randint(4, 14), draw.randint(3, 8)
-        truths.append(word(simple(draw, draw.randint(0, 30), draw.randint(0, 20), *size), draw.random() < 0.6))
+        truths.append(
+            word(simple(draw, draw.randint(0, 30), draw.randint(0, 20), *size), draw.random() < 0.6)
+        )
     for truth in truths:
         for _ in range(draw.randint(0, 3)):
             left, top = (min(p[k] for p in truth.polygon) + draw.randint(-2, 2) for k in (0, 1))
@@ -107,7 +109,9 @@ TABLE = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("truths", "found", "right"), [row[1:] for row in TABLE], ids=[row[0] for row in TABLE])
+@pytest.mark.parametrize(
+    ("truths", "found", "right"), [row[1:] for row in TABLE], ids=[row[0] for row in TABLE]
+)
 def test_counts_by_hand(truths, found, right):
     assert tuple(mark([Scene.of(truths, found)], protocol("icdar2015")).sums(0.0)[0]) == right
 

@@ -71,9 +71,7 @@ def test_every_set_has_its_own_table_even_where_names_are_given_twice(run, page)
     sets = [{}, {"set": "other-test"}, {"data": "f" * 64}]
     text = page(run("a", evaluations=sets), run("b", evaluations=sets[:1]))
     assert text.count('<table class="results">') == 3
-    heads = re.findall(
-        r'<h3><bdi dir="auto">([^<]*)</bdi></h3>\s*32 samples, data (\w+)', text
-    )
+    heads = re.findall(r'<h3><bdi dir="auto">([^<]*)</bdi></h3>\s*32 samples, data (\w+)', text)
     assert heads == [("words-test", "e" * 12), ("other-test", "e" * 12), ("words-test", "f" * 12)]
     assert text.count('aria-label="Word accuracy, % by size"') == 1  # where there are two to compare
 
@@ -133,7 +131,8 @@ def test_a_run_that_is_not_evaluated_shows_what_its_training_got_wrong(run, caps
     assert "Mistakes of" in text
     assert "its validation words, training, step 50" in text
     assert text.count('<figure class="mistake">') == 3
-    assert "50.00" in text and "word_acc" in text
+    assert "50.00" in text
+    assert "word_acc" in text
     told = f"python -m train.evaluation checkpoint={a}/best data.root=data/w"
     assert told in text
     assert f"next: {told}" in capsys.readouterr().out

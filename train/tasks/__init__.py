@@ -4,6 +4,7 @@
 
 A task is an object with these members, and nobody else asks which task it is:
 - `image` (ImageSpec) and `channels` (how many values a model answers per step or cell);
+- `answers`: what its models' answers are, as students learn from them: a member of distill.answers;
 - `varies` (kinds of device, "cuda", on which no gradient of its loss is the same twice);
 - `check(shards)`: BadData if these samples are not of its kind;
 - `encode(records)` -> targets, an object with `.to(device)` and tensors addressed by sample;

@@ -78,7 +78,7 @@ class Targets:
 class Task:
     """See train.tasks; channels: 5 terms of a box, 13 with quads."""
 
-    headings = SCENES
+    answers, headings = "cells", SCENES
     varies: tuple[str, ...] = ()
 
     def __init__(self, settings: Settings, image: ImageSpec) -> None:

@@ -61,7 +61,7 @@ class Targets:
 class Task:
     """See train.tasks; `channels` is the size of the charset with its blank."""
 
-    headings = WORDS
+    answers, headings = "frames", WORDS
 
     def __init__(self, settings: Settings, image: ImageSpec) -> None:
         self.charset = _charset(settings)

@@ -1,0 +1,77 @@
+"""Terms of every cell of a grid, of what finds words. The first term is the logit that a word is there."""
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from distill.codecs import Kept
+from distill.fingerprint import Card
+from distill.lesson import Lesson
+from shards.errors import BadSettings
+from shards.image import ImageSpec
+from shards.loader import Batch
+
+if TYPE_CHECKING:
+    from distill.recording import Settings
+
+KINDS = ("cells",)
+
+
+def lesson(batch: Batch, logits: Tensor, features: dict[str, Tensor]) -> Lesson:
+    """The terms as they are, [N,L,C]."""
+    return Lesson(batch, torch.empty(0), features, cells=logits)
+
+
+def identity(task: Any) -> dict[str, Any]:
+    """The terms are those of the task's settings, which a card holds."""
+    return {}
+
+
+def live(teacher: Any, task: Any, frames: int = 0) -> Any:
+    """Refused where canvases or cells are others than the student's."""
+    return _same(teacher, teacher.loaded.task.image, task, frames)
+
+
+def recorded(teacher: Any, card: Card, task: Any, frames: int = 0) -> Any:
+    """Refused where canvases or cells are others than the student's."""
+    return _same(teacher, card.image, task, frames)
+
+
+def derived(teacher: Any) -> Any:
+    """There is nothing to work out."""
+    return teacher
+
+
+def together(teachers: list[Any], ensemble: str, known: list[float]) -> Any:
+    """Refused: cells of several teachers have no common meaning yet."""
+    raise BadSettings(f"{len(teachers)} teachers that find words: one can be followed, give one")
+
+
+def sure(teacher: Any, least: float) -> Any:
+    """Refused: a picture without labels would teach that it holds no word."""
+    raise BadSettings(
+        "data.unlabelled: detectors learn from labels; shard what a detector found as labels first "
+        "(python -m train.predict DETECTOR PHOTOS shards=DIR)"
+    )
+
+
+def kept(settings: "Settings", answers: Tensor) -> Kept:
+    """So many of the surest cells of a sample, or all of them with codec=dense."""
+    if settings.codec not in ("auto", "dense"):
+        raise BadSettings(f"codec={settings.codec}: cells are kept by codec=auto (cells=) or codec=dense")
+    every = answers.shape[1]
+    return Kept("cells", k=every if settings.codec == "dense" else min(settings.cells, every))
+
+
+def _same(teacher: Any, image: ImageSpec, task: Any, frames: int) -> Any:
+    theirs, mine = (teacher.shapes.frames, teacher.shapes.classes), (frames, task.channels)
+    if image != task.image:
+        raise BadSettings(f"image: the teacher sees {image}, this run {task.image}: cells differ")
+    if frames and theirs != mine:
+        raise BadSettings(
+            f"the teacher answers {theirs[0]} cells of {theirs[1]} terms, the student {mine[0]} of "
+            f"{mine[1]}; "
+            "methods of features alone need no equal cells: give models with the same grids and task settings"
+        )
+    return teacher
