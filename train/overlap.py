@@ -8,7 +8,6 @@ Letters: P polygons or pairs, S points, V and U corners of one polygon, T pairs 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import combinations
 
 import numpy as np
 import torch
@@ -113,7 +112,7 @@ class Polygons:
         return Polygons(self.points[np.repeat(kept, self.counts)], np.where(kept, self.counts, 0))
 
     def sound(self) -> np.ndarray:
-        """Whether each is one to be measured, bool [P]: it has an area, and no two of its sides cross."""
+        """Whether each is one to be measured, bool [P]: it has an area, and does not meet itself."""
         out = np.abs(self.areas()) > 0
         for count in np.unique(self.counts[self.counts > 3]):
             these = np.flatnonzero(self.counts == count)
@@ -159,14 +158,18 @@ def _numbered(counts: np.ndarray) -> np.ndarray:
 
 
 def _crossed(corners: np.ndarray) -> np.ndarray:
-    """Whether two sides of a polygon cross within both of them, bool [P] of [P,V,2]."""
-    out, n = np.zeros(len(corners), bool), corners.shape[1]
-    for i, j in combinations(range(n), 2):
-        a, b, c, d = (corners[:, k % n] for k in (i, i + 1, j, j + 1))
-        out |= (_turn(a, b, c) * _turn(a, b, d) < 0) & (_turn(c, d, a) * _turn(c, d, b) < 0)
-    return out
-
-
-def _turn(a: np.ndarray, b: np.ndarray, c: np.ndarray) -> np.ndarray:
-    (x, y), (u, v) = (b - a).T, (c - a).T
-    return np.sign(x * v - u * y)
+    """Whether a polygon meets itself, bool [P] of [P,V,2]; a corner given twice in a row does no harm."""
+    after = np.roll(corners, -1, 1)
+    new = (corners != np.roll(corners, 1, 1)).any(2)
+    run = new.cumsum(1) % np.maximum(1, new.sum(1, keepdims=True))  # points of one run are equal
+    out, turns = np.zeros(len(corners), bool), []
+    for k in range(corners.shape[1]):
+        to, back = corners - corners[:, k : k + 1], corners - after[:, k : k + 1]
+        (u, v), (x, y) = (after - corners)[:, k : k + 1].transpose(2, 0, 1), to.transpose(2, 0, 1)
+        turns.append(np.sign(u * y - v * x).astype(np.int8))  # of each point seen along side k
+        within = (turns[-1] == 0) & ((to * back).sum(2) < 0)
+        again = (to == 0).all(2) & (run != run[:, k : k + 1])
+        out |= (within | again).any(1)
+    turn = np.stack(turns, 1)
+    parted = turn * np.roll(turn, -1, 2) < 0  # [P,V,V]: the ends of one side lie on two sides of another
+    return out | (parted & parted.transpose(0, 2, 1)).any((1, 2))

@@ -3,7 +3,7 @@
 `icdar2015` is task 4.1 of the Robust Reading Competition: polygons, and truths that are not legible are
 regions in which nothing counts. `ocrdistill` is that of minsu1206/OCRdistill: upright boxes, and illegible
 truths count as text; figures of one are not figures of the other. Whatever the protocol, a truth without an
-outline, or whose outline crosses itself or has no area, is ignored; such a detection finds nothing.
+outline, or whose outline meets itself or has no area, is ignored; such a detection finds nothing.
 Letters: N scenes, G truths and D detections of all scenes.
 """
 

@@ -19,7 +19,7 @@ from shards.read import Shards
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 BENCH = ROOT / "infra" / "bench"
-SCRIPTS = ("loader", "sharding", "training", "student", "decoders", "models")
+SCRIPTS = ("loader", "sharding", "training", "student", "decoders", "models", "hmean")
 
 
 def environment(**more: str) -> dict[str, str]:
@@ -80,11 +80,13 @@ ROWS = [  # script, rows of one of its tables, figures in a row
                  "hard, from the cache", "hard, live teacher", "logits, from the cache",
                  "logits, live teacher"], 7),
     ("decoders", ["greedy", "certified", "beam", "beam, own", "beam, ngram", "lexicon"], 6),
+    ("hmean", ["H at all thresholds", "all figures", "marks of every word"], 3),
 ]  # fmt: skip
 WRONG = [
     ("loader", "data=nowhere"), ("loader", "rounds=0"), ("sharding", "data=nowhere"), ("training", "batch=0"),
     ("training", "precision=fp8"), ("student", "views=0"), ("student", "method=nonsense"),
     ("decoders", "lines=0"), ("decoders", "classes=5"), ("models", "words=9"), ("models", "model=nonsense"),
+    ("hmean", "found=0"),
 ]  # fmt: skip
 
 

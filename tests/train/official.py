@@ -39,6 +39,10 @@ def spans(polygon, y):
 @cache
 def shared(first, second) -> Fraction:
     """The area that two simple polygons share, exactly."""
+    for k in (0, 1):
+        (a, *_, b), (c, *_, d) = (sorted(point[k] for point in polygon) for polygon in (first, second))
+        if b <= c or d <= a:
+            return Fraction(0)
     ys = {Fraction(y) for _, y in (*first, *second)}
     ys |= {Fraction(y) for a in sides(first) for b in sides(second) for y in meeting(a, b)}
     total = Fraction(0)
@@ -50,6 +54,12 @@ def shared(first, second) -> Fraction:
     return total
 
 
+def area(polygon) -> Fraction:
+    """That of one polygon."""
+    pairs = zip(polygon, (*polygon[1:], polygon[0]), strict=True)
+    return abs(sum(Fraction(x * v - u * y) for (x, y), (u, v) in pairs)) / 2
+
+
 def counts(truths, found):
     """(matches, truths that count, detections that count) of one picture.
 
@@ -59,7 +69,7 @@ def counts(truths, found):
         i
         for i, polygon in enumerate(found)
         for truth, counted in truths
-        if not counted and shared(polygon, truth) > HALF * shared(polygon, polygon)
+        if not counted and shared(polygon, truth) > HALF * area(polygon)
     }
     used: set[int] = set()
     for truth, counted in truths:
@@ -67,7 +77,7 @@ def counts(truths, found):
             continue
         for i, polygon in enumerate(found):
             both = shared(polygon, truth)
-            union = shared(polygon, polygon) + shared(truth, truth) - both
+            union = area(polygon) + area(truth) - both
             if i not in used | ignored and both > HALF * union:
                 used.add(i)
                 break

@@ -2,7 +2,6 @@
 
 import random
 from collections import Counter
-from fractions import Fraction
 from itertools import pairwise
 
 import numpy as np
@@ -38,13 +37,12 @@ def simple(draw, x, y, w, h):
 
 
 def picture(draw):
-    """Words in a small space, many too near to each other; detections, moved, cut, joined or twice."""
+    """Words in a small space, many too near; detections of them: moved, cut, wide, twice."""
     truths, found = [], []
     for _ in range(draw.randint(0, 7)):
         size = draw.randint(4, 14), draw.randint(3, 8)
-        truths.append(
-            word(simple(draw, draw.randint(0, 30), draw.randint(0, 20), *size), draw.random() < 0.6)
-        )
+        place = draw.randint(0, 30), draw.randint(0, 20)
+        truths.append(word(simple(draw, *place, *size), draw.random() < 0.6))
     for truth in truths:
         for _ in range(draw.randint(0, 3)):
             left, top = (min(p[k] for p in truth.polygon) + draw.randint(-2, 2) for k in (0, 1))
@@ -59,17 +57,16 @@ def same(draws):
     met = Counter()
     scenes = [picture(random.Random(seed)) for seed in range(draws)]
     marks = mark(scenes, protocol("icdar2015"))
-    for threshold in (0.0, 0.3, 0.7):
+    for threshold in (0.0, 0.5):
         sums = marks.sums(threshold)
         for scene, ours in zip(scenes, sums.tolist(), strict=True):
             there = [w.polygon for w in scene.found if w.score >= threshold]
             right = official.counts([(w.polygon, w.legible) for w in scene.truths], there)
             assert tuple(ours) == right, (scene, threshold)
-            met.update(zip(("match", "truth", "found"), right, strict=True))
-            met["ignored"] += len(there) - right[2]
+            met.update(match=right[0], ignored=len(there) - right[2], missed=right[1] - right[0])
         if len(marks.curve().thresholds):
             assert marks.curve().at(threshold) == figures(sums)
-    assert min(met[name] for name in ("match", "truth", "found", "ignored")) > draws / 4
+    assert min(met[name] for name in ("match", "ignored", "missed")) > draws / 2
 
 
 def test_a_thousand_pictures_count_as_by_the_rule_written_otherwise():
@@ -83,7 +80,7 @@ def test_ten_thousand_pictures_count_as_by_the_rule_written_otherwise():
 
 def test_the_other_rule_measures_right():
     square, dart = box(0, 0, 4, 4), ((0, 0), (8, 2), (0, 4), (2, 2))
-    assert official.shared(square, dart) == official.shared(dart, square) == Fraction(15, 2) - Fraction(0)
+    assert official.shared(square, dart) == official.shared(dart, square) == 8
     assert official.shared(dart, dart) == 12
     assert official.shared(square, box(4, 0, 5, 1)) == 0
 

@@ -79,6 +79,17 @@ def test_a_quad_of_any_order_has_the_hull_of_its_points(points):
     assert float(areas(hull)[0]) == pytest.approx(shapely.MultiPoint(points).convex_hull.area, abs=1e-6)
 
 
+@settings(max_examples=200, deadline=None)
+@given(
+    st.integers(4, 7).flatmap(
+        lambda n: st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), min_size=n, max_size=n)
+    )
+)
+def test_what_shapely_calls_valid_is_sound(points):
+    shape = shapely.Polygon(points)
+    assert Polygons.of([points]).sound().tolist() == [shape.is_valid and shape.area > 0]
+
+
 def test_what_cannot_be_measured_is_told():
     found = Polygons.of([SQUARE, DART, BOW, FLAT, None, SQUARE[:1] * 2 + SQUARE[1:3]])
     assert found.sound().tolist() == [True, True, False, False, False, True]
