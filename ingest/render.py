@@ -4,17 +4,16 @@ Glyphs -> rotation, perspective and stretch -> a textured or photographed ground
 light and cast shadow -> blur, lost resolution, noise -> JPEG. H, W: the crop's height and width in pixels.
 """
 
-import io
 import math
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
-from ingest.backgrounds import background, grid
+from ingest.backgrounds import background
 from ingest.fonts import sized
+from ingest.optics import jpeg, light, seen
 
 VERSION = 1  # of the drawing: part of the identity of every rendered set
 LUMA, ONE = np.array([0.299, 0.587, 0.114], np.float32), np.ones(1, np.float32)
@@ -42,13 +41,10 @@ def word_image(text: str, font: Path, photos: list, strength: float, rng: np.ran
         return None
     ink = _placed(glyphs, height, rng, strength)
     luma = LUMA if rng.random() < 0.75 else ONE  # the weight of each channel: colour, or grey from the start
-    pixels = _seen(_coloured(ink, luma, photos, rng, strength), rng, strength)
+    pixels = seen(_coloured(ink, luma, photos, rng, strength), rng, strength)
     if _contrast(pixels, ink, luma) < LEAST_CONTRAST:
         return None
-    file = io.BytesIO()
-    image = Image.fromarray(pixels)
-    image.save(file, "JPEG", quality=int(rng.integers(max(20, 95 - round(65 * strength)), 96)))
-    return Crop(file.getvalue(), image.size)
+    return Crop(jpeg(pixels, rng, strength), (pixels.shape[1], height))
 
 
 def _glyphs(
@@ -99,12 +95,12 @@ def _placed(glyphs: Image.Image, height: int, rng: np.random.Generator, strength
     out = (max(8, round(size[0] * scale)), height)
     source = np.array([(0, 0), (width, 0), (width, tall), (0, tall)], float)
     ink = glyphs.transform(
-        out, Image.Transform.PERSPECTIVE, _homography(quad, source), Image.Resampling.BILINEAR
+        out, Image.Transform.PERSPECTIVE, homography(quad, source), Image.Resampling.BILINEAR
     )
     return np.asarray(ink, np.float32) / 255
 
 
-def _homography(points: Quad, images: Quad) -> list[float]:
+def homography(points: Quad, images: Quad) -> list[float]:
     """The 8 numbers that take each of four points to its image, in the order Pillow wants them."""
     rows = np.zeros((8, 8))
     rows[0::2, 0:2] = rows[1::2, 3:5] = points
@@ -119,43 +115,44 @@ def _coloured(
     """The word on its ground, float32 [H, W, channels] in grey levels."""
     height, width = ink.shape
     ground = background(height, width, len(luma), photos, rng, strength)
-    grey = _grey(ground[::3, ::3], luma)
+    grey = luminance(ground[::3, ::3], luma)
     level, busy = float(grey.mean()), float(grey.std())
-    colour = _ink_colour(level, 110 - 65 * min(strength, 1.0) + 1.3 * busy, luma, rng)
+    colour = ink_colour(level, 110 - 65 * min(strength, 1.0) + 1.3 * busy, luma, rng)
     if rng.random() < 0.2:
         shade = np.full(len(luma), rng.choice([0.0, 20.0, 240.0]), np.float32)
-        ground = _laid(ground, _shadow(ink, rng), shade)
+        ground = laid(ground, shadow(ink, rng), shade)
     if rng.random() < 0.08:
         rim = Image.fromarray((ink * 255).astype(np.uint8)).filter(ImageFilter.MaxFilter(3))
-        beyond = _tinted(level + (level - float(colour @ luma)) / 2, 20, luma, rng)
-        ground = _laid(ground, np.asarray(rim, np.float32) / 255, beyond)
-    pixels = _laid(ground, ink, colour)
-    pixels *= _light(height, width, rng, strength)[..., None]
+        beyond = tinted(level + (level - float(colour @ luma)) / 2, 20, luma, rng)
+        ground = laid(ground, np.asarray(rim, np.float32) / 255, beyond)
+    pixels = laid(ground, ink, colour)
+    pixels *= light(height, width, rng, strength)[..., None]
     return pixels
 
 
-def _ink_colour(ground: float, least: float, luma: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def ink_colour(ground: float, least: float, luma: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """A colour whose luminance is `least` off the ground's or more, on either side where there is room."""
     darker, lighter = ground - least, 255 - least - ground
     up = lighter > 0 and (darker <= 0 or rng.random() < lighter / (darker + lighter))
     room = max(lighter if up else darker, 0.0) * rng.random() ** 0.7 + least
-    return _tinted(ground + room if up else ground - room, 35, luma, rng)
+    return tinted(ground + room if up else ground - room, 35, luma, rng)
 
 
-def _tinted(level: float, tint: float, luma: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def tinted(level: float, tint: float, luma: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """A random colour [channels] of a given luminance."""
     hue = rng.normal(0, tint, len(luma))
     return np.clip(level + hue - hue @ luma, 0, 255).astype(np.float32)
 
 
-def _laid(under: np.ndarray, cover: np.ndarray, colour: np.ndarray) -> np.ndarray:
+def laid(under: np.ndarray, cover: np.ndarray, colour: np.ndarray) -> np.ndarray:
+    """A colour, or the pixels of one [H, W, channels], over others, as far as they are covered [H, W]."""
     over = colour - under
     over *= cover[..., None]
     over += under
     return over
 
 
-def _shadow(ink: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def shadow(ink: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """The ink moved by 1 to 3 pixels, softened and thinned: a drop shadow."""
     dx, dy = (int(v) for v in rng.integers(-3, 4, 2))
     image = Image.fromarray((ink * rng.uniform(90, 220)).astype(np.uint8))
@@ -164,61 +161,9 @@ def _shadow(ink: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return np.asarray(moved.filter(ImageFilter.BoxBlur(rng.uniform(0, 1.5))), np.float32) / 255
 
 
-def _light(height: int, width: int, rng: np.random.Generator, strength: float) -> np.ndarray:
-    """The light that falls on each pixel [H, W]: a slope, and sometimes the soft edge of a cast shadow."""
-    x, y = grid(height, width)
-    slope = (rng.uniform(-0.2, 0.2, 2) * strength).astype(np.float32)
-    light = (1 + slope[0] * x) + slope[1] * y
-    if rng.random() < 0.2 * strength:
-        turn, edge, sharp = rng.uniform(0, 2 * math.pi), rng.uniform(-0.6, 0.6), 1 / rng.uniform(0.03, 0.4)
-        side = x * np.float32(math.cos(turn) * sharp) + y * np.float32(math.sin(turn) * sharp)
-        side -= np.float32(edge * sharp)
-        light *= 1 - np.float32(rng.uniform(0.2, 0.5)) / (1 + np.exp(np.clip(side, -30, 30)))
-    return light
-
-
-def _seen(pixels: np.ndarray, rng: np.random.Generator, strength: float) -> np.ndarray:
-    """What lens, sensor and shrinking leave: blur, motion, lost resolution, noise. uint8 [H, W(, 3)]."""
-    image = Image.fromarray(_bytes(pixels))
-    width, height = image.size
-    if rng.random() < 0.5:
-        image = image.filter(ImageFilter.GaussianBlur(rng.uniform(0.2, 1.3) * strength))
-    if rng.random() < 0.12 * strength:
-        image = image.filter(MOTIONS[int(rng.integers(len(MOTIONS)))])
-    if rng.random() < 0.4 * strength:
-        factor = 1 - rng.uniform(0.2, 0.62) * min(strength, 1.0)
-        small = image.resize((max(4, round(width * factor)), round(height * factor)), Image.Resampling.BOX)
-        image = small.resize((width, height), Image.Resampling.BICUBIC)
-    seen = np.asarray(image)
-    if rng.random() < 0.6:
-        per_channel = seen.ndim == 3 and rng.random() < 0.3
-        shape = seen.shape if per_channel else (*seen.shape[:2], *[1] * (seen.ndim - 2))
-        noise = _noise(math.prod(shape), rng).reshape(shape) * np.float32(rng.uniform(1, 13) * strength)
-        seen = _bytes(seen + noise)
-    return seen
-
-
-def _bytes(pixels: np.ndarray) -> np.ndarray:
-    """Grey levels as uint8; a single channel loses its axis, as Pillow wants it."""
-    out = np.clip(pixels, 0, 255, out=pixels).astype(np.uint8)
-    return out[..., 0] if out.ndim == 3 and out.shape[2] == 1 else out
-
-
-def _noise(count: int, rng: np.random.Generator) -> np.ndarray:
-    """`count` normal numbers: a piece of a fixed field, which is ten times quicker than new ones."""
-    field = _field()
-    start = int(rng.integers(max(1, len(field) - count)))
-    return np.resize(field[start : start + count], count)
-
-
-@cache
-def _field() -> np.ndarray:
-    return np.random.Generator(np.random.Philox(0)).standard_normal(1 << 19, np.float32)
-
-
 def _contrast(pixels: np.ndarray, ink: np.ndarray, luma: np.ndarray) -> float:
     """Grey levels between the mean of what is ink and the mean of what is not."""
-    grey = _grey(pixels.reshape(*ink.shape, len(luma)), luma)
+    grey = luminance(pixels.reshape(*ink.shape, len(luma)), luma)
     total = float(ink.sum())
     if total < 4 or total > ink.size - 4:
         return 0.0
@@ -226,22 +171,8 @@ def _contrast(pixels: np.ndarray, ink: np.ndarray, luma: np.ndarray) -> float:
     return abs(inked / total - (float(grey.sum()) - inked) / (ink.size - total))
 
 
-def _grey(pixels: np.ndarray, luma: np.ndarray) -> np.ndarray:
+def luminance(pixels: np.ndarray, luma: np.ndarray) -> np.ndarray:
     """Luminance [H, W]. Not a matrix product: BLAS would start threads in every worker."""
     if len(luma) == 1:
         return pixels[..., 0].astype(np.float32)
     return pixels[..., 0] * luma[0] + pixels[..., 1] * luma[1] + pixels[..., 2] * luma[2]
-
-
-def _line(steps: list[tuple[int, int]]) -> ImageFilter.Kernel:
-    """A 5x5 kernel that smears along one line."""
-    return ImageFilter.Kernel((5, 5), [float((x, y) in steps) for y in range(5) for x in range(5)])
-
-
-MOTIONS = (
-    _line([(1, 2), (2, 2), (3, 2)]),
-    _line([(0, 2), (1, 2), (2, 2), (3, 2), (4, 2)]),
-    _line([(2, 1), (2, 2), (2, 3)]),
-    _line([(1, 1), (2, 2), (3, 3)]),
-    _line([(3, 1), (2, 2), (1, 3)]),
-)
