@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from distill.features import standardised_mse
 from distill.lesson import Lesson
 from distill.methods import Shapes, Sides, hint, relation
 from shards.errors import BadSettings
@@ -45,30 +46,30 @@ def pearson(x: Tensor, y: Tensor) -> Tensor:
 
 def test_c10_the_mean_loss_is_one_less_pearson():
     x, y = random_values(1, N, 5, L), random_values(2, N, 5, L)
-    found = hint.standardised_mse(x, y, ALL)
+    found = standardised_mse(x, y, ALL)
     assert float(found.mean()) == pytest.approx(float(1 - pearson(x, y)), abs=1e-5)
-    assert torch.allclose(hint.standardised_mse(x, x, ALL), torch.zeros(N))
+    assert torch.allclose(standardised_mse(x, x, ALL), torch.zeros(N))
 
 
 def test_c10_positive_affine_maps_of_a_channel_of_either_side_change_nothing():
     x, y = random_values(1, N, 5, L), random_values(2, N, 5, L)
     scale, offset = 0.1 + random_values(3, 1, 5, 1).abs(), 3 * random_values(4, 1, 5, 1)
-    plain = hint.standardised_mse(x, y, ALL)
-    assert torch.allclose(hint.standardised_mse(scale * x + offset, y, ALL), plain, atol=1e-5)
-    assert torch.allclose(hint.standardised_mse(x, scale * y + offset, ALL), plain, atol=1e-5)
-    assert torch.allclose(hint.standardised_mse(x, scale * x + offset, ALL), torch.zeros(N), atol=1e-5)
+    plain = standardised_mse(x, y, ALL)
+    assert torch.allclose(standardised_mse(scale * x + offset, y, ALL), plain, atol=1e-5)
+    assert torch.allclose(standardised_mse(x, scale * y + offset, ALL), plain, atol=1e-5)
+    assert torch.allclose(standardised_mse(x, scale * x + offset, ALL), torch.zeros(N), atol=1e-5)
 
 
 def test_c10_samples_that_do_not_count_change_no_other_and_constant_channels_are_finite():
     x, y = random_values(1, N, 5, L), random_values(2, N, 5, L)
     counted = torch.tensor([True, False, True, True, False, True])
-    found = hint.standardised_mse(x, y, counted)
-    alone = hint.standardised_mse(x[counted], y[counted], ALL[:4])
+    found = standardised_mse(x, y, counted)
+    alone = standardised_mse(x[counted], y[counted], ALL[:4])
     assert torch.allclose(found[counted], alone, atol=1e-6)
     assert found[~counted].tolist() == [0.0, 0.0]
     x[:, 2] = 0.0
     x.requires_grad_()
-    hint.standardised_mse(x, y, counted).sum().backward()
+    standardised_mse(x, y, counted).sum().backward()
     assert torch.isfinite(x.grad).all()
 
 
