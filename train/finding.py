@@ -1,17 +1,25 @@
-"""What the tasks that find words share: which words count, how sure one must be, which samples are theirs."""
+"""What the tasks that find words share: which words count, how sure one must be, which samples are theirs,
+and how what they find is judged.
+"""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from shards.config import Choice
 from shards.errors import BadData, BadSettings
 from shards.geometry import area
+from shards.image import ImageSpec
 from shards.read import Shards
 from shards.sample import Record, Word
 from shards.typed import check_ranges
+from train.detection import Meter
+from train.headings import SCENES
+from train.models import Output
+from train.scenescore import Score, mistakes
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +34,60 @@ class Settings:
         check_ranges(self, "task.", threshold=(0, 1), floor=(0, 1), most=(1, math.inf))
 
 
+class Task:
+    """The members of a task (train.tasks) that are the same however words are found."""
+
+    answers, headings = "cells", SCENES
+    varies: tuple[str, ...] = ()
+
+    def __init__(self, settings: Any, image: ImageSpec, channels: int) -> None:
+        self.settings, self.image, self.channels = settings, image, channels
+
+    def read_by(self, decoder: Choice, temperature: float = 1.0) -> None:
+        """Places are read in one way; another decoder is refused."""
+        if decoder.name != "greedy":
+            raise BadSettings(f"decoder={decoder.name}: decoders read strings, this model finds places")
+
+    def check(self, shards: Shards) -> None:
+        """Refuses crops: their words stand nowhere."""
+        if not (shards.column("words") != 1).any() and not _standing(shards):
+            raise BadData(
+                f"{', '.join(map(str, shards.folders))}: crops of one word each, no scenes; "
+                "detection reads photographs with the places of their words (icdar2015 level=scenes)"
+            )
+
+    def census(self, texts: Iterable[str | None], frames: Iterable[int]) -> dict[str, int]:
+        """Nothing that the columns tell keeps a scene from teaching."""
+        return {}
+
+    def trials(self, output: Output, records: Sequence[Record], temperatures: Sequence[float]) -> Any:
+        """Scores of places are no probabilities of readings."""
+        name = type(self).__module__.rpartition(".")[2]
+        raise BadSettings(f"train.calibrate: task {name} has no readings whose confidence could be fitted")
+
+    def meter(self) -> Meter:
+        """A fresh meter."""
+        return Meter(self.settings.threshold)
+
+    def score(self, meter: Meter, damage: Mapping[int, str], seed: int) -> Score:
+        """The figures of an evaluation."""
+        return Score(meter, damage, seed)
+
+    def mistakes(self, meter: Meter, damage: Mapping[int, str], shards: Shards) -> dict[str, Any]:
+        """What was missed and what was found where nothing is."""
+        return mistakes(meter, damage, self, shards)
+
+
+def settle(settings: Any, shards: Shards) -> tuple[Any, str]:
+    """Nothing is left open."""
+    return settings, ""
+
+
+def joined(old: Any, new: Any) -> Any:
+    """There are no classes but text."""
+    return new
+
+
 def words_of(records: Sequence[Record]) -> list[list[Word]]:
     """The words of each record that stand somewhere."""
     return [[word for word in record.words if word.polygon is not None] for record in records]
@@ -36,15 +98,6 @@ def counts(word: Word) -> bool:
     return word.legible and word.polygon is not None and area(word.polygon) != 0
 
 
-def check(shards: Shards) -> None:
-    """Refuses crops: their words stand nowhere."""
-    if not (shards.column("words") != 1).any() and not _standing(shards):
-        raise BadData(
-            f"{', '.join(map(str, shards.folders))}: crops of one word each, no scenes; "
-            "detection reads photographs with the places of their words (icdar2015 level=scenes)"
-        )
-
-
 def _standing(shards: Shards) -> bool:
     """Whether the words of the first readable record have places."""
     for position in range(len(shards)):
@@ -53,12 +106,6 @@ def _standing(shards: Shards) -> bool:
         except BadData:
             continue
     return False
-
-
-def only_greedy(decoder: Choice) -> None:
-    """Places are read in one way alone."""
-    if decoder.name != "greedy":
-        raise BadSettings(f"decoder={decoder.name}: decoders read strings, this model finds places")
 
 
 def boxes(words: Sequence[Word], width: int, height: int) -> np.ndarray:

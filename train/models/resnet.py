@@ -7,12 +7,13 @@ Letters: N samples, D numbers per position, H W pixels.
 
 from dataclasses import dataclass, field
 
-from torch import Tensor, nn
+from torch import nn
 
 from shards.errors import BadSettings
 from shards.image import ImageSpec
 from train.blocks import recogniser
 from train.blocks.convolution import halved, halvings
+from train.blocks.residual import Block
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,24 +31,6 @@ class Settings(recogniser.Settings):
         if self.blocks < 1:
             raise BadSettings(f"model.blocks: {self.blocks}, must be at least 1")
         halvings(3, self.column)
-
-
-class Block(nn.Module):
-    """norm, relu, convolution, twice, added to what came in; to its projection where the shape changes."""
-
-    def __init__(self, into: int, out: int, stride: tuple[int, int]) -> None:
-        super().__init__()
-        self.norm1, self.norm2 = nn.BatchNorm2d(into), nn.BatchNorm2d(out)
-        self.conv1 = nn.Conv2d(into, out, 3, stride, 1, bias=False)
-        self.conv2 = nn.Conv2d(out, out, 3, padding=1, bias=False)
-        same = into == out and stride == (1, 1)
-        self.project = None if same else nn.Conv2d(into, out, 1, stride, bias=False)
-
-    def forward(self, values: Tensor) -> Tensor:
-        """[N,into,h,w] to [N,out,h/stride,w/stride]."""
-        active = self.norm1(values).relu()
-        added = self.conv2(self.norm2(self.conv1(active)).relu())
-        return added + (values if self.project is None else self.project(active))
 
 
 class Trunk(recogniser.Trunk):

@@ -12,13 +12,13 @@ import math
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from shards.errors import BadSettings
 from shards.image import ImageSpec
+from train.blocks.cells import Finder, answers, joined
 from train.blocks.csp import Partial, Pyramid, conv
 from train.models import Output
 
@@ -49,25 +49,16 @@ class Settings:
         return self.depth or depth, self.width or width
 
 
-class Model(nn.Module):
-    """Images [N,C,H,W] to `Output` with logits [N,L,channels] and the grids of the three levels."""
+class Model(Finder):
+    """A `Finder` of three levels."""
 
     def __init__(self, settings: Settings, image: ImageSpec, channels: int) -> None:
-        super().__init__()
-        if image.height % STRIDES[-1] or image.width % STRIDES[-1]:
-            raise BadSettings(
-                f"image: a canvas of {image.height}x{image.width}; yolo needs multiples of {STRIDES[-1]}"
-            )
-        if image.buckets:
-            raise BadSettings("image.buckets: yolo sees whole canvases; use image.fit=letterbox")
-        self.settings, self.image, self.channels = settings, image, channels
-        self.grids = tuple((image.height // stride, image.width // stride) for stride in STRIDES)
-        self.frames = sum(h * w for h, w in self.grids)
+        super().__init__(settings, image, channels, STRIDES)
         layers = _layers(*settings.shares, image.depth)
         for number, layer in layers.items():
             self.add_module(f"layer{number}", layer)
         widths: list[Any] = [layers[number].width for number in OUT]
-        self.head = nn.ModuleList(_level(width, channels) for width in widths)
+        self.head = nn.ModuleList(answers(width, channels, RARE) for width in widths)
 
     def forward(self, images: Tensor, widths: Tensor | None = None) -> Output:
         """Logits by level, then row, then column; features: every layer that computes, [N,D,h,w]."""
@@ -76,24 +67,8 @@ class Model(nn.Module):
             into = images if not sources else torch.cat([found[source] for source in sources], 1)
             layer = self.get_submodule(f"layer{number}") if number not in UP else None
             found[number] = layer(into) if layer is not None else functional.interpolate(into, scale_factor=2)
-        answers = [head(found[number]) for head, number in zip(self.head, OUT, strict=True)]
-        grids = tuple((int(a.shape[2]), int(a.shape[3])) for a in answers)
-        logits = torch.cat([answer.flatten(2) for answer in answers], 2).transpose(1, 2)
-        return Output(logits, grids, {f"layer{n}": value for n, value in found.items() if n not in UP})
-
-    def steps_of(self, spans: np.ndarray) -> np.ndarray:
-        """All cells are every image's, int64 [N]."""
-        return np.full(len(spans), self.frames)
-
-
-def _level(width: int, channels: int) -> nn.Conv2d:
-    """What answers for the cells of one level; at first it finds words nowhere."""
-    level = nn.Conv2d(width, channels, 1)
-    nn.init.normal_(level.weight, std=0.01)
-    bias = torch.zeros(channels)
-    bias[0] = -math.log((1 - RARE) / RARE)
-    level.bias = nn.Parameter(bias)
-    return level
+        levels = [head(found[number]) for head, number in zip(self.head, OUT, strict=True)]
+        return joined(levels, {f"layer{n}": value for n, value in found.items() if n not in UP})
 
 
 # layer number, and whose answers come in (joined); UP are doublings of the grid, OUT the levels of the head

@@ -9,34 +9,29 @@ where nothing is learnt. Letters: N samples, L cells, M words, H W canvas pixels
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from shards.config import Choice
-from shards.errors import BadSettings
 from shards.geometry import rectangle
 from shards.image import ImageSpec
-from shards.read import Shards
 from shards.sample import Record, Word
 from shards.typed import check_ranges
 from train import finding
 from train.assignment import Assigned, assign
 from train.ciou import ciou
-from train.detection import Meter
-from train.headings import SCENES
 from train.models import Output
 from train.nms import nms, nms_quads
-from train.scenescore import Score, mistakes
 from train.tasks import Read
 
 FURTHEST = 6.0  # strides to a side, as a logarithm: 403, more than any canvas has
 CANDIDATES = 1000  # cells that suppression looks at
+
+settle, joined = finding.settle, finding.joined
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,27 +70,11 @@ class Targets:
         return Targets(*(t.to(device, non_blocking=True) for t in moved))
 
 
-class Task:
+class Task(finding.Task):
     """See train.tasks; channels: 5 terms of a box, 13 with quads."""
 
-    answers, headings = "cells", SCENES
-    varies: tuple[str, ...] = ()
-
     def __init__(self, settings: Settings, image: ImageSpec) -> None:
-        self.settings, self.image = settings, image
-        self.channels = 13 if settings.quads else 5
-
-    def read_by(self, decoder: Choice, temperature: float = 1.0) -> None:
-        """Boxes are read in one way; another decoder is refused."""
-        finding.only_greedy(decoder)
-
-    def check(self, shards: Shards) -> None:
-        """Refuses samples without words that stand somewhere."""
-        finding.check(shards)
-
-    def census(self, texts: Iterable[str | None], frames: Iterable[int]) -> dict[str, int]:
-        """Nothing that the columns tell keeps a scene from teaching."""
-        return {}
+        super().__init__(settings, image, 13 if settings.quads else 5)
 
     def encode(self, records: Sequence[Record]) -> Targets:
         """Words as they stand on the canvas; each polygon of more than four corners as its tightest box."""
@@ -188,32 +167,6 @@ class Task:
             kept = nms(boxes, scores, s.overlap, s.most)
         found = zip(quads[kept].tolist(), scores[kept].tolist(), strict=True)
         return tuple(Read(None, tuple((x, y) for x, y in quad), score=score) for quad, score in found)
-
-    def trials(self, output: Output, records: Sequence[Record], temperatures: Sequence[float]) -> Any:
-        """Scores of boxes are no probabilities of readings."""
-        raise BadSettings("train.calibrate: task boxes has no readings whose confidence could be fitted")
-
-    def meter(self) -> Meter:
-        """A fresh meter."""
-        return Meter(self.settings.threshold)
-
-    def score(self, meter: Meter, damage: Mapping[int, str], seed: int) -> Score:
-        """The figures of an evaluation."""
-        return Score(meter, damage, seed)
-
-    def mistakes(self, meter: Meter, damage: Mapping[int, str], shards: Shards) -> dict[str, Any]:
-        """What was missed and what was found where nothing is."""
-        return mistakes(meter, damage, self, shards)
-
-
-def settle(settings: Settings, shards: Shards) -> tuple[Settings, str]:
-    """Nothing is left open."""
-    return settings, ""
-
-
-def joined(old: Settings, new: Settings) -> Settings:
-    """There are no classes but text."""
-    return new
 
 
 def _quad(word: Word) -> Sequence[tuple[float, float]]:
