@@ -5,9 +5,11 @@ address, manifest or log. Small files of a remote data set are copied when it is
 when they are needed (`shards.room`), all checked by their sha256; local folders are read where they are.
 """
 
+import errno
 import hashlib
 import os
 import shutil
+import stat
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -45,6 +47,31 @@ def place(text: str | Path) -> Path:
     except (ImportError, ValueError) as error:
         raise BadSettings(f"{text}: {error} (addresses need: pip install 'ocr-distillery[s3]')") from None
     return cast(Path, found)
+
+
+def content(path: Path) -> bytes:
+    """The bytes of a file. A pipe or a device, which may never end, is an OSError as what is barred is."""
+    if not is_address(path):
+        kind = os.stat(path).st_mode
+        if not (stat.S_ISREG(kind) or stat.S_ISDIR(kind)):
+            raise OSError(errno.EINVAL, "neither a file nor a folder", str(path))
+    return path.read_bytes()
+
+
+def below(folder: Path) -> Iterator[Path]:
+    """All that stands below a folder, if there is one, at any depth. A folder that may not be read is an
+    OSError: what stands there would be lost without a word.
+    """
+    if is_address(folder):
+        yield from folder.rglob("*")
+        return
+    for at, folders, files in os.walk(folder, onerror=_unreadable):
+        yield from (Path(at, name) for name in (*folders, *files))
+
+
+def _unreadable(error: OSError) -> None:
+    if not isinstance(error, FileNotFoundError | NotADirectoryError):
+        raise error
 
 
 def room() -> Path:
