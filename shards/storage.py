@@ -6,6 +6,7 @@ when they are needed (`shards.room`), all checked by their sha256; local folders
 """
 
 import errno
+import fcntl
 import hashlib
 import os
 import shutil
@@ -14,9 +15,9 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import Any, BinaryIO, NamedTuple, cast
 
 from shards.errors import BadData, BadSettings
 
@@ -119,6 +120,11 @@ def _fetch(file: File) -> None:
                 raise BadData(f"{file.path}: sha256 differs from the manifest; run ingest.shard again")
             os.replace(part, file.local)
     except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise BadSettings(
+                f"{room()}: no room for {file.path} ({error.strerror}); data.room= keeps less there, "
+                f"{ROOM}=DIR names another disk"
+            ) from None
         why = "no such file; run ingest.shard again" if isinstance(error, FileNotFoundError) else error
         raise BadData(f"{file.path}: {why}") from None
 
@@ -127,16 +133,28 @@ def _fetch(file: File) -> None:
 def _copying(path: Path, local: Path) -> Iterator[tuple[Path, str]]:
     """A copy of a remote file beside its place here, under a name of its own, and its sha256."""
     local.parent.mkdir(parents=True, exist_ok=True)
-    part = local.with_name(f"{local.name}.{os.getpid()}.{threading.get_ident()}.part")
+    part = local.with_name(f"{local.name}.{os.getpid()}.{threading.get_ident()}{PART}")
     found = hashlib.sha256()
     try:
-        with path.open("rb") as source, open(part, "wb") as target:
+        with path.open("rb") as source, _in_use(part) as target:
             while block := source.read(BLOCK):
                 found.update(block)
                 target.write(block)
-        yield part, found.hexdigest()
+            target.flush()
+            yield part, found.hexdigest()
     finally:
         part.unlink(missing_ok=True)
+
+
+def _in_use(part: Path) -> BinaryIO:
+    """A new file, locked while it is open: what is not is what a killed run left."""
+    while True:
+        file = open(part, "wb")  # noqa: SIM115 (whoever asked closes it)
+        with suppress(OSError):  # a file system without locks
+            fcntl.flock(file, fcntl.LOCK_SH)
+        if os.fstat(file.fileno()).st_nlink:
+            return file
+        file.close()  # it was taken for a leftover between the two
 
 
 def copied(path: Path) -> Path:
