@@ -28,6 +28,7 @@ from shards.errors import BadData, BadSettings
 from shards.geometry import Polygon
 from shards.lookup import unknown
 from shards.sample import Meta, Sample, Word
+from shards.storage import below
 from shards.written import digest
 
 
@@ -87,7 +88,9 @@ def paired(
         if names.setdefault(stem, name) != name:
             raise BadData(f"{images / name}: {names[stem]} would share its list")
     files = {}
-    for file in (file for file in lists.rglob(f"{prefix}*{suffix}") if file.name != besides):
+    for file in below(lists):
+        if not (file.name.startswith(prefix) and file.name.endswith(suffix)) or file.name == besides:
+            continue
         place = file.relative_to(lists).with_name(file.name.removeprefix(prefix).removesuffix(suffix))
         files[place.as_posix()] = file
     photos = []

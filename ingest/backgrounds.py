@@ -12,6 +12,7 @@ from ingest.images import published
 from ingest.sources import Reject
 from shards.errors import BadData
 from shards.pictures import SUFFIXES
+from shards.storage import below, content
 
 LONGEST_SIDE = 1024  # photographs are kept in memory no larger than this
 MOST = 64  # photographs of a folder that are used: about 200 MB
@@ -21,8 +22,8 @@ def photographs(folder: str) -> tuple[list[Image.Image], list[str]]:
     """The photographs of a folder, in the order of the sha256 of their bytes, and these hashes."""
     if not folder:
         return [], []
-    files = [path for path in Path(folder).rglob("*") if path.suffix.lower() in SUFFIXES]
-    found = {hashlib.sha256(data := path.read_bytes()).hexdigest(): (path, data) for path in files}
+    files = [path for path in below(Path(folder)) if path.suffix.lower() in SUFFIXES]
+    found = {hashlib.sha256(data := content(path)).hexdigest(): (path, data) for path in files}
     if not found:
         raise BadData(f"backgrounds={folder}: no image there")
     names = sorted(found)[:MOST]

@@ -21,6 +21,7 @@ from ingest.listing import relative
 from ingest.photos import Size
 from shards.errors import BadData
 from shards.sample import Point
+from shards.storage import content
 
 SETS, LEGIBILITIES = ("train", "val", "test"), ("legible", "illegible")
 PARTS = ("imgs", "anns", "imgToAnns")
@@ -69,7 +70,7 @@ def read(file: Path, split: str) -> list[Photo]:
 
 def _parts(file: Path) -> dict[str, Any]:
     try:
-        found = json.loads(file.read_bytes().decode("utf-8-sig"))
+        found = json.loads(content(file).decode("utf-8-sig"))
     except OSError as error:
         raise BadData(f"{file}: no readable annotations ({error.strerror})") from None
     except json.JSONDecodeError as error:

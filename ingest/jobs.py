@@ -11,12 +11,18 @@ from typing import Any
 from ingest.exclusions import Excluded, left_out
 from ingest.shares import Shares, opened
 from ingest.sources import Reject
-from shards.errors import BadData, Stop
+from shards.errors import BadData, BadSettings, Stop
 from shards.manifest import Rejected, ShardInfo
 from shards.pack import finished, stem_of, write_shard
 from shards.sample import Sample
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # what no second try mends
+
+
+BARRED = (  # what only the user can mend
+    errno.EACCES, errno.EPERM, errno.EROFS, errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.ELOOP,
+    errno.ENAMETOOLONG,
+)  # fmt: skip
 
 
 class Full(BadData):
@@ -25,15 +31,34 @@ class Full(BadData):
 
 @contextmanager
 def writing(folder: Path) -> Iterator[None]:
-    """Tells of a full disk, a used-up quota or a file that may not grow as what it is: a Full."""
+    """Tells of a full disk, a used-up quota or a file that may not grow as what it is, a Full; of what stands
+    where a file of ours should, or may not be written, as a BadSettings.
+    """
     try:
         yield
     except OSError as error:
-        if error.errno not in FULL:
-            raise
-        raise Full(
-            f"{folder}: cannot be written: {error.strerror}; what is done stays, and the same command "
-            "goes on once there is room"
+        if error.errno in FULL:
+            raise Full(
+                f"{folder}: cannot be written: {error.strerror}; what is done stays, and the same command "
+                "goes on once there is room"
+            ) from None
+        if error.errno in BARRED:
+            raise BadSettings(
+                f"{error.filename2 or error.filename or folder}: cannot be written: {error.strerror}; what "
+                "stands there is left as it is: move it away, make it writable, or choose another out="
+            ) from None
+        raise
+
+
+@contextmanager
+def reading(source: str, root: str) -> Iterator[None]:
+    """Tells of raw data that may not be read as a BadData."""
+    try:
+        yield
+    except OSError as error:
+        raise BadData(
+            f"{error.filename or root}: cannot be read: {error.strerror or error}; source={source} needs it: "
+            "make it readable or move it away"
         ) from None
 
 

@@ -20,6 +20,7 @@ from pathlib import Path
 
 from shards.errors import BadData, BadSettings
 from shards.lookup import unknown
+from shards.storage import content
 
 BOM = b"\xef\xbb\xbf"
 NAMED = ("csv", "jsonl")  # formats with names for path and text
@@ -53,7 +54,7 @@ def read(path: Path, format: str, columns: tuple[str, ...] = ()) -> list[Label]:
 def decoded_lines(path: Path) -> Iterator[str]:
     """Decoded lines of a list, each still with its line end; unreadable, or not UTF-8, is a BadData."""
     try:
-        data = path.read_bytes().removeprefix(BOM)
+        data = content(path).removeprefix(BOM)
     except OSError as error:
         raise BadData(f"{path}: no readable label file ({error.strerror})") from None
     for number, line in enumerate(data.splitlines(keepends=True), 1):

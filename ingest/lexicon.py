@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from shards.errors import BadData, BadSettings
+from shards.storage import content
 
 SPLITS = ("train", "val", "test")
 VOWELS = np.array(list("aeiou"))
@@ -28,7 +29,7 @@ def split_of(text: str) -> str:
 def from_file(path: Path, shortest: int, longest: int) -> list[str]:
     """The words of a list, one per line, of a length in [shortest, longest], each once whatever its case."""
     try:
-        lines = path.read_bytes().removeprefix(b"\xef\xbb\xbf").splitlines()
+        lines = content(path).removeprefix(b"\xef\xbb\xbf").splitlines()
     except OSError as error:
         raise BadData(f"words={path}: {error.strerror}") from None
     words: dict[str, str] = {}

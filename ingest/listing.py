@@ -9,7 +9,7 @@ from ingest.sources import Reject
 from shards.errors import BadData
 from shards.pictures import SUFFIXES, Published
 from shards.sample import Record, Sample, Word
-from shards.storage import place
+from shards.storage import below, place
 from shards.written import digest
 
 
@@ -24,8 +24,8 @@ def existing(root: str) -> Path:
 
 
 def images_below(folder: Path) -> list[str]:
-    """Paths of all image files below a folder, with forward slashes, sorted."""
-    found = (path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
+    """Paths of all image files below a folder, with forward slashes, sorted; see `storage.below`."""
+    found = (path for path in below(folder) if path.suffix.lower() in SUFFIXES)
     return sorted(path.relative_to(folder).as_posix() for path in found)
 
 

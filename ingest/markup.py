@@ -10,6 +10,7 @@ from xml.etree.ElementTree import Element, TreeBuilder
 from xml.parsers import expat
 
 from shards.errors import BadData
+from shards.storage import content
 
 OWN = re.compile(rb"&(?!(?:amp|lt|gt|quot|apos|#[0-9]+|#x[0-9A-Fa-f]+);)[^;\s]{0,30}")
 
@@ -17,7 +18,7 @@ OWN = re.compile(rb"&(?!(?:amp|lt|gt|quot|apos|#[0-9]+|#x[0-9A-Fa-f]+);)[^;\s]{0
 def read(file: Path) -> tuple[Element, dict[Element, int]]:
     """The root element, and on which line (from 1) every element begins; else a BadData with the line."""
     try:
-        data = file.read_bytes()
+        data = content(file)
     except OSError as error:
         raise BadData(f"{file}: not readable ({error.strerror})") from None
 

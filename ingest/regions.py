@@ -76,8 +76,9 @@ class Photo:
 
 def photos(images: Path, lists: Path, syntax: Syntax) -> list[Photo]:
     """All photos that have an image, a list or both, by number."""
-    stems = {path.stem for path in images.glob("*.jpg")}
-    stems |= {path.stem.removeprefix("gt_") for path in lists.glob("gt_*.txt")}
+    stems = {path.stem for path in images.iterdir() if path.suffix == ".jpg"}
+    listed = {path.stem for path in lists.iterdir() if path.suffix == ".txt"}
+    stems |= {stem.removeprefix("gt_") for stem in listed if stem.startswith("gt_")}
     found = [match for stem in stems if (match := re.fullmatch(syntax.stem, stem))]
     return [_photo(match[0], lists, syntax) for match in sorted(found, key=lambda m: (int(m[1]), m[0]))]
 

@@ -53,7 +53,10 @@ def describe(settings: Settings, split: str, notes: list[str] | None = None) -> 
     notes: takes what the source says of its listing.
     """
     member = find("ingest.sources", settings.source.name)
-    source = opened(settings.source.name, settings.source.settings, settings.root, split, _shares(settings))
+    with jobs.reading(settings.source.name, settings.root):
+        source = opened(
+            settings.source.name, settings.source.settings, settings.root, split, _shares(settings)
+        )
     if len(source) == 0:
         raise BadData(f"{settings.source.name} root={settings.root} split={split}: the listing is empty")
     kind = member.Source.__module__.rpartition(".")[2]  # a second name of a source makes no second data set
@@ -126,8 +129,7 @@ def _same_images(folder: Path, plan: Manifest, source: Any) -> bool:
 def write(settings: Settings, plan: Manifest, reporter: Reporter) -> Manifest:
     """Writes what is missing of a split, its manifest last, and returns it."""
     folder = settings.out / plan.split
-    folder.mkdir(parents=True, exist_ok=True)
-    with locked(folder), jobs.writing(folder):
+    with jobs.writing(folder), locked(folder):
         old = claim(folder, plan)
         known = {info.stem: info for info in old.shards} if old else {}
         pieces = jobs.cut(plan.rows, plan.rows_per_shard)

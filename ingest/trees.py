@@ -31,7 +31,7 @@ class Folder:
 
     def read(self, path: str) -> bytes:
         """The bytes of a file."""
-        return (self.path / path).read_bytes()
+        return storage.content(self.path / path)
 
     def mapped(self, path: str) -> np.ndarray:
         """uint8 [bytes] of a file, mapped into memory."""

@@ -1,14 +1,17 @@
 """Contract 2, the columns: what planning, checking and reading need of a shard without touching its tar.
 
-One structured row per written sample, memory-mapped from `<stem>.columns.npy`; the texts stand in
-`<stem>.labels`.
+One structured row per written sample in `<stem>.columns.npy`; the texts stand in `<stem>.labels`.
 """
 
 from pathlib import Path
+from struct import Struct
+from struct import error as StructError
+from typing import NamedTuple
 
 import numpy as np
 
 from shards.errors import BadData
+from shards.held import Held
 
 # label_size -1 = no text; a scene's texts are joined by newlines, which no label can hold.
 # group = first 8 bytes of sha256 of Meta.group (of the key where there is none): splits never cut a group.
@@ -39,13 +42,47 @@ def save(path: Path, columns: np.ndarray) -> None:
         )
 
 
-def load(path: Path, mapped: bool = True) -> np.ndarray:
-    """The columns [samples], memory-mapped or read; a file of another layout is a BadData that names it.
+class Row(NamedTuple):
+    """A row of the columns, by the same names."""
 
-    Who goes through all of many files reads them: pages of a map stay in memory once they were touched.
-    """
+    row: int
+    image_offset: int
+    image_size: int
+    json_offset: int
+    json_size: int
+    image_sha256: bytes
+    json_sha256: bytes
+    width: int
+    height: int
+    label_offset: int
+    label_size: int
+    words: int
+    group: int
+
+
+PACKED = Struct("<QQIQI32s32sIIQiIQ")  # DTYPE to the struct module, which is faster with one row
+
+
+class Rows:
+    """The columns of a shard, each row read when it is asked for."""
+
+    def __init__(self, path: Path) -> None:
+        self._start = path.stat().st_size - load(path).nbytes
+        self._file = Held(path)
+
+    def __getitem__(self, place: int) -> Row:
+        """A row; a BadData where the file was cut off since it was opened, or cannot be read any more."""
+        try:
+            data = self._file.read(self._start + place * PACKED.size, PACKED.size)
+            return Row._make(PACKED.unpack(data))
+        except (OSError, StructError):
+            raise BadData(f"{self._file.path}: row {place} is lost; run ingest.shard again") from None
+
+
+def load(path: Path) -> np.ndarray:
+    """The columns [samples]; a file of another layout is a BadData that names it."""
     try:
-        columns = np.load(path, mmap_mode="r" if mapped else None, allow_pickle=False)
+        columns = np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
         raise BadData(f"{path}: not readable as columns ({error})") from None
     if columns.dtype != DTYPE or columns.ndim != 1:
@@ -53,10 +90,8 @@ def load(path: Path, mapped: bool = True) -> np.ndarray:
     return columns
 
 
-def label(labels: bytes | np.memmap, row: np.void) -> str | None:
+def label(labels: bytes, row: Row) -> str | None:
     """The text of a column row, or None."""
-    size = int(row["label_size"])
-    if size < 0:
+    if row.label_size < 0:
         return None
-    start = int(row["label_offset"])
-    return bytes(labels[start : start + size]).decode()
+    return labels[row.label_offset : row.label_offset + row.label_size].decode()

@@ -4,7 +4,7 @@ Contract 3. The position is (epoch, step); nothing else is state. Letters: N sam
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
@@ -241,7 +241,8 @@ class Loader:
         try:
             return self.shards.record(position)
         except BadData as error:
-            damage[i] = self._named(
-                position, str(error)
-            )  # the label still stands in the columns: evaluation counts it as missed
-            return Record(words=(Word(self.shards.text(position)),), size=(1, 1), origin="")
+            damage[i] = self._named(position, str(error))
+            text = None
+            with suppress(BadData):  # mostly it still stands in the columns: evaluation counts it as missed
+                text = self.shards.text(position)
+            return Record(words=(Word(text),), size=(1, 1), origin="")

@@ -32,10 +32,12 @@ def take_in(folder: Path, refusal: str) -> int:
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Holds a folder itself, so that no file is left in it; a BadSettings where another process does.
+    """Makes a folder and holds it itself, so that no file is left in it; a BadSettings where another process
+    does.
 
     An address cannot be held: two runs into one write the same bytes, or refuse each other's data set.
     """
+    folder.mkdir(parents=True, exist_ok=True)
     if is_address(folder):
         yield
         return

@@ -1,9 +1,7 @@
-"""Reading: shards of one or several data sets as one addressable set; uid or position -> bytes, by memory
-map.
+"""Reading: shards of one or several data sets as one addressable set; uid or position -> bytes.
 
 Every read is checked against the sha256 in the columns; a damaged sample is a BadData that names it, for it
-alone.
-Open it in the process that reads (the memory maps do not travel).
+alone. Open it in the process that reads (open files do not travel).
 """
 
 import hashlib
@@ -31,7 +29,7 @@ class _Open:
 
     path: Path
     file: Path  # of the columns, on this disk
-    columns: np.ndarray
+    columns: columns.Rows
     labels: bytes
 
 
@@ -90,13 +88,13 @@ class Shards:
         kind, shape = columns.DTYPE[name].base, columns.DTYPE[name].shape
         out = np.empty((self._starts[-1], *shape), kind)
         for opened, start, stop in zip(self._open, self._starts, self._starts[1:], strict=False):
-            out[start:stop] = columns.load(opened.file, mapped=False)[name]
+            out[start:stop] = columns.load(opened.file)[name]
         return out
 
-    def _row(self, position: int) -> tuple[_Open, np.void]:
+    def _row(self, position: int) -> tuple[int, columns.Row]:
+        """The shard of a sample, and its row there."""
         shard = int(self.shard_of[position])
-        opened = self._open[shard]
-        return opened, opened.columns[position - self._starts[shard]]
+        return shard, self._open[shard].columns[position - self._starts[shard]]
 
     def spans(self, image: ImageSpec) -> np.ndarray:
         """int64 [samples]: how many columns of its canvas each picture takes, where the spec has buckets."""
@@ -106,30 +104,35 @@ class Shards:
 
     def text(self, position: int) -> str | None:
         """The label as stored, without touching the tar."""
-        opened, row = self._row(position)
+        shard, row = self._row(position)
         if self._hidden(position):
             return None
-        return columns.label(opened.labels, row)
+        return columns.label(self._open[shard].labels, row)
 
     def texts(self) -> Iterator[str | None]:
         """All labels in the order of the positions; those of a scene's words are joined by newlines."""
         for number, opened in enumerate(self._open):
-            starts, sizes = (opened.columns[name].tolist() for name in ("label_offset", "label_size"))
+            rows = columns.load(opened.file)
+            starts, sizes = (rows[name].tolist() for name in ("label_offset", "label_size"))
             for start, size in zip(starts, sizes, strict=True):
                 known = size >= 0 and number < self._labelled_shards
                 yield opened.labels[start : start + size].decode() if known else None
 
     def image(self, position: int) -> bytes:
         """The encoded image."""
-        return self._checked(position, "image")
+        shard, row = self._row(position)
+        return self._checked(shard, position, "image", row.image_offset, row.image_size, row.image_sha256)
 
     def sha256(self, position: int) -> str:
         """sha256 of the encoded image, in hex, as the columns have it."""
-        return self._row(position)[1]["image_sha256"].tobytes().hex()
+        return self._row(position)[1].image_sha256.hex()
 
     def record(self, position: int) -> Record:
         """The record."""
-        found = record_from_json(self._checked(position, "json"))
+        shard, row = self._row(position)
+        found = record_from_json(
+            self._checked(shard, position, "json", row.json_offset, row.json_size, row.json_sha256)
+        )
         if not self._hidden(position):
             return found
         return replace(found, words=tuple(replace(word, text=None) for word in found.words))
@@ -138,13 +141,16 @@ class Shards:
         """Whether a sample's label is not to be seen."""
         return int(self.shard_of[position]) >= self._labelled_shards
 
-    def _checked(self, position: int, part: str) -> bytes:
-        opened, row = self._row(position)
-        start = int(row[f"{part}_offset"])
-        tar = self.room.bytes(int(self.shard_of[position]))
-        data = tar[start : start + int(row[f"{part}_size"])].tobytes()
-        if hashlib.sha256(data).digest() != row[f"{part}_sha256"].tobytes():
-            raise BadData(f"{opened.path}: {part} of sample {int(self.uids[position]):016x} is damaged")
+    def _checked(self, shard: int, position: int, part: str, start: int, size: int, sha256: bytes) -> bytes:
+        """Bytes of a shard's tar: a part of a sample."""
+        try:
+            data = self.room.tar(shard).read(start, size)
+        except OSError as error:
+            raise BadData(f"{self._open[shard].path}: {error.strerror}; run ingest.shard again") from None
+        if hashlib.sha256(data).digest() != sha256:
+            raise BadData(
+                f"{self._open[shard].path}: {part} of sample {int(self.uids[position]):016x} is damaged"
+            )
         return data
 
     def position(self, uid: int) -> int:
@@ -220,4 +226,4 @@ def _open(files: dict[str, storage.File]) -> _Open:
         if sha256_of(files[suffix].local) != files[suffix].sha256:
             raise BadData(f"{files[suffix].path}: sha256 differs from the manifest; run ingest.shard again")
     file, labels = files[SUFFIX_COLUMNS].local, files[SUFFIX_LABELS].local.read_bytes()
-    return _Open(files[SUFFIX_TAR].path, file, columns.load(file).view(np.ndarray), labels)
+    return _Open(files[SUFFIX_TAR].path, file, columns.Rows(file), labels)

@@ -1,4 +1,8 @@
-"""Whole shards on this disk, as memory maps: those that a plan needs next, and no more than fit."""
+"""Whole shards on this disk, held open: those that a plan needs next, and no more than fit.
+
+What a process has fetched into the room it shares with others is locked until it lets go of it or ends, so
+that leftovers of runs that ended, or were killed, are told from what is in use.
+"""
 
 import threading
 from collections import OrderedDict, defaultdict
@@ -8,15 +12,22 @@ from typing import Any
 
 import numpy as np
 
-from shards.errors import BadData, BadSettings
-from shards.storage import MEGABYTE, File, fetch, is_address
+from shards.errors import BadData, BadSettings, Stop
+from shards.held import Held
+from shards.storage import MEGABYTE, PART, File, fetch, is_address, room
 
 TRIES = 3
 
 
-def mapped(path: Path) -> np.ndarray:
-    """uint8 [size] of a file; a view of its map: slicing a numpy.memmap costs as much as hashing a word."""
-    return np.memmap(path, np.uint8, "r").view(np.ndarray) if path.stat().st_size else np.zeros(0, np.uint8)
+def kept() -> dict[Path, int]:
+    """The fetched shards, and the half-fetched files, of all runs on this disk: their bytes, oldest first."""
+    found = []
+    for path in room().glob("*/*"):
+        if path.suffix == PART or (path.suffix == ".tar" and path.stem.isdigit()):
+            with suppress(FileNotFoundError):
+                state = path.stat()
+                found.append((state.st_mtime_ns, path, state.st_size))
+    return {path: size for _, path, size in sorted(found)}
 
 
 class Room:
@@ -26,60 +37,75 @@ class Room:
         self.shards, self.limit = shards, limit
         self.remote = np.array([is_address(file.path) for file in shards], bool)
         self._sizes = np.array([file.bytes for file in shards], np.int64)
-        self._maps: OrderedDict[int, np.ndarray] = OrderedDict()
+        self._held: OrderedDict[int, Held] = OrderedDict()
+        self._lost: dict[int, str] = {}  # remote shards that could not be fetched, and why
         self._needed: dict[int, int] = {}  # remote shard -> the last step of a plan that reads it
         self._step, self._change = 0, threading.Condition()
         self._locks: defaultdict[int, threading.Lock] = defaultdict(threading.Lock)
 
     def __getstate__(self) -> dict[str, Any]:
-        raise TypeError("open Shards in the process that reads: memory maps do not travel")
+        raise TypeError("open Shards in the process that reads: open files do not travel")
 
-    def bytes(self, shard: int) -> np.ndarray:
-        """uint8 [size]: the tar of a shard."""
-        found = self._maps.get(shard)
+    def tar(self, shard: int) -> Held:
+        """The tar of a shard. A remote one that is damaged or missing is a BadData, and is not fetched again
+        before the next plan begins.
+        """
+        found = self._held.get(shard)
         return self._load(shard) if found is None else found
 
-    def _load(self, shard: int) -> np.ndarray:
+    def _load(self, shard: int) -> Held:
         with self._locks[shard]:  # the one that reads ahead may be at it
-            if (found := self._maps.get(shard)) is not None:
+            if (found := self._held.get(shard)) is not None:
                 return found
             found = self._fetched(shard) if self.remote[shard] else self._local(shard)
         with self._change:
-            self._maps[shard] = found
+            self._held[shard] = found
         return found
 
-    def _local(self, shard: int) -> np.ndarray:
+    def _local(self, shard: int) -> Held:
         try:
-            return mapped(self.shards[shard].path)
+            return Held(self.shards[shard].path)
         except OSError as error:  # it was there when the set was opened
             raise BadData(f"{self.shards[shard].path}: {error.strerror}; run ingest.shard again") from None
 
-    def _fetched(self, shard: int) -> np.ndarray:
+    def _fetched(self, shard: int) -> Held:
         """A remote shard's copy, which another process that shares the room may take away at once."""
+        if shard in self._lost:
+            raise BadData(self._lost[shard])
         with self._change:
-            self._clear(int(self._sizes[shard]))
-        for _ in range(TRIES):
-            fetch([self.shards[shard]])
-            with suppress(FileNotFoundError):
-                return mapped(self.shards[shard].local)
-        raise BadData(
-            f"{self.shards[shard].local}: taken away {TRIES} times; does another run share this room?"
-        )
+            self._clear(shard)
+        try:
+            return self._copy(self.shards[shard])
+        except BadData as error:
+            self._lost[shard] = str(error)
+            raise
 
-    def _clear(self, size: int) -> None:
-        """Drops the remote shards that came first, among those no plan needs, until `size` bytes more fit."""
-        held = [shard for shard in self._maps if self.remote[shard]]
-        size += int(self._sizes[held].sum())
-        for shard in held:
+    def _copy(self, file: File) -> Held:
+        for _ in range(TRIES):
+            fetch([file])
+            with suppress(FileNotFoundError):
+                return Held(file.local).share()
+        raise BadData(f"{file.local}: taken away {TRIES} times; does another run share this room?")
+
+    def _clear(self, shard: int) -> None:
+        """Removes copies until a shard fits: what other runs left, the oldest first, then what came first of
+        our own that no plan needs, then what others left that ours will need. What is in use stays.
+        """
+        coming, there = self.shards[shard].local, kept()
+        mine = {self.shards[held].local: held for held in self._held if self.remote[held]}
+        wanted = {self.shards[s].local for s, last in self._needed.items() if last >= self._step}
+        others = [path for path in there if path not in mine and path != coming]
+        idle = [path for path in others if path not in wanted] + [path for path in mine if path not in wanted]
+        size = sum(there.values()) - there.get(coming, 0) + int(self._sizes[shard])
+        for path in [*idle, *(path for path in others if path in wanted)]:
             if size <= self.limit:
                 return
-            if self._needed.get(shard, -1) < self._step:
-                self._drop(shard)
-                size -= int(self._sizes[shard])
+            if self._drop(mine[path]) if path in mine else _discarded(path):
+                size -= there.get(path, 0)
 
-    def _drop(self, shard: int) -> None:
-        if self._maps.pop(shard, None) is not None:
-            self.shards[shard].local.unlink(missing_ok=True)  # who has mapped it keeps it until then
+    def _drop(self, shard: int) -> bool:
+        held = self._held.pop(shard, None)
+        return held is not None and held.discard()
 
     def needed(self, shards: np.ndarray, steps: np.ndarray) -> AbstractContextManager[Any]:
         """What reads ahead of a plan that reads of shards [n] at the rising steps [n].
@@ -105,9 +131,12 @@ class Room:
         return Ahead(self, order, last)
 
     def begin(self, order: list[int], last: dict[int, int]) -> None:
-        """A plan begins: what it needs late gives way to what it needs first, and is fetched again."""
+        """A plan begins: what it needs late gives way to what it needs first, and is fetched again; so is
+        what was lost.
+        """
         with self._change:
             self._step, self._needed, size = 0, dict(last), 0
+            self._lost.clear()
             for shard in order:
                 size += int(self._sizes[shard])
                 if size > self.limit:
@@ -122,9 +151,16 @@ class Room:
     def fits(self, shard: int) -> bool:
         """Whether a shard can be fetched beside all that a plan still needs."""
         live = [
-            s for s, last in self._needed.items() if last >= self._step and s != shard and s in self._maps
+            s for s, last in self._needed.items() if last >= self._step and s != shard and s in self._held
         ]
         return int(self._sizes[live].sum()) + int(self._sizes[shard]) <= self.limit
+
+
+def _discarded(path: Path) -> bool:
+    try:
+        return Held(path).discard()
+    except OSError:  # another process was faster
+        return not path.exists()
 
 
 class Ahead:
@@ -152,7 +188,5 @@ class Ahead:
                 self._room._change.wait_for(lambda shard=shard: self._stopped or self._room.fits(shard))
                 if self._stopped:
                     return
-            try:
-                self._room.bytes(shard)
-            except BadData:
-                return  # the reader meets it where it stands in the order, and says so
+            with suppress(Stop):  # the reader meets it where it stands in the order, and says so
+                self._room.tar(shard)

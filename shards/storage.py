@@ -5,16 +5,19 @@ address, manifest or log. Small files of a remote data set are copied when it is
 when they are needed (`shards.room`), all checked by their sha256; local folders are read where they are.
 """
 
+import errno
+import fcntl
 import hashlib
 import os
 import shutil
+import stat
 import tempfile
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import Any, BinaryIO, NamedTuple, cast
 
 from shards.errors import BadData, BadSettings
 
@@ -45,6 +48,31 @@ def place(text: str | Path) -> Path:
     except (ImportError, ValueError) as error:
         raise BadSettings(f"{text}: {error} (addresses need: pip install 'ocr-distillery[s3]')") from None
     return cast(Path, found)
+
+
+def content(path: Path) -> bytes:
+    """The bytes of a file. A pipe or a device, which may never end, is an OSError as what is barred is."""
+    if not is_address(path):
+        kind = os.stat(path).st_mode
+        if not (stat.S_ISREG(kind) or stat.S_ISDIR(kind)):
+            raise OSError(errno.EINVAL, "neither a file nor a folder", str(path))
+    return path.read_bytes()
+
+
+def below(folder: Path) -> Iterator[Path]:
+    """All that stands below a folder, if there is one, at any depth. A folder that may not be read is an
+    OSError: what stands there would be lost without a word.
+    """
+    if is_address(folder):
+        yield from folder.rglob("*")
+        return
+    for at, folders, files in os.walk(folder, onerror=_unreadable):
+        yield from (Path(at, name) for name in (*folders, *files))
+
+
+def _unreadable(error: OSError) -> None:
+    if not isinstance(error, FileNotFoundError | NotADirectoryError):
+        raise error
 
 
 def room() -> Path:
@@ -92,6 +120,11 @@ def _fetch(file: File) -> None:
                 raise BadData(f"{file.path}: sha256 differs from the manifest; run ingest.shard again")
             os.replace(part, file.local)
     except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise BadSettings(
+                f"{room()}: no room for {file.path} ({error.strerror}); data.room= keeps less there, "
+                f"{ROOM}=DIR names another disk"
+            ) from None
         why = "no such file; run ingest.shard again" if isinstance(error, FileNotFoundError) else error
         raise BadData(f"{file.path}: {why}") from None
 
@@ -100,16 +133,28 @@ def _fetch(file: File) -> None:
 def _copying(path: Path, local: Path) -> Iterator[tuple[Path, str]]:
     """A copy of a remote file beside its place here, under a name of its own, and its sha256."""
     local.parent.mkdir(parents=True, exist_ok=True)
-    part = local.with_name(f"{local.name}.{os.getpid()}.{threading.get_ident()}.part")
+    part = local.with_name(f"{local.name}.{os.getpid()}.{threading.get_ident()}{PART}")
     found = hashlib.sha256()
     try:
-        with path.open("rb") as source, open(part, "wb") as target:
+        with path.open("rb") as source, _in_use(part) as target:
             while block := source.read(BLOCK):
                 found.update(block)
                 target.write(block)
-        yield part, found.hexdigest()
+            target.flush()
+            yield part, found.hexdigest()
     finally:
         part.unlink(missing_ok=True)
+
+
+def _in_use(part: Path) -> BinaryIO:
+    """A new file, locked while it is open: what is not is what a killed run left."""
+    while True:
+        file = open(part, "wb")  # noqa: SIM115 (whoever asked closes it)
+        with suppress(OSError):  # a file system without locks
+            fcntl.flock(file, fcntl.LOCK_SH)
+        if os.fstat(file.fileno()).st_nlink:
+            return file
+        file.close()  # it was taken for a leftover between the two
 
 
 def copied(path: Path) -> Path:

@@ -146,7 +146,6 @@ def main(argv: list[str]) -> None:
         raise BadData(f"{settings.dirs[0]}: no split {strange[0]!r} (there are: {', '.join(places)})")
     report = Reporter("shards.unpack", settings.json)
     report.header(data=settings.dirs[0], to=settings.to.name, out=str(settings.out))
-    settings.out.mkdir(parents=True, exist_ok=True)
     with locked(settings.out):
         done = {split: unpack(settings, places[split], split, report) for split in chosen}
     rows = [

@@ -83,7 +83,6 @@ def main(argv: list[str]) -> None:
             report.say(f"{trial.state or 'new'} {trial.name}: {_command(search, trial)}")
         report.done("", trials=[trial.name for trial in search.rehearsal])
         return
-    search.folder.path.mkdir(parents=True, exist_ok=True)
     with locked(search.folder.path):
         _run(settings, search, report, f"python -m train.search {shlex.join(argv)}")
 

@@ -23,6 +23,7 @@ from ingest.sources import Reject
 from ingest.trees import Folder
 from shards.errors import BadData, BadSettings
 from shards.sample import Meta, Sample
+from shards.storage import below
 
 GIVES = "words"
 EXPECTS = "images and a list of labels, text files beside them, or texts in their names"
@@ -99,7 +100,7 @@ def _beside(folder: Path, pattern: str) -> list[Found]:
     if len(images) < len(images_below(folder)):
         twin = next(path for path in images_below(folder) if path not in images.values())
         raise BadData(f"{folder / twin}: another image would share its text file")
-    texts = {file.relative_to(folder).as_posix() for file in folder.rglob("*.txt")}
+    texts = {file.relative_to(folder).as_posix() for file in below(folder) if file.suffix == ".txt"}
     found: list[Found] = [(images[name], *_line(folder / name)) for name in texts & images.keys()]
     found += [(images[name], None, "missing_label") for name in images.keys() - texts]
     return found + [(name, None, "missing_image") for name in texts - images.keys()]

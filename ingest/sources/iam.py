@@ -125,14 +125,15 @@ def _rows(base: Path, settings: Settings) -> list[Row]:
             f"root={base}: no IAM {settings.level}; expected xml/ (or xml_data/) and {settings.level}/"
         )
     told = LABELS[settings.labels](base, settings)
-    images = {place.name: place for place in (base / settings.level).glob("*/*") if place.is_dir()}
+    groups = [group for group in (base / settings.level).iterdir() if group.is_dir()]
+    images = {place.name: place for group in groups for place in group.iterdir() if place.is_dir()}
     rows: list[Row] = []
     for name in sorted(told.keys() | images.keys()):
         form = told.get(name, forms.Form(name, name, (), ()))
         pieces: tuple[forms.Piece, ...] = getattr(form, settings.level)
         known = {piece.id for piece in pieces}
         rows += [Row(piece.id, name, form.writer, piece) for piece in pieces]
-        stems = sorted(file.stem for file in images[name].glob("*.png")) if name in images else []
+        stems = sorted(_stems(images[name], ".png")) if name in images else []
         rows += [Row(stem, name, form.writer, None) for stem in stems if stem not in known]
     return rows
 
@@ -144,7 +145,11 @@ def _xml(base: Path, settings: Settings) -> dict[str, forms.Form]:
             f"root={base}: no IAM {settings.level}; expected xml/ (or xml_data/) and {settings.level}/; "
             f"labels=ascii reads {settings.level}.txt instead"
         )
-    return {file.stem: forms.read(file, settings.entities) for file in folder.glob("*.xml")}
+    return {stem: forms.read(folder / f"{stem}.xml", settings.entities) for stem in _stems(folder, ".xml")}
+
+
+def _stems(folder: Path, suffix: str) -> list[str]:
+    return [file.stem for file in folder.iterdir() if file.suffix == suffix]
 
 
 def _ascii(base: Path, settings: Settings) -> dict[str, forms.Form]:

@@ -19,6 +19,7 @@ from ingest.listing import existing, images_below, relative
 from ingest.trees import Folder
 from shards.errors import BadData
 from shards.sample import Meta
+from shards.storage import below
 
 GIVES = "lines, or pages with outlines and texts"
 EXPECTS = "page/*.xml and the images they name"
@@ -44,7 +45,7 @@ class Source(Leveled):
     def __init__(self, settings: Settings, root: str, split: str) -> None:
         base, name = existing(root), relative(settings.pages.replace(SPLIT, split), "pages")
         images = base / relative(settings.images.replace(SPLIT, split), "images") if settings.images else base
-        files = sorted((base / name).rglob("*.xml"))
+        files = sorted(file for file in below(base / name) if file.suffix == ".xml")
         if not files or not images.is_dir():
             raise BadData(f"root={root}: no .xml in pages={name}, or no folder images={settings.images}")
         self.per_split = SPLIT in settings.pages

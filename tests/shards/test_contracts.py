@@ -127,7 +127,7 @@ def test_flipping_any_byte_of_a_sample_names_that_sample_and_spares_its_neighbou
     row = shards._open[0].columns[2]
     tar = tmp_path / "train" / "000000.tar"
     data = bytearray(tar.read_bytes())
-    data[int(row["image_offset"]) + 5] ^= 1
+    data[row.image_offset + 5] ^= 1
     tar.write_bytes(data)
     shards = Shards([tmp_path], "train")
     with pytest.raises(BadData, match=f"{shards.uids[2]:016x} is damaged"):
@@ -205,6 +205,15 @@ def test_a_missing_root_or_split_says_what_exists(tmp_path):
     write(tmp_path)
     with pytest.raises(BadData, match="there are: train"):
         Shards([tmp_path], "test")
+
+
+def test_a_row_read_alone_is_that_of_the_columns(words):
+    for file in sorted(words.glob("*/*.columns.npy")):
+        rows, whole = columns.Rows(file), columns.load(file)
+        assert columns.Row._fields == columns.DTYPE.names
+        for place, row in enumerate(whole):
+            told = [v.tobytes() if isinstance(v, np.ndarray) else int(v) for v in row]
+            assert list(rows[place]) == told
 
 
 def test_columns_of_another_layout_are_refused(tmp_path):

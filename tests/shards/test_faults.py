@@ -23,7 +23,8 @@ from shards.loader import Loader
 from shards.pack import sha256_of
 from shards.plan import Plan
 from shards.read import Shards
-from tests.shards.faults import ABSOLUTE, FAULTS
+from tests.shards.faults import FAULTS
+from tests.shards.tar_faults import ABSOLUTE
 
 ROWS, PER_SHARD, REJECTED = 19, 7, (2, 16)
 SPEC = ImageSpec()

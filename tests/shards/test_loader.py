@@ -88,7 +88,7 @@ def test_a_damaged_sample_is_masked_and_named_and_its_label_is_kept(words, tmp_p
     row = shards._open[0].columns[5]
     tar = tmp_path / "w" / "train" / "000000.tar"
     data = bytearray(tar.read_bytes())
-    data[int(row["image_offset"]) + 30] ^= 255
+    data[row.image_offset + 30] ^= 255
     tar.write_bytes(data)
     shards, uid = Shards([tmp_path / "w"], "train"), int(shards.uids[5])
     batches = list(loader(shards).batches(0))

@@ -66,7 +66,7 @@ def damaged(words, tmp_path, position=3):
     shards = Shards([words], "test")
     tar = tmp_path / "w" / "test" / "000000.tar"
     data = bytearray(tar.read_bytes())
-    data[int(shards._open[0].columns[position]["image_offset"]) + 30] ^= 255
+    data[shards._open[0].columns[position].image_offset + 30] ^= 255
     tar.write_bytes(data)
     return tmp_path / "w", int(shards.uids[position])
 

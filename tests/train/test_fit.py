@@ -192,7 +192,7 @@ def damage(words, tmp_path) -> str:
         row = Shards([words], split)._open[0].columns[position]
         tar = tmp_path / "w" / split / "000000.tar"
         data = bytearray(tar.read_bytes())
-        data[int(row["image_offset"]) + 30] ^= 255
+        data[row.image_offset + 30] ^= 255
         tar.write_bytes(data)
     return f"{int(Shards([words], 'train').uids[5]):016x}"
 

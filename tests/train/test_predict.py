@@ -108,7 +108,7 @@ def test_a_damaged_sample_of_a_shard_is_a_row_with_an_error(words, model, tmp_pa
     shutil.copytree(words / "test", tmp_path / "w" / "test")
     tar = tmp_path / "w" / "test" / "000000.tar"
     data = bytearray(tar.read_bytes())
-    data[int(Shards([words], "test")._open[0].columns[3]["image_offset"]) + 30] ^= 255
+    data[Shards([words], "test")._open[0].columns[3].image_offset + 30] ^= 255
     tar.write_bytes(data)
     found = rows(tmp_path / "o.json", model, tmp_path / "w" / "test")
     assert [i for i, row in enumerate(found) if row["error"]] == [3]
