@@ -13,13 +13,11 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from ingest.sources import Reject
-from shards import geometry
+from shards import cutting, geometry
 from shards.geometry import Point, Polygon
 
 VERSION = 1  # of both rules: part of a data set's identity
 CLOSE = 1e-6  # pixels: an edge this near to a border of pixels lies on it
-MARGIN = 8  # pixels repeated around a photo for samples taken just outside it
-MOST = 8  # samples per pixel and direction
 
 
 def box(photo: np.ndarray, quad: Polygon, origin: str) -> Image.Image:
@@ -29,30 +27,11 @@ def box(photo: np.ndarray, quad: Polygon, origin: str) -> Image.Image:
 
 
 def perspective(photo: np.ndarray, quad: Polygon, origin: str) -> Image.Image:
-    """The quad as a rectangle whose sides are the means of opposite sides, so that the scale stays near 1.
-
-    Bicubic; where one side is half again as long as the other, or more, several samples make one pixel, which
-    prevents aliasing at the long side. An upright box gives its pixels unchanged.
-    """
+    """The quad made upright: see `cutting.perspective`."""
     corners = geometry.clockwise(_inside(photo, quad, origin))
     if not geometry.convex(corners):
         raise Reject("not_convex", origin, f"{corners}")
-    top, right, bottom, left = geometry.sides(corners)
-    width, height = round((top + bottom) / 2) + 1, round((left + right) / 2) + 1
-    longer = max(top / bottom, bottom / top, left / right, right / left)
-    samples = min(MOST, round(longer))
-    x, y, far_x, far_y = (int(v) for v in geometry.box(corners))
-    around = _around(photo, x - MARGIN, y - MARGIN, far_x + MARGIN, far_y + MARGIN)
-    # Pillow counts from the corner of a picture, so the centre of pixel 0 is at a half
-    quad = [(u - x + MARGIN + 0.5, v - y + MARGIN + 0.5) for u, v in corners]
-    centres = (samples / 2, samples / 2, (width - 0.5) * samples, (height - 0.5) * samples)
-    made = Image.fromarray(around).transform(
-        (width * samples, height * samples),
-        Image.Transform.PERSPECTIVE,
-        geometry.homography(centres, quad),
-        Image.Resampling.BICUBIC,
-    )
-    return made.reduce(samples) if samples > 1 else made
+    return cutting.perspective(photo, corners)
 
 
 def masked(photo: np.ndarray, quad: Polygon, origin: str, outline: Polygon) -> Image.Image:
@@ -81,13 +60,6 @@ def encoded(crop: Image.Image) -> bytes:
     file = io.BytesIO()
     crop.save(file, "PNG")
     return file.getvalue()
-
-
-def _around(photo: np.ndarray, left: int, top: int, right: int, bottom: int) -> np.ndarray:
-    """The pixels from left to right and top to bottom, ends included; outside the photo, its border's."""
-    height, width = photo.shape[:2]
-    rows = np.clip(np.arange(top, bottom + 1), 0, height - 1)
-    return photo[rows[:, None], np.clip(np.arange(left, right + 1), 0, width - 1)]
 
 
 def _inside(photo: np.ndarray, quad: Polygon, origin: str) -> tuple[geometry.Point, ...]:

@@ -37,11 +37,12 @@ class Settings:
 class Task:
     """The members of a task (train.tasks) that are the same however words are found."""
 
-    answers, headings = "cells", SCENES
+    answers, headings, finds = "cells", SCENES, True
     varies: tuple[str, ...] = ()
 
     def __init__(self, settings: Any, image: ImageSpec, channels: int) -> None:
         self.settings, self.image, self.channels = settings, image, channels
+        self.least: float = settings.threshold
 
     def read_by(self, decoder: Choice, temperature: float = 1.0) -> None:
         """Places are read in one way; another decoder is refused."""

@@ -9,7 +9,7 @@ import torch
 from shards.errors import BadData
 from shards.read import Shards
 from train import modelfolder
-from train.predict import Reader
+from train.reader import Reader
 
 WORDS = 100
 

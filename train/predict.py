@@ -1,44 +1,40 @@
-"""Reads images with a checkpoint: files, folders of images, or a split of shards; prints, or writes csv, json
-or jsonl. Without a model folder, the recogniser that comes with the package reads.
+"""Reads images with a checkpoint: files, folders of images, or a split of shards; prints, or writes csv, json,
+jsonl, or txt. Without a model folder, the recogniser that comes with the package reads.
 
     python -m train.predict images/*.jpg
-    python -m train.predict runs/first/best images/*.jpg
     python -m train.predict models/crnn_small crops/ out=words.csv
-    python -m train.predict models/crnn_small data/own/test limit=8 json=true
+    python -m train.predict models/yolo photos/ recogniser=words out=words.json drawn=drawn/
+    python -m train.predict models/crnn_small photos/ boxes=words.json out=read.json
+    python -m train.predict models/yolo photos/ recogniser=words index=photos.db
+    python -m train.predict search="cafe" index=photos.db
     python -m train.predict models/crnn_small crops/ decoder=lexicon decoder.words=words.txt
 
+A detector finds words in photographs, and recogniser= reads them; boxes= names the places instead. A txt is
+a list of labels that `ingest.shard source=paddle_labels` takes: so a model labels photographs for another.
 A file that is not a readable image becomes a row with an error, never a stop.
 """
 
-import csv
-import io
-import json
 import math
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from itertools import islice
 from pathlib import Path
 
-import numpy as np
-import torch
-from PIL import Image
-
 from shards import config, pack, storage
-from shards.engines.plain import decode
 from shards.errors import BadData, BadSettings
-from shards.image import ImageSpec
-from shards.pictures import SUFFIXES, ordinary, published
+from shards.pictures import SUFFIXES
 from shards.progress import Reporter, run
 from shards.read import Shards
 from shards.typed import check_ranges
-from train import modelfolder
+from train import answersheet, photoindex
 from train.judging import device
+from train.reader import Answer, Given, Reader, Reading, readings
 
 PRETRAINED = Path(__file__).resolve().parent / "pretrained" / "words"  # reads when no model is given
-COLUMNS = ["image", "text", "score", "error"]
+PACKAGED = "words"  # its name as recogniser=
+COLUMNS = ("image", "text", "score", "error")
 
 
 @dataclass
@@ -48,7 +44,12 @@ class Settings:
     inputs: list[str] = field(
         default_factory=list, metadata={"positional": True}
     )  # a model folder or nothing, then images or folders
-    out: str = ""  # a .csv, .json or .jsonl file; empty = print
+    recogniser: str = ""  # a model folder that reads what a detector found; words: that of the package
+    boxes: str = ""  # a json file of words with polygons, as out= writes it: these are read, none looked for
+    out: str = ""  # a .csv, .json, .jsonl or .txt file; empty = print
+    drawn: str = ""  # a folder for the pictures with their words drawn
+    index: str = ""  # a file that remembers which words stand in which image, for search=
+    search: str = ""  # words to look for in index=, of which one letter may be wrong
     limit: int = 0  # read at most so many images, 0 = all
     batch: int = 64  # images at a time
     device: str = "cpu"  # cpu, or cuda:0
@@ -59,82 +60,14 @@ class Settings:
 
     def __post_init__(self) -> None:
         check_ranges(self, "", batch=(1, math.inf), limit=(0, math.inf))
-
-
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """One image's answer; error is empty where it could be read. characters: how sure each of them is."""
-
-    image: str
-    text: str
-    score: float
-    error: str = ""
-    characters: tuple[float, ...] = ()
-    certified: bool = False  # the decoder proved it the best reading
-
-
-class Reader:
-    """A loaded checkpoint that reads encoded images."""
-
-    def __init__(
-        self,
-        model: str | Path | modelfolder.Loaded,
-        device: str = "cpu",
-        decoder: config.Choice | None = None,
-    ) -> None:
-        given = isinstance(model, modelfolder.Loaded)
-        self.loaded = model if given else modelfolder.load(model, device, decoder)
-        self.device = device
-
-    def read(self, images: Sequence[bytes | Exception], names: Sequence[str] | None = None) -> list[Reading]:
-        """One Reading per image, in order; an exception in an image's place says why there is none."""
-        spec, names = self.loaded.task.image, names or [str(i) for i in range(len(images))]
-        canvases, spans, errors = [], [], {}
-        for place, data in enumerate(images):
-            try:
-                if isinstance(data, Exception):
-                    raise data
-                picture = _picture(data, spec)
-                canvases.append(spec.canvas(picture))
-                spans.append(spec.placement(*picture.size)[2])
-            except (BadData, ValueError, OSError) as error:
-                errors[place] = str(error)
-        words = iter(self._words(canvases, spans))
-        out = []
-        for place, name in enumerate(names):
-            if place in errors:
-                out.append(Reading(name, "", 0.0, errors[place]))
-            else:
-                word = next(words)
-                out.append(
-                    Reading(
-                        name, word.text or "", float(word.score or 0.0), "", word.characters, word.certified
-                    )
-                )
-        return out
-
-    def _words(self, canvases: list[np.ndarray], spans: list[int]) -> list:
-        if not canvases:
-            return []
-        spec = self.loaded.task.image
-        pixels = torch.from_numpy(np.stack(canvases)).to(self.device).float() / 255
-        with torch.inference_mode():
-            output = self.loaded.model(
-                ((pixels - spec.mean) / spec.std).contiguous(memory_format=torch.channels_last),
-                torch.tensor(spans),
-            )
-        return [words[0] for words in self.loaded.task.decode(output)]
-
-
-def _picture(data: bytes, spec: ImageSpec) -> Image.Image:
-    """The picture as shards would hold it; an ordinary image is decoded once."""
-    if ordinary(data):
-        with suppress(BadData):  # `published` says it better
-            return decode(data, spec)
-    return decode(published(data).image, spec)
+        if self.search and not self.index:
+            raise BadSettings(f"search={self.search}: index= is required, the file to look into")
+        if self.boxes and self.recogniser:
+            raise BadSettings("boxes= is read by the model given first; recogniser= is of detectors")
 
 
 Encoded = tuple[str, Callable[[], bytes]]  # a name, and how to get the bytes
+Answers = Callable[[Sequence[str], Sequence[Given]], list[Answer]]  # of a batch of images with their names
 
 
 def images(inputs: Sequence[str]) -> Iterator[Encoded]:
@@ -156,31 +89,40 @@ def images(inputs: Sequence[str]) -> Iterator[Encoded]:
             yield str(given), given.read_bytes
 
 
-def readings(reader: Reader, encoded: Iterator[Encoded], batch: int) -> Iterator[Reading]:
-    """Readings of images, a batch at a time."""
+def answers_of(settings: Settings, model: str) -> Answers:
+    """What answers images: a recogniser, a detector, a detector with a recogniser, or one at given places."""
+    place = str(device(settings.device))
+    first = Reader(model, place, None if settings.recogniser else settings.decoder)
+    if settings.boxes:
+        known = answersheet.places(Path(settings.boxes))
+        return lambda names, given: [
+            first.inside(image, known.get(name, known.get(Path(name).name, ())))
+            for name, image in zip(names, given, strict=True)
+        ]
+    if not settings.recogniser:
+        return lambda names, given: first.answers(given)
+    path = str(PRETRAINED) if settings.recogniser == PACKAGED else settings.recogniser
+    second = Reader(path, place, settings.decoder)
+    if not first.loaded.task.finds or second.loaded.task.finds:
+        raise BadSettings(f"recogniser={settings.recogniser}: {model} finds words, or it should, and it reads")
+    return lambda names, given: [
+        found if isinstance(found, Exception) else second.inside(image, found)
+        for image, found in zip(given, first.answers(given), strict=True)
+    ]
+
+
+def answered(answers: Answers, encoded: Iterator[Encoded], batch: int) -> Iterator[tuple[str, Given, Answer]]:
+    """Images with their names and answers, a batch at a time."""
     while some := list(islice(encoded, batch)):
-        yield from reader.read([_got(get) for _, get in some], [name for name, _ in some])
+        names, given = [name for name, _ in some], [_got(get) for _, get in some]
+        yield from zip(names, given, answers(names, given), strict=True)
 
 
-def _got(get: Callable[[], bytes]) -> bytes | Exception:
+def _got(get: Callable[[], bytes]) -> Given:
     try:
         return get()
     except (BadData, OSError) as error:
         return error
-
-
-def written(rows: list[Reading], suffix: str) -> str:
-    """The rows as the text of a .csv, .json or .jsonl file; a .csv has no place for the characters."""
-    plain = [asdict(row) for row in rows]
-    if suffix == ".csv":
-        file = io.StringIO()
-        writer = csv.DictWriter(file, COLUMNS, "", "ignore", lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(plain)
-        return file.getvalue()
-    if suffix == ".jsonl":
-        return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in plain)
-    return json.dumps(plain, ensure_ascii=False, indent=1) + "\n"
 
 
 def _sorted(inputs: list[str]) -> tuple[str, list[str]]:
@@ -193,22 +135,39 @@ def _sorted(inputs: list[str]) -> tuple[str, list[str]]:
     return model, images
 
 
+def _read(settings: Settings, model: str, inputs: list[str]) -> tuple[list[Reading], int]:
+    """The rows of all images, drawn and remembered as asked; and how many images there were."""
+    rows, count = [], 0
+    found = islice(images(inputs), settings.limit or None)
+    with photoindex.opened(settings.index) as index:
+        for name, given, answer in answered(answers_of(settings, model), found, settings.batch):
+            own = readings([name], [answer])
+            rows, count = rows + own, count + 1
+            index.remember(name, own)
+            if settings.drawn:
+                answersheet.draw(Path(settings.drawn), name, given, answer)
+    return rows, count
+
+
 def main(argv: list[str]) -> None:
     """Entry."""
     settings = config.read(Settings, "predict", argv)
+    report = Reporter("train.predict", settings.json)
+    if settings.search:
+        rows = photoindex.search(Path(settings.index), settings.search)
+        columns = ("image", "text", "score", "polygon")
+        cells = [[getattr(row, column) for column in columns] for row in rows]
+        report.table(f"{settings.search} in {settings.index}", columns, cells)
+        report.done(readings=[asdict(row) for row in rows])
+        return
     model, inputs = _sorted(settings.inputs)
     suffix = Path(settings.out).suffix if settings.out else ".csv"
-    if suffix not in (".csv", ".json", ".jsonl"):
-        raise BadSettings(f"out={settings.out}: no format {suffix!r} (there are: .csv, .json, .jsonl)")
-    found = islice(images(inputs), settings.limit or None)
-    rows = list(
-        readings(Reader(model, str(device(settings.device)), settings.decoder), found, settings.batch)
-    )
-    report = Reporter("train.predict", settings.json)
+    answersheet.check(settings.out, suffix)
+    rows, count = _read(settings, model, inputs)
     if settings.out:
         Path(settings.out).parent.mkdir(parents=True, exist_ok=True)
-        Path(settings.out).write_text(written(rows, suffix), encoding="utf-8")
-        report.say(f"{len(rows)} rows in {settings.out}")
+        Path(settings.out).write_text(answersheet.written(rows, suffix), encoding="utf-8")
+        report.say(f"{len(rows)} rows of {count} images in {settings.out}")
     else:
         cells = [[getattr(row, column) for column in COLUMNS] for row in rows]
         report.table(f"read by {model}", COLUMNS, cells)

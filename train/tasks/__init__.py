@@ -5,6 +5,8 @@
 A task is an object with these members, and nobody else asks which task it is:
 - `image` (ImageSpec) and `channels` (how many values a model answers per step or cell);
 - `answers`: what its models' answers are, as students learn from them: a member of distill.answers;
+- `finds`: whether it finds words in pictures, not reads the one of a crop;
+- `least`: words less sure than this are told to evaluations alone;
 - `varies` (kinds of device, "cuda", on which no gradient of its loss is the same twice);
 - `check(shards)`: BadData if these samples are not of its kind;
 - `encode(records)` -> targets, an object with `.to(device)` and tensors addressed by sample;
@@ -35,8 +37,10 @@ from shards.sample import Word
 class Read(Word):
     """A word as it was read; `score` is its confidence.
 
-    characters: the confidence of each character of the text; certified: see `train.decode.Reading`.
+    characters: the confidence of each character of the text; certified: see `train.decode.Reading`; found:
+    how sure it is that a word stands there, of one that was first found and then read.
     """
 
     characters: tuple[float, ...] = ()
     certified: bool = False
+    found: float | None = None

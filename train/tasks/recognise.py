@@ -61,7 +61,7 @@ class Targets:
 class Task:
     """See train.tasks; `channels` is the size of the charset with its blank."""
 
-    answers, headings = "frames", WORDS
+    answers, headings, finds, least = "frames", WORDS, False, 0.0
 
     def __init__(self, settings: Settings, image: ImageSpec) -> None:
         self.charset = _charset(settings)
