@@ -8,6 +8,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 from ingest import lexicon, scenes
+from ingest.canvas import Canvas
 from ingest.lettering import block, projected, tilted
 from ingest.render import homography
 from ingest.sources import Reject
@@ -107,7 +108,7 @@ def test_lines_are_as_tall_as_asked_and_small_ones_are_not_legible():
     assert max(sides) < 44
     words = [
         word
-        for record in records(drawn(min_word_height=0.03, max_word_height=0.035))
+        for record in records(drawn(min_word_height=0.02, max_word_height=0.025))
         for word in record.words
     ]
     assert words
@@ -129,7 +130,8 @@ def test_a_quad_is_tight_around_the_ink_of_its_word(strength):
         size = made.ink.size
         quad = np.add(tilted(size, (400, 300), rng, strength), (200, 150))
         flat = np.array([(0, 0), (size[0], 0), size, (0, size[1])], float)
-        for text, (left, top, right, bottom) in made.words:
+        for word in made.words:
+            left, top, right, bottom = word.box
             alone = Image.new("L", size)
             box = (int(left), int(top), int(right), int(bottom))
             alone.paste(made.ink.crop(box), box)
@@ -140,25 +142,28 @@ def test_a_quad_is_tight_around_the_ink_of_its_word(strength):
             points = np.stack([across, down], axis=1) + 0.5
             x, y = projected(points, homography(quad, flat)).T  # where the ink lies on the plane again
             ends = x.min() - 0.5, y.min() - 0.5, x.max() + 0.5, y.max() + 0.5
-            assert np.allclose(ends, (left, top, right, bottom), atol=1.2), text
+            assert np.allclose(ends, (left, top, right, bottom), atol=1.2), word
 
 
 def test_what_stands_before_more_than_half_of_a_word_takes_its_legibility():
-    canvas = scenes._Canvas(np.full((60, 100, 3), 200.0, np.float32))
+    canvas = Canvas(np.full((60, 100, 3), 200.0, np.float32))
     face = drawn().faces[0]
     made = block([["Hello"]], [20], face.path, 90, np.random.default_rng(0))
     width, height = made.ink.size
     quad = np.array([(4, 5), (width + 4, 5), (width + 4, height + 5), (4, height + 5)], float)
     scenes._lay(made, quad, canvas, 0.0, np.random.default_rng(0))
-    grey = canvas.pixels.mean(axis=2)
-    assert [word.legible for word in scenes._told(canvas, grey)] == [True]
+    grey = canvas.pixels.mean(axis=2).astype(np.uint8)
+    assert [word.legible for word in canvas.told(grey)] == [True]
     left, _, right, _ = geometry.box(canvas.words[0].polygon)
     for share, legible in ((0.3, [True]), (0.7, [False]), (1.1, [])):
         canvas.hidden[:] = 0
         canvas.hidden[:, : int(left + share * (right - left))] = 1
-        assert [word.legible for word in scenes._told(canvas, grey)] == legible
+        assert [word.legible for word in canvas.told(grey)] == legible
     canvas.hidden[:] = 0
-    assert [word.legible for word in scenes._told(canvas, np.full_like(grey, 90))] == [False]
+    faint = (grey // 40 + 90).astype(np.uint8)  # the same picture with a fortieth of its contrast
+    noise = np.random.default_rng(1).integers(0, 255, grey.shape, np.uint8)
+    for other in (faint, noise, np.full_like(grey, 90)):
+        assert [word.legible for word in canvas.told(other)] == [False]
 
 
 @pytest.mark.parametrize(
