@@ -115,28 +115,36 @@ def _lines(texts: list[str], rng: np.random.Generator) -> list[list[str]]:
 def _lay(made: Block, quad: Quad, canvas: Canvas, strength: float, rng: np.random.Generator) -> None:
     """Draws a block into its quad of the picture, on a sign of its own or on what is there."""
     at, inside = canvas.polygon(quad)
-    tall, wide = inside.shape
-    corner = at[1].start, at[0].start
-    width, height = made.ink.size
-    flat = np.array([(0, 0), (width, 0), (width, height), (0, height)], float)
-    across = homography(quad - corner, flat)
-    warped = made.ink.transform((wide, tall), Image.Transform.PERSPECTIVE, across, Image.Resampling.BILINEAR)
-    ink = np.asarray(warped, np.float32) / 255
+    ink = _warped(made, quad - (at[1].start, at[0].start), inside.shape)
     if rng.random() < 0.4:
-        canvas.pixels[at] = laid(canvas.pixels[at], inside, background(tall, wide, 3, [], rng, strength))
+        sign = background(inside.shape[0], inside.shape[1], 3, [], rng, strength)
+        canvas.pixels[at] = laid(canvas.pixels[at], inside, sign)
     canvas.pixels[at] = _painted(canvas.pixels[at], ink, inside > 0, strength, rng)
-    onto = homography(flat, quad)
+    onto = homography(_corners(made), quad)
     for word in made.words:
         left, top, right, bottom = word.box
         edges = np.array([(left, top), (right, top), (right, bottom), (left, bottom)], float)
         middles = edges + np.array([(1, 1), (-1, 1), (-1, -1), (1, -1)]) / 2
         polygon = projected(middles, onto) - 0.5  # which names the centres of pixels
-        where, within = canvas.polygon(projected(edges, onto))
-        rows, columns = (slice(w.start - c, w.stop - c) for w, c in zip(where, corner[::-1], strict=True))
         points = tuple((round(float(x), 2), round(float(y), 2)) for x, y in polygon)
-        tall = (geometry.sides(points)[1] + geometry.sides(points)[3]) / 2 + 1
-        size = word.size * tall / (bottom - top)
-        canvas.words.append(Placed(word.text, points, ink[rows, columns] * within, where, tall, size))
+        where, within = canvas.polygon(projected(edges, onto))
+        rows, columns = (slice(w.start - a.start, w.stop - a.start) for w, a in zip(where, at, strict=True))
+        height = (geometry.sides(points)[1] + geometry.sides(points)[3]) / 2 + 1
+        size = word.size * height / (bottom - top)
+        canvas.words.append(Placed(word.text, points, ink[rows, columns] * within, where, height, size))
+
+
+def _corners(made: Block) -> Quad:
+    width, height = made.ink.size
+    return np.array([(0, 0), (width, 0), (width, height), (0, height)], float)
+
+
+def _warped(made: Block, quad: Quad, shape: tuple[int, ...]) -> np.ndarray:
+    """The ink of a block in its quad of a picture of a shape (height, width), from 0 to 1."""
+    across = homography(quad, _corners(made))
+    size = shape[1], shape[0]
+    warped = made.ink.transform(size, Image.Transform.PERSPECTIVE, across, Image.Resampling.BILINEAR)
+    return np.asarray(warped, np.float32) / 255
 
 
 def _painted(
