@@ -5,7 +5,7 @@ Boxes are (left, top, right, bottom) on the edges of pixels: the first pixel of 
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -22,11 +22,20 @@ Quad = np.ndarray  # [4, 2] corners, clockwise from the top left
 
 
 @dataclass(frozen=True, slots=True)
+class Lettered:
+    """A word on a plane, the box of its ink, and the size of its font in pixels."""
+
+    text: str
+    box: Box
+    size: float
+
+
+@dataclass(frozen=True, slots=True)
 class Block:
-    """Lines of words on a plane: how much ink each pixel has, "L", and every word with the box of its ink."""
+    """Lines of words on a plane: how much ink each pixel has, "L", and the words."""
 
     ink: Image.Image
-    words: tuple[tuple[str, Box], ...]
+    words: tuple[Lettered, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +47,7 @@ class _Piece:
     x: int
     y: int
     box: Box
+    size: float
 
 
 def block(
@@ -65,11 +75,12 @@ def block(
             x, y = left + piece.x, top + piece.y
             placed.append((piece.drawn, (x, y)))
             ink = piece.box
-            words.append((piece.text, (ink[0] + x, ink[1] + y, ink[2] + x, ink[3] + y)))
+            box = ink[0] + x, ink[1] + y, ink[2] + x, ink[3] + y
+            words.append(Lettered(piece.text, box, piece.size))
         top += round(max(piece.y + piece.drawn.height for piece in row) * (1 + gap))
     if not words:
         return None
-    plane = Image.new("L", (wide + 2 * pad, math.ceil(max(box[3] for _, box in words)) + 1 + pad))
+    plane = Image.new("L", (wide + 2 * pad, math.ceil(max(word.box[3] for word in words)) + 1 + pad))
     for drawn, corner in placed:
         plane.paste(drawn, corner)
     return Block(plane, tuple(words))
@@ -91,10 +102,10 @@ def _row(
         drawn, above, box = found
         if x + drawn.width > widest:
             break
-        row.append(_Piece(word, drawn, x, above, box))
+        row.append(_Piece(word, drawn, x, above, box, face.size))
         x += drawn.width + space
     lift = min((piece.y for piece in row), default=0)
-    return [_Piece(one.text, one.drawn, one.x, one.y - lift, one.box) for one in row]
+    return [replace(piece, y=piece.y - lift) for piece in row]
 
 
 def _inked(word: str, face: ImageFont.FreeTypeFont, bold: int) -> tuple[Image.Image, int, Box] | None:

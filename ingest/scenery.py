@@ -62,7 +62,7 @@ def _clouds(size: tuple[int, int], rng: Numbers) -> Image.Image:
     field -= field.min()
     level = (field * np.float32(255 / max(1e-6, float(field.max())))).astype(np.uint8)
     base, spread = rng.uniform(20, 235), rng.uniform(8, 60)
-    stops = base + rng.normal(0, 22, 3) + rng.normal(0, spread, (3, 1)) + rng.normal(0, 8, (3, 3))
+    stops = base + rng.normal(0, 14, 3) + rng.normal(0, spread, (3, 1)) + rng.normal(0, 6, (3, 3))
     table = [np.interp(np.arange(256), (0, 128, 255), stops[:, channel]) for channel in range(3)]
     lookup = np.clip(np.stack(table, axis=1), 0, 255).astype(np.uint8)
     return Image.fromarray(lookup[level])
@@ -70,7 +70,7 @@ def _clouds(size: tuple[int, int], rng: Numbers) -> Image.Image:
 
 def _colour(rng: Numbers) -> Colour:
     grey = rng.uniform(0, 255)
-    red, green, blue = (round(v) for v in np.clip(grey + rng.normal(0, 30, 3), 0, 255))
+    red, green, blue = (round(v) for v in np.clip(grey + rng.normal(0, 22, 3), 0, 255))
     return red, green, blue
 
 

@@ -52,7 +52,7 @@ class Settings:
     min_words: int = 1  # on a picture that has any
     max_words: int = 12  # on a picture
     wordless: float = 0.05  # share of the pictures that have no word
-    min_word_height: float = 0.02  # of a line of words, share of the picture's height
+    min_word_height: float = 0.025  # of a line of words, share of the picture's height
     max_word_height: float = 0.25  # likewise
 
 
