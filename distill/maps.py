@@ -8,7 +8,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from distill.lesson import Lesson
 from distill.methods import Sides
@@ -56,21 +55,19 @@ def objects(lesson: Lesson, grid: tuple[int, int]) -> tuple[Tensor, Tensor]:
 def pooled(feature: Tensor, boxes: Tensor, canvas: tuple[int, int], bins: int) -> Tensor:
     """What maps [N,D,h,w] hold in boxes [N,K,4], one value in the middle of each bin: [N,K,D,S,S].
 
-    Interpolated between cells, as ROIAlign (He et al. 2017) with one sample to a bin; canvas: (H, W).
+    Interpolated between cells, as ROIAlign (He et al. 2017) with one sample to a bin; canvas: (H, W). Two
+    products of matrices, so that its gradient is the same twice on every device.
     """
+    x, y = (_shares(boxes, axis, canvas[1 - axis], feature.shape[3 - axis], bins) for axis in (0, 1))
+    return torch.einsum("nksh,ndhw,nktw->nkdst", y, feature, x)
+
+
+def _shares(boxes: Tensor, axis: int, pixels: int, count: int, bins: int) -> Tensor:
+    """Where the middles of bins lie between cells along x (axis 0) or y: [N,K,S,count], rows sum to 1."""
+    low, high = boxes[..., axis, None], boxes[..., axis + 2, None]
     at = (torch.arange(bins, device=boxes.device) + 0.5) / bins
-    x, y = (
-        boxes[..., axis, None] + at * (boxes[..., axis + 2] - boxes[..., axis])[..., None] for axis in (0, 1)
-    )
-    places = torch.stack(
-        [
-            (2 * x / canvas[1] - 1)[..., None, :].expand(*x.shape, bins),
-            (2 * y / canvas[0] - 1)[..., None].expand(*y.shape, bins),
-        ],
-        -1,
-    )  # [N,K,S,S,2], (x, y) from -1 to 1 across the canvas
-    found = functional.grid_sample(feature, places.flatten(1, 2), padding_mode="border", align_corners=False)
-    return found.unflatten(2, (boxes.shape[1], bins)).transpose(1, 2)
+    place = ((low + at * (high - low)) * (count / pixels) - 0.5).clamp(0, count - 1)
+    return (1 - (place[..., None] - torch.arange(count, device=boxes.device)).abs()).clamp(min=0)
 
 
 def grid(feature: Tensor) -> tuple[int, int]:

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from distill import closeness
 from distill.lesson import Lesson
-from distill.methods import NEEDS, Shapes, Sides
+from distill.methods import NEEDS, STRINGS, Shapes, Sides
 from shards import lookup
 from shards.errors import BadSettings, GateFailed
 from shards.lookup import unknown
@@ -41,6 +41,16 @@ class Objective(TaskStep):
                 )
         for need in sorted(self.needs - set(NEEDS)):
             raise BadSettings(unknown("methods: needs", need, list(NEEDS)))
+        self._check_strings()
+
+    def _check_strings(self) -> None:
+        """Refuses methods that compare readings, for a task that reads none."""
+        for name, method in self.methods.items():
+            if (asked := STRINGS & set(method.needs)) and not hasattr(self.task, "charset"):  # type: ignore[arg-type]
+                raise BadSettings(
+                    f"method={name}: asks for {', '.join(sorted(asked))}, and this task finds words without "
+                    "reading them; method=? says which methods ask for cells or features alone"
+                )
 
     @property
     def needs(self) -> frozenset[str]:

@@ -156,7 +156,7 @@ def pictured(places: list[tuple[Path, str]], found: list[Census], settings: Sett
                 (one.name, sheet.views(shards, VIEWED, settings.seed, settings.views, image, change))
             )
         seen.add(root)
-    strengths = ", ".join(f"{key} {value:g}" for key, value in vars(settings.augment).items() if value)
+    strengths = ", ".join(f"{key} {value}" for key, value in vars(settings.augment).items() if value)
     canvas = f"Canvas {image.height}x{image.width}, {image.channels}, {image.fit}"
     return {
         "sheets": sheets,

@@ -1,4 +1,4 @@
-"""Answers to images as files: rows as csv, json, jsonl, labels as txt, and pictures with their words drawn."""
+"""Answers to images as files: rows as csv, json, jsonl, labels as txt, and pictures with words drawn."""
 
 import csv
 import io

@@ -1,5 +1,5 @@
-"""Reads images with a checkpoint: files, folders of images, or a split of shards; prints, or writes csv, json,
-jsonl, or txt. Without a model folder, the recogniser that comes with the package reads.
+"""Reads images with a checkpoint: files, folders of images, or a split of shards; prints, or writes csv,
+json, jsonl, or txt. Without a model folder, the recogniser that comes with the package reads.
 
     python -m train.predict images/*.jpg
     python -m train.predict models/crnn_small crops/ out=words.csv
@@ -104,7 +104,7 @@ def answers_of(settings: Settings, model: str) -> Answers:
     path = str(PRETRAINED) if settings.recogniser == PACKAGED else settings.recogniser
     second = Reader(path, place, settings.decoder)
     if not first.loaded.task.finds or second.loaded.task.finds:
-        raise BadSettings(f"recogniser={settings.recogniser}: {model} finds words, or it should, and it reads")
+        raise BadSettings(f"recogniser={settings.recogniser}: {model} must find words, and it must read")
     return lambda names, given: [
         found if isinstance(found, Exception) else second.inside(image, found)
         for image, found in zip(given, first.answers(given), strict=True)

@@ -1,4 +1,4 @@
-"""A loaded checkpoint that answers pictures: what a recogniser reads in crops, where a detector finds words."""
+"""A loaded checkpoint that answers pictures: what a recogniser reads, where a detector finds words."""
 
 from collections.abc import Sequence
 from contextlib import suppress

@@ -29,6 +29,7 @@ NEEDS = {
     "cells": "the teacher's terms at every cell of the student's own grids",
     "features": "intermediate features of the teacher",
 }
+STRINGS = {"frames", "answers", "nbest", "occupancy"}  # what only tasks answer that read strings
 
 
 @dataclass

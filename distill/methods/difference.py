@@ -6,6 +6,8 @@ many words weigh no more than small and few; a sample without a word costs 0.
 Letters: N samples, D channels, h w of a map.
 """
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor, nn
 
@@ -18,7 +20,10 @@ from train.models import Output
 PAPER = "Wang, Yuan, Zhang, Feng 2019"
 FORMULA = "sum over taps of sum M (A F_s - F_t)^2 / (2 sum M), M = cells that overlap a word, not times D"
 
-Settings = Tapped
+
+@dataclass
+class Settings(Tapped):
+    """Which features are compared."""
 
 
 class Method(nn.Module):

@@ -75,12 +75,11 @@ class Method(nn.Module):
     def entropy(self, logits: Tensor, target: Tensor) -> Tensor:
         """The mean over the cells of text and the hardest of the others, [N] of [N,L]."""
         losses = functional.binary_cross_entropy_with_logits(logits, target, reduction="none")
-        hardest = (losses * (1 - target)).sort(1, descending=True).values
+        others = losses.detach().masked_fill(target > 0, -torch.inf)
+        place = others.argsort(1, descending=True).argsort(1)  # the hardest is 0, text stands last
         text = target.sum(1, keepdim=True)
         wanted = torch.minimum((self.settings.others * text).floor(), target.shape[1] - text)
-        taken = torch.arange(target.shape[1], device=target.device) < wanted
-        total = (losses * target).sum(1) + (hardest * taken).sum(1)
-        return total / (text + wanted).sum(1).clamp(min=1)
+        return cells.mean_over(losses, target + (place < wanted))
 
 
 def dilated(maps: Tensor) -> Tensor:

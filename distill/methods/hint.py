@@ -19,7 +19,7 @@ from distill.methods import Sides
 from train.models import Output
 
 PAPER = "Romero et al. 2015; standardised as in Cao et al. 2022"
-FORMULA = "mean over taps of mean (s(A F_s) - s(F_t))^2 / 2, s: standardised, or plain and not halved"
+FORMULA = "mean over taps of mean (s(A F_s) - s(F_t))^2 / 2, s standardises; or plain, not halved"
 
 
 @dataclass

@@ -6,6 +6,8 @@ over the batch (`couples`); samples that do not count are left out and cost 0. `
 sequences; here maps of equally many channels are compared without an adapter.
 """
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor, nn
 
@@ -18,7 +20,10 @@ from train.models import Output
 PAPER = "Cao, Zhang, Gao, Cheng, Cheng, Zhang 2022"
 FORMULA = "sum over taps of mean (s(A F_s) - s(F_t))^2 / 2 = 1 - rho, s = each channel standardised"
 
-Settings = Tapped
+
+@dataclass
+class Settings(Tapped):
+    """Which features are compared."""
 
 
 class Method(nn.Module):

@@ -14,7 +14,7 @@ from shards.image import ImageSpec
 from shards.sample import Record, Word
 from train.models import Output
 from train.steps import PULL, TaskStep
-from train.tasks import recognise
+from train.tasks import boxes, recognise
 
 TASK = recognise.Task(recognise.Settings("36"), ImageSpec())
 SHAPES = Shapes(24, 37)
@@ -162,6 +162,14 @@ def test_a_term_that_pulls_again_is_forgiven_and_one_without_share_is_not_looked
     made.progress = 1.0
     for _ in range(2 * STILL):
         made.told({PULL + "guided": 0.0})
+
+
+@pytest.mark.parametrize(("method", "asked"), [(logits, "frames"), (hard, "answers"), (guided, "frames")])
+def test_methods_that_compare_readings_are_refused_by_a_task_that_reads_none(method, asked):
+    shapes, name = Shapes(126, 5), method.__name__.rpartition(".")[2]
+    task = boxes.Task(boxes.Settings(), ImageSpec(height=64, width=96))
+    with pytest.raises(BadSettings, match=rf"method={name}: asks for {asked}, and this task finds words"):
+        Objective(Flat(), task, {name: method.Settings()}, shapes, shapes)
 
 
 def test_the_student_keeps_the_parameters_of_a_plain_model():
