@@ -72,7 +72,7 @@ class Method(nn.Module):
         with torch.autocast(output.logits.device.type, enabled=False):
             student, teacher = output.logits.float(), lesson.cells.float()
             boxes, there = self.instances(output, student.detach(), teacher)
-            loss = s.response * self.response(output, student, teacher, boxes, there)
+            loss = s.response * self.response(output, student, teacher, boxes)
             height, width = lesson.batch.images.shape[2:]
             for pair in self.adapters.pairs(output, lesson):
                 mine, theirs = (maps.pooled(side, boxes, (height, width), s.bins) for side in pair)
@@ -83,7 +83,7 @@ class Method(nn.Module):
 
     @torch.no_grad()
     def instances(self, output: Output, student: Tensor, teacher: Tensor) -> tuple[Tensor, Tensor]:
-        """Boxes [N,K,4] in canvas pixels, and which of them there are, bool [N,K]."""
+        """Boxes [N,K,4] in canvas pixels, and which of them there are, bool [N,K]; the others are empty."""
         places, count = self.task.cells(output), self.settings.instances
         mine, theirs = (terms[..., 0].sigmoid() for terms in (student, teacher))
         sides = [self.task.boxes(terms, *places) for terms in (student, teacher)]
@@ -94,13 +94,11 @@ class Method(nn.Module):
             boxes[n, : len(kept)], there[n, : len(kept)] = found[kept], True
         return boxes, there
 
-    def response(
-        self, output: Output, student: Tensor, teacher: Tensor, boxes: Tensor, there: Tensor
-    ) -> Tensor:
+    def response(self, output: Output, student: Tensor, teacher: Tensor, boxes: Tensor) -> Tensor:
         """Scores and boxes of the cells whose centre lies in an instance, [N]."""
         centres, _ = self.task.cells(output)
         inside = (centres >= boxes[:, :, None, :2]) & (centres <= boxes[:, :, None, 2:])  # [N,K,L,2]
-        asked = (inside.all(-1) & there[..., None]).any(1).float()
+        asked = inside.all(-1).any(1).float()
         scores = cells.binary_kl(teacher[..., 0], student[..., 0])
         far = self.settings.score * scores + cells.apart(self.task, output, student, teacher)
         return cells.mean_over(far, asked)

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from distill import cells
+from distill import cells, maps
 from distill.methods import Sides, gid
 from distill.methods.dilated import dice, dilated
 from shards.errors import BadSettings
@@ -67,7 +67,7 @@ def test_d10_levels_and_their_weights_must_be_as_many():
 
 
 def test_d4_instances_are_where_the_scores_differ_most_without_overlapping_each_other():
-    student, teacher = scores(-3.0), scores(-3.0)
+    student, teacher = scores(-3.0), scores(-3.0, 0.4)
     first, second = 9, 96 + 23  # the upper right of the finest level, the lower right of the next
     teacher[0, first, 0], student[0, second, 0] = 4.0, 2.0
     method = make("gid", SCENES.sides, instances=2)
@@ -78,6 +78,29 @@ def test_d4_instances_are_where_the_scores_differ_most_without_overlapping_each_
     mine, theirs = (task.boxes(side, *task.cells(output)) for side in (student, teacher))
     assert torch.allclose(boxes[0, 0], theirs[0, first])  # of the surer side
     assert torch.allclose(boxes[0, 1], mine[0, second])
+
+
+@pytest.mark.parametrize("instances", [3, 100])
+def test_d4_features_are_compared_as_pooled_out_of_the_instances_that_there_are(instances):
+    only = {"relation": 0.0, "response": 0.0, "feature": 1.0, "taps": ["layer20"], "instances": instances}
+    method, output = make("gid", SCENES.sides, **only), SCENES.output(scores(0.0) + SCENES.logits(1, 0.1))
+    told = SCENES.lesson(scores(0.0) + SCENES.logits(2, 0.1))
+    boxes, there = method.instances(output, output.logits.detach(), told.cells)
+    sides = (maps.pooled(one.features["layer20"], boxes, (64, 96), 7) for one in (output, told))
+    far = (next(sides) - next(sides)).square().sum(2).mean((2, 3))
+    expected = torch.stack([row[real].mean() for row, real in zip(far, there, strict=True)])
+    assert there.all() == (instances == 3)
+    assert torch.allclose(method(output, told), expected, rtol=1e-4)
+
+
+def test_d4_answers_count_in_cells_whose_centre_lies_in_an_instance():
+    student, teacher = scores(0.0), scores(0.0)
+    student[:, :96, 0] += 1.0
+    output, boxes = SCENES.output(student), torch.tensor([[[0.0, 0, 0, 0], [9, 17, 39, 25]]]).expand(N, 2, 4)
+    method = make("gid", SCENES.sides, score=1.0)
+    one, other = (cells.binary_kl(torch.tensor(0.0), torch.tensor(value)) for value in (1.0, 0.0))
+    expected = (4 * one + other) / 5  # four cells of 8 pixels, one of 16
+    assert torch.allclose(method.response(output, student, teacher, boxes), expected.expand(N), atol=1e-5)
 
 
 def test_d4_distances_do_not_change_by_scaling_a_side_and_single_instances_have_none():

@@ -241,6 +241,7 @@ def test_features_of_other_widths_go_through_adapters_that_learn(name):
     output = UNLIKE.output(UNLIKE.logits(1))
     method(output, UNLIKE.lesson(UNLIKE.logits(2))).sum().backward()
     assert all(a.weight.grad.abs().sum() > 0 for a in method.adapters)
+    assert all((a.bias is None) == (name in ("pkd", "cwd")) for a in method.adapters)  # blind to offsets
     assert not list(make(name, SCENES.sides).adapters.parameters())  # equal widths are compared as they are
 
 
