@@ -137,9 +137,10 @@ def make_teacher(settings: Settings, bench: Bench) -> Teacher:
 
 def comparable(scores: list[dict[str, str]]) -> list[float]:
     """How good the teachers are, if all were measured on the same data; else none."""
-    if len({score.get("measured") for score in scores}) > 1 or not all(scores):
+    known = [next((h.name for h in headings.MAIN if h.name in score), "") for score in scores]
+    if len({score.get("measured") for score in scores}) > 1 or not all(known):
         return []
-    return [float(score[headings.main(score).name]) for score in scores]
+    return [float(score[name]) for score, name in zip(scores, known, strict=True)]
 
 
 def make_objective(settings: Settings, bench: Bench, teacher: Teacher) -> Objective:

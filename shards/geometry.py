@@ -117,8 +117,13 @@ def _hull(polygon: Polygon) -> list[Point]:
     for run in (points, points[::-1]):
         chain: list[Point] = []
         for point in run:
-            while len(chain) > 1 and area((chain[-2], chain[-1], point)) <= 0:
+            while len(chain) > 1 and _turn(chain[-2], chain[-1], point) <= 0:
                 chain.pop()
             chain.append(point)
         chains.append(chain[:-1])
     return chains[0] + chains[1]
+
+
+def _turn(a: Point, b: Point, c: Point) -> float:
+    """More than 0 where the way from a over b to c turns right on the screen."""
+    return (b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0])

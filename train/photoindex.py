@@ -1,8 +1,8 @@
 """Which words stand in which images: a file that remembers, and finds them though one letter is wrong.
 
 SQLite's FTS5 holds each word with its keys: the word without accents, case and symbols, and what is left of
-it when any one letter is taken away. Two words that differ by one letter replaced, left out or added share such
-a key (Mor and Fraenkel 1982); which ones really do, is then looked at. Images are remembered anew, not twice.
+it when any one letter is taken away. Two words that differ by one letter replaced, left out or added share
+such a key (Mor and Fraenkel 1982); which ones really do, is then looked at. Images are remembered anew, not twice.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""Regions of a map: cells that touch, sides or corners, and a rectangle around each.
+"""Regions of a map: cells that touch, sides or corners, and what goes around each.
 
 Cells side by side in a row are one run; runs of neighbouring rows that touch are one region. Regions are
 joined a whole map at a time: every root hooks onto the least that it touches, and chains are cut short, until
@@ -38,16 +38,16 @@ class Regions:
 
     def sums(self, values: np.ndarray) -> np.ndarray:
         """What a map [H,W] adds up to in each, [K]."""
-        before = np.pad(values.astype(np.float64).cumsum(1), ((0, 0), (1, 0)))
-        runs = before[self.rows, self.ends] - before[self.rows, self.starts]
-        return np.bincount(self.owners, runs, len(self))
+        lengths = self.ends - self.starts
+        before = self.rows * values.shape[1] + self.starts - lengths.cumsum() + lengths
+        cells = np.repeat(before, lengths) + np.arange(lengths.sum())
+        return np.bincount(np.repeat(self.owners, lengths), values.ravel()[cells], len(self))
 
-    def points(self, which: int) -> list[tuple[float, float]]:
-        """Points (x, y) whose convex hull is that of the region's cells."""
+    def ends_of(self, which: int) -> list[tuple[float, float]]:
+        """The centres (x, y) of the first and last cells of a region's runs: its hull is theirs."""
         runs = self.owners == which
-        rows, starts, ends = (side[runs] for side in (self.rows, self.starts, self.ends))
-        sides = np.concatenate([starts, starts, ends, ends]), np.concatenate([rows, rows + 1] * 2)
-        return list(zip(*(side.astype(float).tolist() for side in sides), strict=True))
+        rows, starts, ends = self.rows[runs] + 0.5, self.starts[runs] + 0.5, self.ends[runs] - 0.5
+        return list(zip([*starts.tolist(), *ends.tolist()], [*rows.tolist()] * 2, strict=True))
 
 
 def _touching(

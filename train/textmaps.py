@@ -49,13 +49,17 @@ def outset(width: float, height: float, shrink: float) -> float:
     return (whole - half) / (8 - 4 * k)
 
 
-def grown(rectangle: np.ndarray, shrink: float, share: float) -> np.ndarray:
-    """A rectangle [4,2] with a share of what shrinking took from it given back to every side."""
-    along, down = (rectangle[i + 1] - rectangle[i] for i in (0, 1))
-    width, height = (max(1e-9, float(np.hypot(*side))) for side in (along, down))
-    distance = share * outset(width, height, shrink)
-    along, down = along * distance / width, down * distance / height
-    return rectangle + np.stack([-along - down, along - down, along + down, down - along])
+def grown(rectangle: np.ndarray, shrink: float, share: float, margin: float = 0.0) -> np.ndarray:
+    """A rectangle [4,2], clockwise, widened on every side: by a margin, and then by a share of what shrinking
+    took from it. One side may have no length.
+    """
+    sides = rectangle[1] - rectangle[0], rectangle[2] - rectangle[1]
+    width, height = (float(np.hypot(*side)) for side in sides)
+    (x, y), length = (sides[0], width) if width >= height else ((sides[1][1], -sides[1][0]), height)
+    along = np.array([x, y]) / max(length, 1e-9)
+    down = np.array([-along[1], along[0]])
+    distance = margin + share * outset(width + 2 * margin, height + 2 * margin, shrink)
+    return rectangle + distance * np.stack([-along - down, along - down, along + down, down - along])
 
 
 def around(corners: np.ndarray, margin: float, size: tuple[int, int]) -> tuple[slice, slice]:

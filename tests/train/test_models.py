@@ -3,6 +3,8 @@
 A model whose default size is too large for a test gets a row in SMALL.
 """
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -10,13 +12,13 @@ from shards import config
 from shards.errors import BadSettings
 from shards.image import ImageSpec
 from shards.lookup import find, members
+from tests.train.cases import case
 from train import workbench
-from train.ctc import ctc_loss
-from train.decode import greedy
-from train.models import crnn
+from train.models import Output, crnn
 
 SMALL = {
     "crnn": {"channels": [8, 16, 24, 24, 32, 32, 32], "map_to_seq": 32, "rnn_hidden": 48},
+    "db": {"channels": [8, 16, 24, 32], "blocks": 1, "neck": 16},
     "densenet": {"growth": 8, "initial": 16, "blocks": [2, 2, 2]},
     "depthwise": {
         "channels": [4, 8, 8, 8, 16, 16, 32], "map_to_seq": 32, "rnn_hidden": 48,
@@ -26,18 +28,21 @@ SMALL = {
     "resnet": {"channels": [8, 16, 24, 32], "blocks": 1},
     "shufflenet": {"channels": [8, 16, 24, 32, 64]},
     "svtr": {"channels": [8, 16, 24], "blocks": [1, 2, 1], "local": 2, "head_width": 8},
+    "yolo": {"size": "p"},
 }  # fmt: skip
 CLASSES = 11
+SCENE = ImageSpec(height=384, width=640, channels="rgb", fit="letterbox")
 WIDE = ImageSpec(width=280, channels="rgb")  # zhiqwang/crnn.pytorch's canvas
 MODELS = members("train.models")
 
 
-def build(name, image=None, classes=CLASSES):
-    module = find("train.models", name)
+def build(name, image=None, classes=None):
+    module, tried = find("train.models", name), case(name)
     if not getattr(module.Model, "trains", True):
         pytest.skip(f"{name} answers only, from a file: tests/train/test_{name}.py")
     torch.manual_seed(0)
-    return module.Model(module.Settings(**SMALL.get(name, {})), image or ImageSpec(), classes)
+    channels = classes or tried.opened(image).channels
+    return module.Model(module.Settings(**SMALL.get(name, {})), image or tried.image, channels)
 
 
 def size(model):
@@ -45,12 +50,14 @@ def size(model):
 
 
 @pytest.mark.parametrize("name", MODELS)
-@pytest.mark.parametrize("image", [ImageSpec(), ImageSpec(width=64, channels="rgb")], ids=["grey", "rgb"])
-def test_logits_and_every_feature_have_their_shapes(name, image):
-    model = build(name, image).eval()
+@pytest.mark.parametrize("canvas", ["image", "other"])
+def test_logits_and_every_feature_have_their_shapes(name, canvas):
+    model = build(name, getattr(case(name), canvas)).eval()
     with torch.inference_mode():
-        output = model(torch.randn(3, image.depth, image.height, image.width))
-    assert output.logits.shape == (3, model.frames, CLASSES)
+        output = model(torch.randn(3, model.image.depth, model.image.height, model.image.width))
+    assert output.logits.shape == (3, model.frames, model.channels)
+    assert output.grids == getattr(model, "grids", ())
+    assert sum(h * w for h, w in output.grids) == (model.frames if output.grids else 0)
     assert output.features
     for feature in output.features.values():
         assert len(feature) == 3
@@ -59,9 +66,10 @@ def test_logits_and_every_feature_have_their_shapes(name, image):
 
 @pytest.mark.parametrize("name", MODELS)
 def test_every_parameter_gets_a_finite_gradient(name):
-    model = build(name)
-    logits = model(torch.randn(4, 1, 32, 100)).logits
-    ctc_loss(logits, torch.tensor([1, 2, 3, 3, 4]), torch.tensor([2, 0, 2, 1])).sum().backward()
+    model, tried = build(name), case(name)
+    task, records = tried.opened(), tried.records(4)
+    output = model(tried.pictures(records, model.image))
+    task.loss(output, task.encode(records))["task"].sum().backward()
     for parameter, value in model.named_parameters():
         assert value.grad is not None, parameter
         assert value.grad.isfinite().all(), parameter
@@ -69,24 +77,27 @@ def test_every_parameter_gets_a_finite_gradient(name):
 
 @pytest.mark.parametrize("name", MODELS)
 def test_a_model_learns_eight_samples_by_heart(name):
-    model = build(name)
-    images = torch.randn(8, 1, 32, 100, generator=torch.Generator().manual_seed(1))
-    labels = [(i + 1, 10 - i, i + 1) for i in range(8)]
-    symbols, lengths = torch.tensor(labels).flatten(), torch.full((8,), 3)
+    model, tried = build(name), case(name)
+    task, records = tried.opened(), tried.records(8)
+    images, targets = tried.pictures(records, model.image), task.encode(records)
     optimiser = torch.optim.AdamW(model.parameters(), lr=5e-3)
-    loss, steps = torch.tensor(torch.inf), 0
-    while loss > 0.02 and (steps := steps + 1) < 300:
-        loss = ctc_loss(model(images).logits, symbols, lengths).mean()
+    figure, steps = 0.0, 0
+    while figure < 1 and (steps := steps + 1) < 300:
+        output = model(images)
         optimiser.zero_grad()
-        loss.backward()
+        task.loss(output, targets)["task"].mean().backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimiser.step()
-    assert [reading.symbols for reading in greedy(model(images).logits)] == labels
+        meter = task.meter()
+        meter.update(range(8), task.decode(output), records)
+        figure = meter.compute()[task.headings[0].name]
+    assert figure == 1
 
 
 @pytest.mark.parametrize("name", MODELS)
 def test_an_answer_depends_neither_on_the_batch_nor_on_the_memory_format(name):
-    model, images = build(name).eval(), torch.randn(5, 1, 32, 100)
+    model = build(name).eval()
+    images = torch.randn(5, 1, model.image.height, model.image.width)
     with torch.inference_mode():
         together = model(images).logits
         alone = torch.cat([model(images[i : i + 1]).logits for i in range(5)])
@@ -97,19 +108,45 @@ def test_an_answer_depends_neither_on_the_batch_nor_on_the_memory_format(name):
 
 
 @pytest.mark.parametrize("name", MODELS)
+def test_a_loss_depends_on_no_other_sample_of_the_batch(name):
+    model, tried = build(name).eval(), case(name)
+    task, records = tried.opened(), tried.records(4)
+    with torch.inference_mode():
+        logits = model(tried.pictures(records, model.image)).logits
+        grids = getattr(model, "grids", ())
+        together = task.loss(Output(logits, grids), task.encode(records))
+        for n in range(4):
+            alone = task.loss(Output(logits[n : n + 1], grids), task.encode(records[n : n + 1]))
+            assert {k: v[0].item() for k, v in alone.items()} == pytest.approx(
+                {k: v[n].item() for k, v in together.items()}, rel=1e-4, abs=1e-6
+            )
+
+
+@pytest.mark.parametrize("name", MODELS)
 def test_a_model_remembers_its_settings_and_image_spec(name):
     model = build(name)
-    again = type(model)(model.settings, model.image, CLASSES)
+    again = type(model)(model.settings, model.image, model.channels)
     shapes = [{k: v.shape for k, v in m.state_dict().items()} for m in (again, model)]
     assert shapes[0] == shapes[1]
 
 
 @pytest.mark.parametrize("name", MODELS)
-@pytest.mark.parametrize("width", [64, 100, 168])
-def test_a_model_runs_at_any_width_and_knows_how_many_steps_it_answers(name, width):
-    model, wide = build(name).eval(), build(name, ImageSpec(width=width))
+@pytest.mark.parametrize("which", range(3))
+def test_a_model_runs_at_any_width_and_knows_how_many_steps_it_answers(name, which):
+    tried = case(name)
+    width = tried.widths[which]
+    model, wide = build(name).eval(), build(name, replace(tried.image, width=width))
     with torch.inference_mode():
-        assert model(torch.randn(2, 1, 32, width)).logits.shape == (2, wide.frames, CLASSES)
+        answered = model(torch.randn(2, 1, tried.image.height, width)).logits
+    assert answered.shape == (2, wide.frames, model.channels)
+
+
+@pytest.mark.parametrize("name", ["db", "yolo"])
+def test_models_of_cells_refuse_canvases_they_would_cut(name):
+    with pytest.raises(BadSettings, match=rf"40x96; {name} needs multiples of 32"):
+        build(name, ImageSpec(height=40, width=96))
+    with pytest.raises(BadSettings, match=r"image\.buckets"):
+        build(name, ImageSpec(fit="keep", width=96, buckets=[64, 96]))
 
 
 # preset of configs/model: canvas, classes, parameters, L
@@ -127,6 +164,9 @@ PUBLISHED = {
     "svtr_micro": (ImageSpec(), 37, 924_885, 25),
     "svtr_nano": (ImageSpec(), 37, 128_413, 25),
     "depthwise": (ImageSpec(), 38, 2_823_089 + 3_072, 52),  # and the second biases of torch's GRU
+    "db_r18": (SCENE, 2, 12_312_258, 15_360),
+    "db_small": (SCENE, 2, 1_736_138, 15_360),
+    "db_tiny": (SCENE, 2, 96_186, 15_360),
 }
 
 
@@ -155,6 +195,9 @@ def test_a_narrower_column_gives_more_steps_from_the_same_weights(name):
 @pytest.mark.parametrize(
     ("name", "changed", "field"),
     [
+        ("db", {"channels": [8, 8]}, "channels"),
+        ("db", {"blocks": 0}, "blocks"),
+        ("db", {"neck": 6}, "neck"),
         ("densenet", {"blocks": []}, "blocks"),
         ("densenet", {"growth": 0}, "growth"),
         ("densenet", {"compression": 0.0}, "compression"),
@@ -176,6 +219,7 @@ def test_a_narrower_column_gives_more_steps_from_the_same_weights(name):
         ("svtr", {"head_width": 0}, "head_width"),
         ("svtr", {"expansion": 0}, "expansion"),
         ("svtr", {"drop_path": 1.0}, "drop_path"),
+        ("yolo", {"width": -1.0}, "width"),
     ],
 )
 def test_trunks_refuse_impossible_sizes(name, changed, field):
