@@ -2,7 +2,8 @@
 
 SQLite's FTS5 holds each word with its keys: the word without accents, case and symbols, and what is left of
 it when any one letter is taken away. Two words that differ by one letter replaced, left out or added share
-such a key (Mor and Fraenkel 1982); which ones really do, is then looked at. Images are remembered anew, not twice.
+such a key (Mor and Fraenkel 1982); which ones really do, is then looked at. Images are remembered anew, not
+twice.
 """
 
 import json

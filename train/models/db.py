@@ -3,13 +3,8 @@
 A residual trunk of pre-activation blocks whose stages have strides 4, 8, 16 and 32; a feature pyramid (Lin et
 al. 2017) whose levels, each brought to a quarter of its width, stand side by side at stride 4; one hidden
 convolution; and for each cell the logits of `train.tasks.maps`. The paper's answers at the size of the canvas
-<<<<<<< HEAD
-by two deconvolutions are left out: cells tell shares of themselves. The default has 12,312,258 parameters
-over three colours, 11.2 million of them the trunk's.
-=======
 by two deconvolutions are left out: cells tell shares of themselves. The default has 12,312,258
 parameters over three colours, 11.2 million of them the trunk's.
->>>>>>> h-maps
 Letters: N samples, L cells, C terms of a cell, H W pixels, D channels, h w of a map.
 """
 
