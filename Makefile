@@ -3,8 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c infra/constraints.txt
+TASK ?= recognise
 SIZE ?= full
-OUT ?= runs/demo
+OUT ?= runs/demo$(if $(filter detect,$(TASK)),-detect)
 BENCH ?= bench.md
 
 .DEFAULT_GOAL := help
@@ -13,8 +14,8 @@ BENCH ?= bench.md
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
 
-demo: $(VENV)/base ## words in, a distilled student out: render, shard, teach, record, distil, judge (SIZE=small for a quick look)
-	@PYTHON=$(BIN)/python SIZE=$(SIZE) OUT=$(OUT) bash infra/demo.sh
+demo: $(VENV)/base ## words in, a distilled student out: render, shard, teach, record, distil, judge (TASK=detect: scenes; SIZE=small)
+	@PYTHON=$(BIN)/python TASK=$(TASK) SIZE=$(SIZE) OUT=$(OUT) bash infra/demo.sh
 
 test: setup ## everything: lint, types and all tests
 	$(MAKE) lint

@@ -8,6 +8,7 @@ from shards import lookup
 from shards.config import Choice
 
 T = TypeVar("T")
+USUAL = "recognise"  # the task where nobody chooses one
 
 
 def inherit(mine: T, theirs: T, prefix: str, argv: Sequence[str]) -> T:
@@ -31,11 +32,11 @@ def inherit_task(chosen: Choice, told: dict[str, Any], argv: Sequence[str]) -> C
     """The task of a card or model, {"name", "settings"}, where nobody chose another: whole or not at all,
     since its fields stand for each other (a charset's name and its characters).
     """
-    kind = lookup.find("train.tasks", told["name"]).Settings
-    untouched = chosen.name == told["name"] and chosen.settings == kind()
-    if not untouched or any(argument.startswith("task.") for argument in argv):
+    given = any(argument.partition("=")[0].split(".")[0] == "task" for argument in argv)
+    untouched = chosen.settings == lookup.find("train.tasks", chosen.name).Settings()
+    if given or not untouched or chosen.name not in (told["name"], USUAL):
         return chosen
-    return Choice(chosen.name, kind(**told["settings"]))
+    return Choice(told["name"], lookup.find("train.tasks", told["name"]).Settings(**told["settings"]))
 
 
 def came_from_elsewhere(config: dict[str, Any]) -> bool:

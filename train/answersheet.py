@@ -8,7 +8,6 @@ from dataclasses import asdict
 from pathlib import Path
 
 from shards.errors import BadData, BadSettings
-from shards.written import read_json
 from train.drawing import drawn
 from train.reader import PHOTO, Answer, Given, Reading, opened
 from train.tasks import Read
@@ -67,7 +66,8 @@ def places(path: Path) -> dict[str, tuple[Read, ...]]:
     """
     out: dict[str, list[Read]] = {}
     try:
-        for row in read_json(path):
+        rows = json.loads(path.read_text(encoding="utf-8"))
+        for row in rows if isinstance(rows, list) else [rows]:
             if row.get("box"):
                 left, top, right, bottom = (float(v) for v in row["box"])
                 row["polygon"] = [(left, top), (right, top), (right, bottom), (left, bottom)]
@@ -75,7 +75,7 @@ def places(path: Path) -> dict[str, tuple[Read, ...]]:
             if len(points) < 4:
                 raise ValueError(f"a polygon of {len(points)} points")
             out.setdefault(str(row["image"]), []).append(Read(None, points, score=row.get("found")))
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OSError) as error:
         raise BadData(
             f'boxes={path}: not a list of {{"image": NAME, "polygon": [[x, y], ...]}} or "box" ({error!r})'
         ) from None

@@ -21,7 +21,7 @@ from shards.errors import BadData, BadSettings
 from shards.progress import Reporter, run
 from shards.read import Shards
 from shards.written import digest, read_json, write_json
-from train import benches, decoders, fidelity, judging, modelfolder, scoreboard, suspects
+from train import benches, decoders, fidelity, judging, modelfolder, scoreboard, spotting, suspects
 from train.groups import check
 from train.judging import judge, still_loader
 from train.latency import latency
@@ -54,6 +54,7 @@ class Settings:
     by: list[str] = field(default_factory=list)  # groups of words: source, length, writer, ...
     batch: int = 256  # images at a time
     device: str = "cpu"  # cpu, or cuda:0
+    recogniser: str = ""  # a model folder that reads what detectors found: figures of both together
     latency: bool = False  # also measure ms per image: one image at a time, one thread, decoding included
     seed: int = 0  # of the bootstrap
     out: str = ""  # a JSON file for the result; runs also keep one in eval/
@@ -84,6 +85,8 @@ def evaluate(path: str, shards: Shards, settings: Settings) -> Judged:
         "damaged": len(damage),
         "headings": [config.plain(heading) for heading in loaded.task.headings],
     }
+    if settings.recogniser:
+        figures |= spotting.figures(meter, settings.recogniser, shards, settings.device)
     if settings.latency:
         figures["ms_per_image"] = latency(loaded, shards, damage)
     found = loaded.task.mistakes(meter, damage, shards)
@@ -140,6 +143,7 @@ def main(argv: list[str]) -> None:
     found = verdicts(judged, settings.baseline, settings.seed)
     scoreboard.models(report, judged, found, settings.latency)
     scoreboard.groups(report, judged)
+    scoreboard.spotted(report, judged, settings.recogniser)
     if settings.bench:
         scoreboard.averages(report, settings.bench, judged)
     scoreboard.closeness(report, judged, settings.teacher)

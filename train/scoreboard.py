@@ -45,6 +45,19 @@ def groups(report: Reporter, judged: list[Judged]) -> None:
         report.table(f"{title} by {way} (percent; intervals are 95 %)", columns, rows)
 
 
+def spotted(report: Reporter, judged: list[Judged], recogniser: str) -> None:
+    """What detectors and the recogniser named read together."""
+    keys = ("end_to_end", "end_to_end_precision", "end_to_end_recall")
+    rows = [
+        [short(one.path), *(f"{100 * one.figures[key]['value']:.2f}" for key in keys)]
+        for one in judged
+        if keys[0] in one.figures
+    ]
+    if rows:
+        columns = ["checkpoint", "H-mean", "precision", "recall"]
+        report.table(f"found, and read by {short(recogniser)}: end to end, percent", columns, rows)
+
+
 def closeness(report: Reporter, judged: list[Judged], teacher: str) -> None:
     """How close the models come to the teacher, where one was named."""
     rows = []

@@ -11,8 +11,32 @@ from dataclasses import replace
 
 import numpy as np
 
-from train.hmean import Figures, figures, mark
-from train.scenes import Scene, protocol
+from shards.errors import BadSettings
+from shards.read import Shards
+from train import hmean
+from train.detection import Meter
+from train.hmean import Figures, mark
+from train.reader import Reader
+from train.scenes import Scene, certainty, protocol
+
+
+def figures(meter: Meter, recogniser: str, shards: Shards, device: str) -> dict[str, dict[str, float]]:
+    """{"end_to_end": ..., and its precision and recall}: what a detector found, read by a recogniser."""
+    reader = Reader(recogniser, device)
+    if reader.loaded.task.finds or not hasattr(meter, "scenes"):
+        raise BadSettings(f"recogniser={recogniser}: must read, and checkpoint= must find words")
+    scenes = []
+    for uid, scene in sorted(meter.entries().items()):
+        found = [word for word in scene.found if certainty(word) >= meter.threshold]
+        image = shards.image(shards.position(uid)) if found else b""
+        read = reader.inside(image, found) if found else ()
+        words = () if isinstance(read, Exception) else read
+        scenes.append(Scene.of(scene.truths, [replace(w, score=w.found) for w in words]))
+    both = end_to_end(scenes, by=meter.protocol.name)
+    return {
+        "end_to_end": {"value": both.hmean}, "end_to_end_precision": {"value": both.precision},
+        "end_to_end_recall": {"value": both.recall},
+    }  # fmt: skip
 
 
 def end_to_end(scenes: Sequence[Scene], threshold: float = 0.0, by: str = "icdar2015") -> Figures:
@@ -27,7 +51,7 @@ def end_to_end(scenes: Sequence[Scene], threshold: float = 0.0, by: str = "icdar
         for side in ("truths", "found")
     )
     same = np.array([i >= 0 and truths[i] == text for i, text in zip(marks.match, found, strict=True)], bool)
-    return figures(replace(marks, match=np.where(same, marks.match, -1)).sums(threshold))
+    return hmean.figures(replace(marks, match=np.where(same, marks.match, -1)).sums(threshold))
 
 
 def _folded(text: str | None) -> str:

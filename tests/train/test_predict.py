@@ -15,7 +15,7 @@ from ingest import shard
 from shards.errors import BadData, BadSettings
 from shards.image import ImageSpec
 from shards.read import Shards
-from train import evaluation, modelfolder, predict
+from train import evaluation, modelfolder, predict, reader
 from train.judging import judge, still_loader
 from train.models.crnn import Model
 from train.models.crnn import Settings as Crnn
@@ -192,7 +192,7 @@ def test_numbers_out_of_range_are_refused(model, pictures, bad):
 
 
 def test_an_ordinary_picture_is_decoded_once(model, pictures, monkeypatch):
-    monkeypatch.setattr(predict, "published", lambda data: pytest.fail("decoded twice"))
+    monkeypatch.setattr(reader, "published", lambda data: pytest.fail("decoded twice"))
     read = predict.Reader(model).read([path.read_bytes() for path in sorted(pictures.glob("00.*"))])
     assert not read[0].error
 

@@ -1,0 +1,122 @@
+"""Whole photographs: found, read, drawn, written, and read again at given places."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from ingest import shard
+from shards.errors import BadData, BadSettings
+from shards.image import ImageSpec
+from shards.read import Shards
+from train import modelfolder, predict
+from train.finding import boxes
+from train.models.yolo import Model
+from train.models.yolo import Settings as Yolo
+from train.tasks.boxes import Settings, Task
+
+
+@pytest.fixture(scope="module")
+def detector(tmp_path_factory):
+    """A model folder whose random weights find something in every picture."""
+    torch.manual_seed(3)
+    task = Task(Settings(threshold=0.0, floor=0.0, most=4), ImageSpec(64, 96, "rgb", "letterbox"))
+    path = tmp_path_factory.mktemp("detector") / "m"
+    made = Model(Yolo("p"), task.image, task.channels)
+    modelfolder.save(path, made, task, model_name="yolo", task_name="boxes", extra={})
+    return path
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory):
+    """Three scenes as files, and a note that is no picture; their shards beside."""
+    folder = tmp_path_factory.mktemp("photos")
+    out = folder.parent / "scenes"
+    shard.main(["source=rendered", "level=scenes", f"out={out}", "split=test", "count=3", "scene_width=160",
+                "scene_height=120", "min_word_height=.2", "wordless=0"])  # fmt: skip
+    shards = Shards([out], "test")
+    for i in range(3):
+        (folder / f"{i}.jpg").write_bytes(shards.image(i))
+    (folder / "note.jpg").write_text("no picture")
+    return folder
+
+
+def rows(out, *given):
+    predict.main([*map(str, given), f"out={out}"])
+    return json.loads(out.read_text())
+
+
+def test_words_are_found_read_and_drawn_and_a_file_that_is_no_picture_is_a_row(detector, photos, tmp_path):
+    found = rows(tmp_path / "w.json", detector, photos, "recogniser=words", f"drawn={tmp_path / 'd'}")
+    assert {row["image"].rpartition("/")[2] for row in found} == {"0.jpg", "1.jpg", "2.jpg", "note.jpg"}
+    wrong = [row for row in found if row["error"]]
+    assert len(wrong) == 1
+    assert wrong[0]["polygon"] is None
+    for row in found:
+        if not row["error"]:
+            assert len(row["polygon"]) == 4
+            assert 0 <= row["found"] <= 1
+            assert row["characters"] is not None
+    assert sorted(path.name for path in (tmp_path / "d").iterdir()) == ["0.jpg", "1.jpg", "2.jpg"]
+    assert np.asarray(Image.open(tmp_path / "d" / "0.jpg")).shape == (120, 160, 3)
+
+
+def test_without_a_recogniser_words_have_places_alone(detector, photos, tmp_path):
+    found = rows(tmp_path / "w.json", detector, photos / "0.jpg")
+    assert {row["text"] for row in found} == {""}
+    assert all(row["score"] == row["found"] for row in found)
+    predict.main([str(detector), str(photos / "0.jpg"), f"out={tmp_path / 'w.csv'}"])
+    table = list(csv.DictReader((tmp_path / "w.csv").read_text().splitlines()))
+    assert [len(row["polygon"].split()) for row in table] == [4] * len(found)
+
+
+def test_the_true_places_are_read_as_the_crops_are_and_other_forms_of_boxes_too(photos, tmp_path):
+    shards = Shards([photos.parent / "scenes"], "test")
+    known = [
+        {"image": f"{i}.jpg", "polygon": word.polygon} for i in range(3) for word in shards.record(i).words
+    ]
+    (tmp_path / "known.json").write_text(json.dumps(known))
+    found = rows(tmp_path / "r.json", photos, f"boxes={tmp_path / 'known.json'}")
+    good = [row for row in found if not row["error"]]
+    assert len(good) == len(known)
+    assert [row["polygon"] for row in good] == [[list(p) for p in one["polygon"]] for one in known]
+    truths = [word.text for i in range(3) for word in shards.record(i).words]
+    read = [row["text"] for row in good]
+    right = sum(a.casefold() == b.casefold() for a, b in zip(truths, read, strict=True))
+    assert right >= len(truths) / 3
+    words = shards.record(0).words
+    box = boxes(words, 160, 120)[0].tolist()
+    (tmp_path / "box.json").write_text(json.dumps([{"image": "0.jpg", "box": box}]))
+    assert len(rows(tmp_path / "b.json", photos / "0.jpg", f"boxes={tmp_path / 'box.json'}")) == 1
+
+
+@pytest.mark.parametrize("bad", ["{}", '[{"image": "a"}]', '[{"image": "a", "polygon": [[1, 2]]}]', "[1]"])
+def test_boxes_that_are_none_are_refused(photos, tmp_path, bad):
+    (tmp_path / "bad.json").write_text(bad)
+    with pytest.raises(BadData, match=r"bad\.json"):
+        predict.main([str(photos / "0.jpg"), f"boxes={tmp_path / 'bad.json'}"])
+
+
+def test_what_was_found_can_be_sharded_again_as_labels(detector, photos, tmp_path):
+    (tmp_path / "raw").mkdir()
+    for i in range(3):
+        (tmp_path / "raw" / f"{i}.jpg").write_bytes((photos / f"{i}.jpg").read_bytes())
+    out = tmp_path / "raw" / "labels.txt"
+    predict.main([str(detector), str(tmp_path / "raw"), "recogniser=words", f"out={out}"])
+    lines = [line.split("\t") for line in out.read_text().splitlines()]
+    assert len(lines) == 3
+    assert all(len(word["points"]) == 4 for _, words in lines for word in json.loads(words))
+
+
+def test_what_cannot_be_is_refused(detector, photos, tmp_path):
+    with pytest.raises(BadSettings, match="must find words"):
+        predict.main([str(photos / "0.jpg"), "recogniser=words"])
+    with pytest.raises(BadSettings, match="index="):
+        predict.main(["search=cafe"])
+    with pytest.raises(BadSettings, match="boxes="):
+        predict.main([str(detector), str(photos / "0.jpg"), "recogniser=words", "boxes=b.json"])
+    with pytest.raises(BadSettings, match="a detector finds them"):
+        predict.main([str(photos / "0.jpg"), f"out={tmp_path / 'w.txt'}"])
