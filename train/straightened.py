@@ -19,7 +19,7 @@ def beside(examples: list[dict[str, Any]], model: nn.Module, image: ImageSpec) -
     """Examples (see `train.mistakes.worst`), each with `rectified`, the PNG of its canvas as the model
     straightens it; of a model that straightens nothing, the same.
     """
-    if not examples:
+    if not examples or getattr(model, "stn", None) is None:
         return examples
     pixels = torch.from_numpy(np.stack([canvas(one["png"]) for one in examples]))
     device = next(iter(model.state_dict().values())).device
@@ -27,10 +27,8 @@ def beside(examples: list[dict[str, Any]], model: nn.Module, image: ImageSpec) -
     was_training = model.training
     model.eval()
     with torch.inference_mode():
-        found = model(images).features.get(FEATURE)
+        found = model(images).features[FEATURE]
     model.train(was_training)
-    if found is None:
-        return examples
     levels = ((found.float() * image.std + image.mean) * 255).round().clamp(0, 255).to(torch.uint8)
     seen = levels.cpu().numpy()
     return [{**one, FEATURE: png(one_seen)} for one, one_seen in zip(examples, seen, strict=True)]

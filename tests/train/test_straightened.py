@@ -52,6 +52,8 @@ def test_a_model_that_straightens_nothing_changes_nothing_and_no_model_learns_by
     image = ImageSpec()
     examples = [{"png": mistakes.png(one)} for one in canvases(image)]
     assert beside(examples, made(image, stn=False), image) == examples
+    colours = ImageSpec(channels="rgb")  # pictures of scenes are no canvases: they have other colours
+    assert beside(examples, made(colours, stn=False), colours) == examples
     model = made(image).train()
     before = {name: value.clone() for name, value in model.state_dict().items()}
     assert beside([], model, image) == []
