@@ -10,7 +10,7 @@ from typing import Any
 
 from ingest.exclusions import Excluded, left_out
 from ingest.shares import Shares, opened
-from ingest.sources import Reject
+from ingest.sources import SCARCE, Reject
 from shards.errors import BadData, BadSettings, Stop
 from shards.manifest import Rejected, ShardInfo
 from shards.pack import finished, stem_of, write_shard
@@ -101,7 +101,9 @@ def run(job: Job) -> ShardInfo:
 
 
 def outcome(source: Any, row: int, root: str) -> Sample | Rejected:
-    """The sample of a row, or why there is none. Data that stops the run (BadData) is passed on."""
+    """The sample of a row, or why there is none. What stops the run (BadData), and what the machine lacks
+    and not the data, is passed on.
+    """
     try:
         return source.read(row)
     except Reject as reject:
@@ -109,6 +111,8 @@ def outcome(source: Any, row: int, root: str) -> Sample | Rejected:
     except (Stop, MemoryError):
         raise
     except Exception as error:  # one row must never take its neighbours along
+        if isinstance(error, OSError) and error.errno in SCARCE:
+            raise
         return Rejected(row, "error", f"row {row}", _portable(f"{type(error).__name__}: {error}", root))
 
 

@@ -5,7 +5,7 @@ from typing import Protocol
 
 from ingest.images import published
 from ingest.labels import Label
-from ingest.sources import Reject
+from ingest.sources import SCARCE, Reject
 from shards.errors import BadData
 from shards.pictures import SUFFIXES, Published
 from shards.sample import Record, Sample, Word
@@ -72,6 +72,8 @@ def image_at(tree: Tree, path: str, origin: str, listed: str) -> Published:
     except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
         raise Reject("missing_image", origin, listed) from None
     except OSError as error:
+        if error.errno in SCARCE:
+            raise
         raise Reject("unreadable", origin, error.strerror or type(error).__name__) from None
     return published(data, origin)
 

@@ -70,7 +70,7 @@ def published(data: bytes) -> Published:
     except MemoryError:  # says nothing of the image
         raise
     except Exception as error:
-        raise Refused("undecodable", _said(error)) from None
+        raise Refused("undecodable", _judged(error)) from None
     file = io.BytesIO()
     plain.save(file, "PNG")
     return Published(file.getvalue(), "png", plain.size, True, _turned(image))
@@ -95,7 +95,7 @@ def _opened(data: bytes) -> tuple[ImageFile.ImageFile, bool]:
     except UnidentifiedImageError:
         raise Refused("undecodable", f"{len(data)} bytes of no known image format") from None
     except Exception as error:
-        said = _said(error)
+        said = _judged(error)
         cut = any(words in said.lower() for words in ("truncated", "premature end"))
         raise Refused("truncated" if cut else "undecodable", said) from None
 
@@ -141,6 +141,10 @@ def _plain(image: Image.Image) -> Image.Image:
     return image
 
 
-def _said(error: Exception) -> str:
-    """The error's words without memory addresses, so that equal inputs give equal ledgers."""
+def _judged(error: Exception) -> str:
+    """The error's words without memory addresses, so that equal inputs give equal ledgers; a MemoryError
+    where a decoder says in its own way that memory ran out.
+    """
+    if re.search("out of memory|insufficient memory|cannot allocate", f"{error}", re.IGNORECASE):
+        raise MemoryError(f"{error}") from None
     return re.sub(r"<[^>]* at 0x[0-9a-f]+>", "image", f"{error}") or type(error).__name__

@@ -12,7 +12,14 @@ name of the same data set:
 The constructor raises BadData with file and line for a missing or unreadable listing.
 """
 
+import errno
 from types import ModuleType
+
+SCARCE = (
+    errno.ENOMEM,
+    errno.EMFILE,
+    errno.ENFILE,
+)  # of an OSError: the machine's lack, and no Reject of a row
 
 
 class Reject(Exception):

@@ -3,6 +3,7 @@
 import hashlib
 import io
 import os
+import resource
 import secrets
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from PIL import Image
 from ingest.shard import main
 from shards import progress
 
+SET = ["source=rendered", "count=400", "vocabulary=100", "rows_per_shard=40", "strength=0"]  # 10 shards
 ROOT = Path(__file__).resolve().parent.parent.parent
 CLUSTER = """
 import sys
@@ -105,3 +107,27 @@ def words(tmp_path, encoded):
     (root / "11.jpg").unlink()
     (root / "labels.tsv").write_text("\n".join(lines) + "\n")
     return root
+
+
+@pytest.fixture
+def command(request):
+    """command(kind, out, *more, limit=): a started ingest; limit = (resource, bytes) of all its processes."""
+
+    def start(kind, out, *more, limit=None):
+        told = ["executor=ray", f"address={request.getfixturevalue('cluster')}"] if kind == "ray" else []
+        return subprocess.Popen(
+            [sys.executable, "-m", "ingest.shard", *SET, "workers=2", f"out={out}", *told, *more],
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            preexec_fn=(lambda: resource.setrlimit(limit[0], (limit[1],) * 2)) if limit else None,
+        )  # fmt: skip
+
+    return start
+
+
+@pytest.fixture
+def whole(command, tmp_path, snapshot):
+    """The bytes of a run that nothing disturbed."""
+    process = command("local", tmp_path / "whole")
+    assert process.wait() == 0, process.stdout.read()
+    process.stdout.close()
+    return snapshot(tmp_path / "whole")
