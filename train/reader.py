@@ -15,7 +15,7 @@ from shards.errors import BadData
 from shards.image import ImageSpec
 from shards.pictures import ordinary, published
 from shards.placing import returned
-from shards.sample import Point
+from shards.sample import Point, Word
 from train import modelfolder
 from train.tasks import Read
 
@@ -85,7 +85,7 @@ class Reader:
         words = [word for word in next(found) if (word.score or 0.0) >= task.least]
         return returned(words, task.image.affine(*picture.size))
 
-    def inside(self, photo: Given, words: Sequence[Read]) -> Answer:
+    def inside(self, photo: Given, words: Sequence[Word]) -> Answer:
         """The words with the texts that stand in their polygons; `score` is how sure the reading is, and
         `found` what it was. A photograph that cannot be read is an exception.
         """
@@ -97,17 +97,17 @@ class Reader:
         return tuple(_with_text(*one) for one in zip(words, self.seen(crops), strict=True))
 
 
-def _cut(photo: np.ndarray, word: Read) -> Image.Image | Exception:
+def _cut(photo: np.ndarray, word: Word) -> Image.Image | Exception:
     try:
         return cutting.cut(photo, word.polygon or ())
     except FAILURES as error:
         return error
 
 
-def _with_text(word: Read, answer: Answer) -> Read:
+def _with_text(word: Word, answer: Answer) -> Read:
     """A word found, with what was read in it; nothing where it could not be cut out."""
     if isinstance(answer, Exception) or not answer:
-        return replace(word, text="", score=0.0, found=word.score)
+        return Read("", word.polygon, score=0.0, found=word.score)
     read = answer[0]
     return replace(read, polygon=word.polygon, found=word.score)
 
