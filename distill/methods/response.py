@@ -1,7 +1,8 @@
 """What a detector answers: the teacher's scores, and its boxes where it is sure that a word is.
 
-Scores are compared over all cells of a level, fine levels weighing more, by the divergence, which is the
-cross-entropy but for what no student can change. Boxes are compared by complete IoU, weighed by the teacher's
+Scores are compared over all cells by the divergence, which is the cross-entropy but for what no student can
+change, and summed per word that the teacher sees, as the task sums per word that there is: so a weight means
+the same for both. Boxes are compared by complete IoU, weighed by the teacher's
 score, over the cells where that is above `least`; with quads also the corners' shares. All that is before any
 suppression.
 Letters: N samples, L cells of all levels, C terms of a cell.
@@ -21,14 +22,14 @@ from shards.typed import check_ranges
 from train.models import Output
 
 PAPER = "Mehta, Ozturk 2018 (objectness-scaled); complete IoU of Zheng et al. 2020"
-FORMULA = "sum_l v_l mean KL(sig z_t, sig z_s) + mean over sig z_t > .1 of sig z_t (1 - CIoU(b_s, b_t))"
+FORMULA = "sum_l v_l sum KL(sig z_t, sig z_s) / sum sig z_t + mean of sig z_t (1 - CIoU) over sig z_t > .1"
 
 
 @dataclass
 class Settings(Weighted):
     """How levels and terms are weighed."""
 
-    balance: list[float] = field(default_factory=lambda: [4.0, 1.0, 0.4])  # weight of each level's scores
+    balance: list[float] = field(default_factory=lambda: [1.0, 1.0, 1.0])  # weight of each level's scores
     box: float = 1.0  # weight of the boxes beside that of the scores
     least: float = 0.1  # score of the teacher from which its box teaches
 
@@ -62,8 +63,9 @@ class Method(nn.Module):
         with torch.autocast(output.logits.device.type, enabled=False):
             student, teacher = output.logits.float(), lesson.cells.float()
             far = cells.levels(cells.binary_kl(teacher[..., 0], student[..., 0]), output.grids)
-            scores = [w * level.mean((1, 2)) for w, level in zip(self.settings.balance, far, strict=True)]
+            scores = [w * level.sum((1, 2)) for w, level in zip(self.settings.balance, far, strict=True)]
             sure = teacher[..., 0].sigmoid()
+            words = sure.sum(1).clamp(min=1.0)
             apart = cells.apart(self.task, output, student, teacher)
             boxes = cells.mean_over(sure * apart, (sure > self.settings.least).float())
-            return torch.stack(scores).sum(0) + self.settings.box * boxes
+            return torch.stack(scores).sum(0) / words + self.settings.box * boxes

@@ -52,11 +52,13 @@ def test_d10_boxes_teach_where_the_teacher_is_sure_and_weigh_by_its_score():
     assert told(student, teacher, "response", least=0.9).abs().max() < 1e-6
 
 
-def test_d10_scores_are_means_over_the_cells_of_a_level_weighed_by_level():
+def test_d10_scores_are_sums_over_cells_per_word_that_the_teacher_sees_weighed_by_level():
     student, teacher = SCENES.logits(1, 2.0), SCENES.logits(2, 2.0)
     far = cells.binary_kl(teacher[..., 0], student[..., 0]).split([96, 24, 6], 1)
-    expected = sum(w * level.mean(1) for w, level in zip((4.0, 1.0, 0.4), far, strict=True))
-    assert torch.allclose(told(student, teacher, "response", box=0.0), expected, rtol=1e-5)
+    weights, words = [4.0, 1.0, 0.4], teacher[..., 0].sigmoid().sum(1).clamp(min=1)
+    expected = sum(w * level.sum(1) for w, level in zip(weights, far, strict=True)) / words
+    found = told(student, teacher, "response", box=0.0, balance=weights)
+    assert torch.allclose(found, expected, rtol=1e-5)
 
 
 def test_d10_levels_and_their_weights_must_be_as_many():
