@@ -19,6 +19,7 @@ from shards.progress import Reporter
 from shards.typed import check_ranges
 from train import state, zero
 from train.clock import Clock
+from train.headings import MAIN
 from train.optim import Optimizing
 from train.runfolder import RunFolder
 from train.runtime import StopRequest, agree_on_buffers, gather, on_main
@@ -72,10 +73,10 @@ class Loop:
         folder: RunFolder,
         report: Reporter,
         stop: StopRequest,
-        select: str,
         settings: Settings,
         optimizing: Optimizing,
         time_limit: str = "",
+        select: str = MAIN[0].name,
     ) -> None:
         self.accelerator, self.loader, self.judge, self.keep = accelerator, loader, judge, keep
         self.folder, self.report, self.stop, self.settings = folder, report, stop, settings

@@ -53,8 +53,8 @@ def _train(
         census = _census(b)
         loop = fit.Loop(
             b.accelerator, step, b.train_loader, teach, _judge(b, folder), keeper(b, story), folder, b.report,
-            stop, b.task.headings[0].name, settings.fit,
-            Optimizing(settings.optim, settings.schedule), settings.time_limit,
+            stop, settings.fit, Optimizing(settings.optim, settings.schedule), settings.time_limit,
+            b.task.headings[0].name,
         )  # fmt: skip
         resumed = loop.resume()
         runtime.on_main(b.accelerator, lambda: _mirror(b, folder, anew=not resumed))
