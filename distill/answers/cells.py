@@ -52,7 +52,7 @@ def sure(teacher: Any, least: float) -> Any:
     """Refused: a picture without labels would teach that it holds no word."""
     raise BadSettings(
         "data.unlabelled: detectors learn from labels; shard what a detector found as labels first "
-        "(python -m train.predict DETECTOR PHOTOS shards=DIR)"
+        "(train.predict DETECTOR PHOTOS recogniser=words out=labels.txt; ingest.shard source=paddle_labels)"
     )
 
 
