@@ -7,6 +7,7 @@ from typing import Any
 
 from markupsafe import Markup
 
+from shards.charts import lines
 from shards.marks import Estimate, estimates, scatter
 from train.account import Account, number
 from train.headings import MAIN, Heading
@@ -66,6 +67,15 @@ def _charts(results: list[Result]) -> list[Markup]:
     if len(timed) > 1:
         speeds = {r.name: _estimate(r, r.ms_per_image, f"{r.ms_per_image:.2f} ms per image") for r in timed}
         charts.append(scatter(f"{title} latency", speeds, "ms per image, one thread"))
+    curves = {r.name: r.curve for r in results if r.curve and r.curve["thresholds"]}
+    if curves:
+        percent = {
+            name: {k: [100 * v for v in values] for k, values in c.items()} for name, c in curves.items()
+        }
+        over = {name: (c["recall"], c["precision"]) for name, c in percent.items()}
+        charts.append(lines("Precision over recall, %", over, "recall, %"))
+        at = {name: (c["thresholds"][::-1], c["hmean"][::-1]) for name, c in percent.items()}
+        charts.append(lines("H-mean over the threshold, %", at, "threshold, %"))
     with_lengths = {r.name: r.mistakes for r in results if r.mistakes.lengths}
     if len(with_lengths) > 1:
         charts.append(by_length(with_lengths))

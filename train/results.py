@@ -90,6 +90,7 @@ class Result:
     reason: str
     mistakes: Mistakes
     fidelity: Fidelity | None
+    curve: dict[str, list[float]] | None = None  # over thresholds, of what finds words
 
     @property
     def name(self) -> str:
@@ -122,12 +123,22 @@ def result_of(path: Path, run: str) -> Result:
             None if speed is None else finite(speed), headings, figures, whole(found.get("damaged", 0)),
             {str(uid): str(why) for uid, why in found.get("damage", {}).items()},
             told(verdict), words_of(checkpoint, verdict), mistakes_of(found),
-            _fidelity(found.get("fidelity")),
+            _fidelity(found.get("fidelity")), _curve(found.get("curve")),
         )  # fmt: skip
 
 
 def _figure(found: dict[str, float]) -> Figure:
     return Figure(*(finite(found[key]) for key in ("value", "low", "high") if key == "value" or key in found))
+
+
+def _curve(found: dict[str, list[float]] | None) -> dict[str, list[float]] | None:
+    if found is None:
+        return None
+    names = ("thresholds", "precision", "recall", "hmean")
+    out = {name: [finite(value) for value in found[name]] for name in names}
+    if len({len(values) for values in out.values()}) > 1:
+        raise ValueError("a curve whose figures are not as many as its thresholds")
+    return out
 
 
 def _fidelity(found: dict[str, Any] | None) -> Fidelity | None:

@@ -20,9 +20,11 @@ from train import hmean
 from train.detection import Meter, Row
 from train.drawing import drawn
 from train.groups import Counts, grouped
+from train.hmean import Curve
 from train.metrics import Comparison
 
 EXAMPLES = 12  # pictures of faults
+POINTS = 100  # of a curve
 COLOURS = 64  # of such a picture: a report holds many
 OF_TEXT = ("length", "repeats")  # groups that only words have
 
@@ -42,6 +44,7 @@ class Score:
             "hmean": hmean.interval(np.stack(list(self.sums.values())), seed),
             **{name: int(found[name]) for name in counts},
             "protocol": meter.protocol.name,
+            "curve": _thinned(meter.curve()),
         }
 
     def against(self, other: "Score", seed: int) -> Comparison:
@@ -53,6 +56,17 @@ class Score:
         if way in OF_TEXT:
             raise BadSettings(f"by={way}: pictures have no {way}, words do")
         return _by(way, self.sums, shards)
+
+
+def _thinned(curve: Curve) -> dict[str, list[float]]:
+    """At most POINTS of its thresholds, evenly spaced, with the figures at each."""
+    places = (
+        np.unique(np.linspace(0, len(curve.thresholds) - 1, POINTS).astype(int))
+        if len(curve.thresholds)
+        else []
+    )
+    return {name: getattr(curve, name)[places].round(4).tolist() if len(places) else []
+            for name in ("thresholds", "precision", "recall", "hmean")}  # fmt: skip
 
 
 def mistakes(meter: Meter, damage: Mapping[int, str], task: Any, shards: Shards) -> dict[str, Any]:
