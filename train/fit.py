@@ -79,8 +79,8 @@ class Loop:
         select: str = MAIN[0].name,
     ) -> None:
         self.accelerator, self.loader, self.judge, self.keep = accelerator, loader, judge, keep
-        self.folder, self.report, self.stop, self.settings = folder, report, stop, settings
-        self.select = settings.select or select
+        self.folder, self.report, self.stop = folder, report, stop
+        self.settings, self.select = settings, settings.select or select
         self.steps = settings.epochs * loader.plan.steps  # of the whole run
         self.update = Update(accelerator, step, teach, optimizing, self.steps, settings.clip, settings.ema)
         self.at, self.metrics, self.ending = Position(), {}, ""
@@ -200,10 +200,9 @@ class Loop:
             self.folder.log(self.at.global_step, values)
             self._running()
         left = (self.steps - self.at.global_step) * self.loader.plan.global_batch / max(speed, 1e-9)
-        accuracy = self.metrics.get(self.select, float("nan"))
         self.report.line(
             f"epoch {self.at.epoch}/{self.settings.epochs} step {self.at.global_step}/{self.steps} "
-            f"loss {terms['loss']:.3f} {self.select} {accuracy:.4f} lr {terms['lr']:.2e} "
+            f"loss {terms['loss']:.3f} {self.select} {self.metrics.get(self.select, math.nan):.4f} lr {terms['lr']:.2e} "
             f"{speed:.0f} images/s data wait {100 * wait:.0f} % ETA {int(left) // 60}:{int(left) % 60:02d}"
         )
 

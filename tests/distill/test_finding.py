@@ -13,7 +13,7 @@ from ingest import shard
 from shards.errors import BadSettings
 from train import evaluation, modelfolder, predict, report, teacher
 
-MODEL = ["task=boxes", "model=yolo_p", "model.width=.03"]
+MODEL = ["task=boxes", "task.floor=0", "task.threshold=.005", "model=yolo_p", "model.width=.03"]
 CANVAS = ["image.height=64", "image.width=96", "image.channels=rgb", "image.fit=letterbox"]
 SHORT = ["fit.epochs=1", "fit.batch=8", "fit.log_every=1", "optim.lr=.003"]
 
