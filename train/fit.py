@@ -57,9 +57,8 @@ class Settings:
 
 
 class Loop:
-    """One run. judge(model, global step) -> metrics; keep(folder, model, metrics) writes a model.
-
-    stop: who asked for it to stop; select: the metric that matters where the settings name none.
+    """One run. judge(model, global step) -> metrics; keep(folder, model, metrics) writes a model; stop: who
+    asked for it to stop; select: the metric that matters where the settings name none.
     """
 
     def __init__(
@@ -202,7 +201,8 @@ class Loop:
         left = (self.steps - self.at.global_step) * self.loader.plan.global_batch / max(speed, 1e-9)
         self.report.line(
             f"epoch {self.at.epoch}/{self.settings.epochs} step {self.at.global_step}/{self.steps} "
-            f"loss {terms['loss']:.3f} {self.select} {self.metrics.get(self.select, math.nan):.4f} lr {terms['lr']:.2e} "
+            f"loss {terms['loss']:.3f} {self.select} {self.metrics.get(self.select, math.nan):.4f} "
+            f"lr {terms['lr']:.2e} "
             f"{speed:.0f} images/s data wait {100 * wait:.0f} % ETA {int(left) // 60}:{int(left) % 60:02d}"
         )
 
