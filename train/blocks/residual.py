@@ -15,10 +15,14 @@ class Block(nn.Module):
         self.conv1 = nn.Conv2d(into, out, 3, stride, 1, bias=False)
         self.conv2 = nn.Conv2d(out, out, 3, padding=1, bias=False)
         same = into == out and stride == (1, 1)
-        self.project = None if same else nn.Conv2d(into, out, 1, stride, bias=False)
+        self.project, self.stride = None if same else nn.Conv2d(into, out, 1, bias=False), stride
 
     def forward(self, values: Tensor) -> Tensor:
         """[N,into,h,w] to [N,out,h/stride,w/stride]."""
         active = self.norm1(values).relu()
         added = self.conv2(self.norm2(self.conv1(active)).relu())
-        return added + (values if self.project is None else self.project(active))
+        if self.project is None:
+            return added + values
+        # Every stride-th cell, then 1x1: what a strided convolution answers, whose gradient writes beyond its
+        # memory where channels stand last and are no multiple of 16 (oneDNN of torch 2.13, AVX-512).
+        return added + self.project(active[..., :: self.stride[0], :: self.stride[1]])
