@@ -21,7 +21,7 @@ from shards.errors import BadData, BadSettings
 from shards.progress import Reporter, run
 from shards.read import Shards
 from shards.written import digest, read_json, write_json
-from train import benches, decoders, fidelity, judging, modelfolder, scoreboard, spotting, suspects
+from train import benches, decoders, fidelity, judging, modelfolder, protocols, scoreboard, spotting, suspects
 from train.groups import check
 from train.judging import judge, still_loader
 from train.latency import latency
@@ -185,6 +185,7 @@ def _settle(settings: Settings) -> Settings:
     judging.device(settings.device)
     for way in settings.by:
         check(way)
+    protocols.known(settings.protocol)
     if settings.suspects and Path(settings.suspects).is_dir():
         raise BadSettings(
             f"suspects={settings.suspects}: a folder stands there; give a file, as suspects.csv"

@@ -11,15 +11,22 @@ from dataclasses import dataclass
 from shards.errors import BadSettings
 from shards.lookup import unknown
 from train.charset import FOLDS, NAMED, Charset
+from train.scenes import PROTOCOLS
 
 NAMES = ("native", *NAMED)
 NOTHING = "\uffff"  # stands for a truth of which nothing is left: no text has it, it is no character
 
 
 def check(name: str) -> None:
-    """Refuses a name that is no protocol."""
+    """Refuses a name that is no protocol of strings."""
     if name not in NAMES:
         raise BadSettings(unknown("protocol", name, list(NAMES)))
+
+
+def known(name: str) -> None:
+    """Refuses a name that is no protocol at all: of strings or of scenes."""
+    if name not in NAMES and name not in PROTOCOLS:
+        raise BadSettings(unknown("protocol", name, [*NAMES, *PROTOCOLS]))
 
 
 def kept(name: str, text: str) -> str:

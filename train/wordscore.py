@@ -63,6 +63,7 @@ class Meter:
 
     def score_by(self, protocol: str) -> None:
         """Compares by a protocol of train.protocols from now on."""
+        protocols.check(protocol)
         self.protocol = Protocol(protocol, self.charset)
 
     def compute(self) -> dict[str, float]:

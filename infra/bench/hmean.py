@@ -92,7 +92,7 @@ def main(argv: list[str]) -> None:
     rows = []
     for name in made:
         wall, cpu = (settings.images / found.speed(name, by) for by in ("wall", "cpu"))
-        rows.append((name, f"{wall:.2f}", f"{cpu:.2f}", f"{1000 * cpu / settings.images:.2f}"))
+        rows.append((name, f"{wall:.3g}", f"{cpu:.3g}", f"{1000 * cpu / settings.images:.3g}"))
     what = f"{settings.images:,} pictures, {settings.words} words and {settings.found} detections each"
     table(what, COLUMNS, rows)
 

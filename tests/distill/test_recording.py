@@ -28,7 +28,7 @@ from shards.errors import BadData, BadSettings, GateFailed
         ("taps=[rnn2,rnn2:int8]", r"taps: rnn2,rnn2:int8; each only once"),
         ("kinds=[frames,wings]", r"'wings'.*there are: frames, nbest, occupancy"),
         ("kinds=[frames,frames]", r"kinds: frames,frames; each only once"),
-        ("kinds=[]", r"nothing to keep \(there are: frames, nbest, occupancy\)"),
+        ("kinds=[cells]", r"kinds, of task recognise: no 'cells' \(there are: frames, nbest, occupancy\)"),
         ("nbest=20", r"nbest: 20, must be at most beam=10"),
         ("precision=int8", r"precision.*fp32"),
         ("vews=2", r"vews"),

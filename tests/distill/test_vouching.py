@@ -38,14 +38,14 @@ def train(words, tiny, tmp_path):
 
 def test_a_teacher_worse_than_its_card_stops_the_run(train, words, tmp_path):
     liar = card(tmp_path / "liar", 0.6, Shards([words], "val").digest)
-    with pytest.raises(GateFailed, match=r"reads 0.0000 of the validation words, its card says 0.6000"):
+    with pytest.raises(GateFailed, match=r"word_acc is 0.0000 on .* samples, its card says 0.6000"):
         train(f"teacher={liar}")
     assert not (tmp_path / "s" / "best").exists()
 
 
 def test_a_teacher_as_good_as_its_card_teaches(train, words, tmp_path, capsys):
     train(f"teacher={card(tmp_path / 'honest', 0.0, Shards([words], 'val').digest)}")
-    assert "reads 0.0000 of the validation words, as its card says" in capsys.readouterr().out
+    assert "word_acc is 0.0000 on the validation samples, as its card says" in capsys.readouterr().out
 
 
 def test_a_card_of_other_data_is_taken_at_its_word(train, tmp_path, capsys):

@@ -52,7 +52,8 @@ def strike(driver, out, target, inside, draw):
             hit = Kill(target, bool(open_parts(held, out)), finished(out))
             if hit.done < SHARDS and (hit.inside or not inside):
                 victim.kill()
-                held.resume()
+                with suppress(psutil.NoSuchProcess):  # a worker whose driver is gone ends by itself
+                    held.resume()
                 return hit
             held.resume()
             victim.resume()

@@ -196,7 +196,7 @@ def test_the_page_stands_in_the_folder_unless_told_otherwise(words, tmp_path):
     [
         ([], BadSettings, "python -m shards.show DIR"),
         (["{crops}", "n=-1"], BadSettings, "n: -1"),
-        (["{crops}", "augment=loud"], BadSettings, "light, none, shift, strong"),
+        (["{crops}", "augment=loud"], BadSettings, "light, none, scene, shift, strong"),
         (["{crops}/absent"], BadData, "no manifest.json"),
         (
             ["{crops}", "out={crops}/train/manifest.json/page.html"],

@@ -36,7 +36,7 @@ def photos(tmp_path_factory):
     folder = tmp_path_factory.mktemp("photos")
     out = folder.parent / "scenes"
     shard.main(["source=rendered", "level=scenes", f"out={out}", "split=test", "count=3", "scene_width=160",
-                "scene_height=120", "min_word_height=.2", "wordless=0"])  # fmt: skip
+                "scene_height=120", "min_word_height=.2", "wordless=0", "strength=.2"])  # fmt: skip
     shards = Shards([out], "test")
     for i in range(3):
         (folder / f"{i}.jpg").write_bytes(shards.image(i))

@@ -73,7 +73,7 @@ def test_every_format_holds_the_same_rows(model, pictures, tmp_path, suffix):
     given = [model, *sorted(pictures.glob("0*"))[:3]]
     wanted = rows(tmp_path / "wanted.json", *given)
     found = rows(tmp_path / "deep" / f"out.{suffix}", *given)
-    characters = [] if suffix == "csv" else ["characters", "certified"]
+    characters = [] if suffix == "csv" else ["characters", "certified", "polygon", "found"]
     assert [list(row) for row in found] == [["image", "text", "score", "error", *characters]] * 3
     assert all(len(row["characters"]) == len(row["text"]) for row in found if characters)
     assert [(r["image"], r["text"], float(r["score"])) for r in found] == [

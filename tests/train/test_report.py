@@ -71,7 +71,8 @@ def test_every_set_has_its_own_table_even_where_names_are_given_twice(run, page)
     sets = [{}, {"set": "other-test"}, {"data": "f" * 64}]
     text = page(run("a", evaluations=sets), run("b", evaluations=sets[:1]))
     assert text.count('<table class="results">') == 3
-    heads = re.findall(r'<h3><bdi dir="auto">([^<]*)</bdi></h3>\s*32 samples, data (\w+)', text)
+    told = r'<h3><bdi dir="auto">([^<]*)</bdi></h3>\s*<p class="note">32 samples, data (\w+)'
+    heads = re.findall(told, text)
     assert heads == [("words-test", "e" * 12), ("other-test", "e" * 12), ("words-test", "f" * 12)]
     assert text.count('aria-label="Word accuracy, % by size"') == 1  # where there are two to compare
 
