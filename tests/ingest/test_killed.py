@@ -41,7 +41,8 @@ def strike(driver, out, target, inside, draw):
         time.sleep(0.005)
     time.sleep(0 if inside else pause)
     while driver.poll() is None:
-        found = writers(out)
+        # the driver writes too, that the folder is taken: it is no worker
+        found = [process for process in writers(out) if process.pid != driver.pid]
         if not found and (inside or target == "worker"):
             continue
         victim = psutil.Process(driver.pid) if target == "driver" else draw.choice(found)
