@@ -86,6 +86,8 @@ def evaluate(path: str, shards: Shards, settings: Settings) -> Judged:
         "headings": [config.plain(heading) for heading in loaded.task.headings],
     }
     if settings.recogniser:
+        if not loaded.task.finds:
+            raise BadSettings(f"recogniser={settings.recogniser}: {path} must find words, it reads them")
         figures |= spotting.figures(meter, settings.recogniser, shards, settings.device)
     if settings.latency:
         figures["ms_per_image"] = latency(loaded, shards, damage)

@@ -34,7 +34,6 @@ from train.reader import Answer, Given, Reader, Reading, readings
 
 PRETRAINED = Path(__file__).resolve().parent / "pretrained" / "words"  # reads when no model is given
 PACKAGED = "words"  # its name as recogniser=
-COLUMNS = ("image", "text", "score", "error")
 
 
 @dataclass
@@ -142,7 +141,8 @@ def _read(settings: Settings, model: str, inputs: list[str]) -> tuple[list[Readi
     with photoindex.opened(settings.index) as index:
         for name, given, answer in answered(answers_of(settings, model), found, settings.batch):
             own = readings([name], [answer])
-            rows, count = rows + own, count + 1
+            rows += own
+            count += 1
             index.remember(name, own)
             if settings.drawn:
                 answersheet.draw(Path(settings.drawn), name, given, answer)
@@ -169,8 +169,8 @@ def main(argv: list[str]) -> None:
         Path(settings.out).write_text(answersheet.written(rows, suffix), encoding="utf-8")
         report.say(f"{len(rows)} rows of {count} images in {settings.out}")
     else:
-        cells = [[getattr(row, column) for column in COLUMNS] for row in rows]
-        report.table(f"read by {model}", COLUMNS, cells)
+        cells = [[getattr(row, column) for column in answersheet.COLUMNS] for row in rows]
+        report.table(f"read by {model}", answersheet.COLUMNS, cells)
     report.done(readings=[asdict(row) for row in rows], errors=sum(bool(row.error) for row in rows))
 
 

@@ -23,8 +23,8 @@ from train.scenes import Scene, certainty, protocol
 def figures(meter: Meter, recogniser: str, shards: Shards, device: str) -> dict[str, dict[str, float]]:
     """{"end_to_end": ..., and its precision and recall}: what a detector found, read by a recogniser."""
     reader = Reader(recogniser, device)
-    if reader.loaded.task.finds or not hasattr(meter, "scenes"):
-        raise BadSettings(f"recogniser={recogniser}: must read, and checkpoint= must find words")
+    if reader.loaded.task.finds:
+        raise BadSettings(f"recogniser={recogniser}: must read words, this finds them")
     scenes = []
     for uid, scene in sorted(meter.entries().items()):
         found = [word for word in scene.found if certainty(word) >= meter.threshold]
