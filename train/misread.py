@@ -47,7 +47,7 @@ BODY = """
 {% endfor %}</div>{% elif not wrong.cards %}<p>It made none.</p>{% endif %}
 {% endfor %}
 """
-WORD = 320  # pixels: a wider picture is no word, and is shown larger
+WORD = 64  # pixels: a higher picture is no word; it is shown larger, with counts below it
 CONFUSED = 20  # confusions named in words
 OLD = "Confusions and lengths were not kept when this was evaluated: run train.evaluation again."
 
@@ -120,12 +120,13 @@ def _confusions(found: Sequence[tuple[str, str, int]]) -> Markup:
 
 
 def _card(found: Example) -> Card:
-    mine, theirs = mistakes.differences(found.scored, found.prediction)
+    scene = mistakes.canvas_height(found.png) > WORD
+    mine, theirs = (set(), set()) if scene else mistakes.differences(found.scored, found.prediction)
     # Case that does not count is shown as it is written, where the places are the same.
     truth = found.truth if len(found.truth) == len(found.scored) else found.scored
     reading = visible(found.prediction, theirs) if found.prediction else Markup("<i>nothing</i>")
     straight = data_uri(found.rectified, "png") if found.rectified else None
     return Card(
         found.uid, spelled(found.truth), data_uri(found.png, "png"), straight, visible(truth, mine), reading,
-        f"{100 * found.score:.0f}", mistakes.canvas_width(found.png) > WORD,
+        f"{100 * found.score:.0f}", scene,
     )  # fmt: skip

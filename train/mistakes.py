@@ -141,9 +141,9 @@ def png(canvas: np.ndarray) -> str:
     return base64.b64encode(file.getvalue()).decode()
 
 
-def canvas_width(picture: bytes) -> int:
-    """Pixels across of a PNG; 0 of what is none."""
-    return int.from_bytes(picture[16:20], "big") if picture.startswith(b"\x89PNG") else 0
+def canvas_height(picture: bytes) -> int:
+    """Pixels down of a PNG; 0 of what is none."""
+    return int.from_bytes(picture[20:24], "big") if picture.startswith(b"\x89PNG") else 0
 
 
 def canvas(picture: str) -> np.ndarray:
