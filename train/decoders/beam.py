@@ -3,22 +3,24 @@
 `ngram` is a file of `train.ngram`; a reading y is then scored by log p(y) + alpha log p_ngram(y) + beta |y|
 (shallow fusion, see `train.guided`). Without it, the search is that of fast-ctc-decode for peaked lines
 where the extra `decode` is installed and otherwise our own (`train.beam`), which find the same: at a step
-both follow the classes of a probability of at least `cut`, and always the best one. fast-ctc-decode alone
+both follow the classes of a probability above `cut`, and always the best one. fast-ctc-decode alone
 would follow none where all are below, and has no reading then.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 import torch
+from torch.nn import functional
 
 from shards.errors import BadSettings
 from shards.typed import check_ranges
 from train import kneserney
 from train.beam import prefix_beam
 from train.charset import Charset
-from train.decode import Path, greedy_path, log_softmax
+from train.decode import Path, blocks, greedy_path, log_softmax
 from train.guided import guided_beam
 
 ALPHA, BETA = 0.5, 0.0
@@ -34,7 +36,7 @@ class Settings:
     """How far the search looks, and what helps it."""
 
     width: int = 10  # prefixes that the search follows
-    cut: float = 1e-3  # classes of a step less probable than this are not followed, 0 = all are
+    cut: float = 1e-3  # only classes of a step more probable than this are followed, 0 = all are
     ngram: str = ""  # a file of train.ngram; empty = none
     alpha: float = ALPHA  # weight of the log-probability by the ngram model
     beta: float = BETA  # added for every character, against the length that the ngram model costs
@@ -59,14 +61,18 @@ class Decoder:
 
     def labels(self, values: np.ndarray) -> Labels:
         """The symbols of the reading of each line; values: see train.decode."""
-        return self.search(cut(log_softmax(values), self.settings.cut), self.settings.width)
+        width, least = self.settings.width, self.settings.cut
+        parts = (self.search(cut(log_softmax(values[part]), least), width) for part in blocks(values))
+        return list(chain.from_iterable(parts))
 
 
 def cut(log_probs: np.ndarray, least: float) -> np.ndarray:
-    """The same without the classes of a step that are less probable than `least`; the best one stays."""
-    scores = torch.from_numpy(log_probs)
-    bound = scores.amax(-1, keepdim=True).clamp(max=torch.tensor(least).log())
-    return scores.masked_fill(scores < bound, -torch.inf).numpy()
+    """The same with the classes of a step that are more probable than `least`; the best one stays."""
+    scores, bound = torch.from_numpy(log_probs), float(np.log(least)) if least else -np.inf
+    followed, best = functional.threshold(scores, bound, -np.inf), scores.amax(-1, keepdim=True)
+    low = (best <= bound).squeeze(-1)
+    followed[low] = scores[low].masked_fill(scores[low] < best[low], -torch.inf)
+    return followed.numpy()
 
 
 def own(log_probs: np.ndarray, width: int) -> Labels:
@@ -80,13 +86,14 @@ def _fast(charset: Charset) -> Callable[[np.ndarray, int], Labels] | None:
         from fast_ctc_decode.fast_ctc_decode import beam_search
     except ImportError:
         return None
-    alphabet = "".join(chr(FIRST + i) for i in range(charset.size))
+    classes = {chr(FIRST + i): i for i in range(charset.size)}
+    alphabet = "".join(classes)
 
     def search(log_probs: np.ndarray, width: int) -> Labels:
         if np.isfinite(log_probs).sum() > MANY * log_probs[..., 0].size:
             return own(log_probs, width)
         found = (beam_search(np.exp(line), alphabet, width, NOTHING)[0] for line in log_probs)
-        return [tuple([ord(letter) - FIRST for letter in letters]) for letters in found]
+        return [tuple(map(classes.__getitem__, letters)) for letters in found]
 
     return search
 

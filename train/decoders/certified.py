@@ -24,7 +24,7 @@ class Settings:
     """The search where greedy proves nothing, see `train.decoders.beam`."""
 
     width: int = 10  # prefixes that the search follows
-    cut: float = 1e-3  # classes of a step less probable than this are not followed, 0 = all are
+    cut: float = 1e-3  # classes of a step more probable than this alone are followed, 0 = all are
 
     def __post_init__(self) -> None:
         check_ranges(self, "decoder.", width=(1, 10_000), cut=(0, 1))
