@@ -23,8 +23,10 @@ from shards.read import Shards
 from shards.written import digest, read_json, write_json
 from train import benches, decoders, fidelity, judging, modelfolder, protocols, scoreboard, spotting, suspects
 from train.groups import check
+from train.headings import READ
 from train.judging import judge, still_loader
 from train.latency import latency
+from train.reader import Reader, together
 from train.straightened import beside
 from train.verdicts import Judged, control_of, short, verdicts, words_of
 
@@ -85,12 +87,12 @@ def evaluate(path: str, shards: Shards, settings: Settings) -> Judged:
         "damaged": len(damage),
         "headings": [config.plain(heading) for heading in loaded.task.headings],
     }
-    if settings.recogniser:
-        if not loaded.task.finds:
-            raise BadSettings(f"recogniser={settings.recogniser}: {path} must find words, it reads them")
-        figures |= spotting.figures(meter, settings.recogniser, shards, settings.device)
+    reader = Reader(loaded, settings.device)
     if settings.latency:
-        figures["ms_per_image"] = latency(loaded, shards, damage)
+        figures["ms_per_image"] = latency(lambda image: reader.answers([image]), shards, damage)
+    if settings.recogniser:
+        meter, more = _read(reader, meter, damage, shards, settings)
+        figures |= more
     found = loaded.task.mistakes(meter, damage, shards)
     found["examples"] = beside(found["examples"], loaded.model, loaded.task.image)
     figures["by_source"] = found["by_source"]
@@ -99,6 +101,22 @@ def evaluate(path: str, shards: Shards, settings: Settings) -> Judged:
     if settings.teacher and Path(settings.teacher).resolve() != Path(path).resolve():
         figures["fidelity"] = _fidelity(loaded, shards, settings)
     return Judged(path, loaded.config, score, figures, found, damage)
+
+
+def _read(finder: Reader, meter: Any, damage: dict[int, str], shards: Shards, settings: Settings
+          ) -> tuple[Any, dict[str, Any]]:  # fmt: skip
+    """What a detector found with texts, and the figures of both together."""
+    if not finder.loaded.task.finds:
+        raise BadSettings(f"recogniser={settings.recogniser}: this model reads words, none that finds them")
+    second = spotting.reader(settings.recogniser, settings.device)
+    meter = spotting.read(meter, second, shards)
+    figures: dict[str, Any] = spotting.figures(meter)
+    if settings.latency:
+        both = latency(lambda image: together(finder, second, [image]), shards, damage)
+        figures["ms_to_find_and_read"] = {"value": both}
+    known = [heading for heading in READ if heading.name in figures]
+    headings = [*finder.loaded.task.headings, *known]
+    return meter, {**figures, "headings": [config.plain(heading) for heading in headings]}
 
 
 def _fidelity(loaded: modelfolder.Loaded, shards: Shards, settings: Settings) -> dict[str, Any]:
@@ -144,8 +162,8 @@ def main(argv: list[str]) -> None:
     judged = [evaluate(path, shards, settings) for path in _gather(settings)]
     found = verdicts(judged, settings.baseline, settings.seed)
     scoreboard.models(report, judged, found, settings.latency)
+    scoreboard.reading(report, judged, settings.recogniser)
     scoreboard.groups(report, judged)
-    scoreboard.spotted(report, judged, settings.recogniser)
     if settings.bench:
         scoreboard.averages(report, settings.bench, judged)
     scoreboard.closeness(report, judged, settings.teacher)

@@ -31,6 +31,10 @@ SCENES = (
     Heading("best_hmean", "best H-mean, %"), Heading("map50", "mAP50, %"), Heading("map50_95", "mAP50-95, %"),
     Heading("oracle_hmean", "of perfect boxes, %"),
 )  # fmt: skip
+READ = (  # of scenes, with a recogniser
+    Heading("end_to_end", "end to end, %"), Heading("end_to_end_precision", "its precision, %"),
+    Heading("end_to_end_recall", "its recall, %"), Heading("ms_to_find_and_read", "ms to find and read", 1.0),
+)  # fmt: skip
 MAIN = (WORDS[0], SCENES[0])  # what runs are selected and compared by
 
 

@@ -1,25 +1,24 @@
-"""How long a word takes, from the file's bytes to its text."""
+"""How long a picture takes, from the file's bytes to what was read."""
 
 import statistics
 import time
-from collections.abc import Container
+from collections.abc import Callable, Container
+from typing import Any
 
 import torch
 
 from shards.errors import BadData
 from shards.read import Shards
-from train import modelfolder
-from train.reader import Reader
 
 WORDS = 100
 
 
-def latency(loaded: modelfolder.Loaded, shards: Shards, damage: Container[int] = ()) -> float:
-    """Median milliseconds from encoded bytes to text, one image at a time, on one CPU thread.
+def latency(read: Callable[[bytes], Any], shards: Shards, damage: Container[int] = ()) -> float:
+    """Median milliseconds of `read`, one encoded image at a time, on one CPU thread.
 
     damage: uids of samples to leave out.
     """
-    reader, threads = Reader(loaded), torch.get_num_threads()
+    threads = torch.get_num_threads()
     whole = [place for place, uid in enumerate(shards.uids.tolist()) if uid not in damage]
     if not whole:
         raise BadData(
@@ -31,7 +30,7 @@ def latency(loaded: modelfolder.Loaded, shards: Shards, damage: Container[int] =
         times = []
         for image in images:
             begun = time.perf_counter()
-            reader.read([image])
+            read(image)
             times.append(1000 * (time.perf_counter() - begun))
         return statistics.median(times[10:])
     finally:

@@ -33,11 +33,15 @@ BODY = """
 {% if wrong.sources %}<h3>Word accuracy by data set</h3>{{ table(*wrong.sources) }}{% endif %}
 {% if wrong.missing %}<p class="note">{{ wrong.missing }}</p>{% endif %}
 {% set cards = wrong.cards[:shown] %}
-{% if cards %}<h3>The {{ cards|length }} mistakes it was most sure of</h3>
+{% if cards and cards[0].wide %}<h3>The {{ cards|length }} pictures with the most faults</h3>
+<p class="note">Blue: found, rightly. Orange: found where no word stands, or in pieces, or several in one.
+Red: missed. Grey: does not count. The letters are what was read.</p>
+{% elif cards %}<h3>The {{ cards|length }} mistakes it was most sure of</h3>
 <p class="note">What the model saw
 {%- if cards[0].straight %}, below it what its spatial transformer made of that
 {%- endif %}, its confidence in percent, and marked what differs.</p>
-<div class="cards">{% for card in cards %}
+{% endif %}
+{% if cards %}<div class="cards">{% for card in cards %}
 <figure class="mistake{{ " wide" if card.wide }}">
 <img alt="crop of {{ card.alt }}" title="{{ card.uid }}" src="{{ card.source }}">
 {% if card.straight %}<img class="straight" alt="the same, straightened" src="{{ card.straight }}">
@@ -47,7 +51,6 @@ BODY = """
 {% endfor %}</div>{% elif not wrong.cards %}<p>It made none.</p>{% endif %}
 {% endfor %}
 """
-WORD = 64  # pixels: a higher picture is no word; it is shown larger, with counts below it
 CONFUSED = 20  # confusions named in words
 OLD = "Confusions and lengths were not kept when this was evaluated: run train.evaluation again."
 
@@ -63,7 +66,7 @@ class Card:
     truth: Markup
     reading: Markup
     score: str
-    wide: bool
+    wide: bool  # a whole picture, with counts below it
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,13 +123,13 @@ def _confusions(found: Sequence[tuple[str, str, int]]) -> Markup:
 
 
 def _card(found: Example) -> Card:
-    scene = mistakes.canvas_height(found.png) > WORD
-    mine, theirs = (set(), set()) if scene else mistakes.differences(found.scored, found.prediction)
+    mine, theirs = (set(), set()) if found.jpeg else mistakes.differences(found.scored, found.prediction)
     # Case that does not count is shown as it is written, where the places are the same.
     truth = found.truth if len(found.truth) == len(found.scored) else found.scored
     reading = visible(found.prediction, theirs) if found.prediction else Markup("<i>nothing</i>")
+    picture = data_uri(found.jpeg, "jpeg") if found.jpeg else data_uri(found.png, "png")
     straight = data_uri(found.rectified, "png") if found.rectified else None
     return Card(
-        found.uid, spelled(found.truth), data_uri(found.png, "png"), straight, visible(truth, mine), reading,
-        f"{100 * found.score:.0f}", scene,
+        found.uid, spelled(found.truth), picture, straight, visible(truth, mine), reading,
+        f"{100 * found.score:.0f}", bool(found.jpeg),
     )  # fmt: skip

@@ -141,11 +141,6 @@ def png(canvas: np.ndarray) -> str:
     return base64.b64encode(file.getvalue()).decode()
 
 
-def canvas_height(picture: bytes) -> int:
-    """Pixels down of a PNG; 0 of what is none."""
-    return int.from_bytes(picture[20:24], "big") if picture.startswith(b"\x89PNG") else 0
-
-
 def canvas(picture: str) -> np.ndarray:
     """What `png` was given: a PNG, base64, as uint8 [C,H,W]."""
     pixels = np.asarray(Image.open(io.BytesIO(base64.b64decode(picture))))

@@ -30,7 +30,7 @@ from shards.read import Shards
 from shards.typed import check_ranges
 from train import answersheet, photoindex
 from train.judging import device
-from train.reader import Answer, Given, Reader, Reading, readings
+from train.reader import Answer, Given, Reader, Reading, readings, together
 
 PRETRAINED = Path(__file__).resolve().parent / "pretrained" / "words"  # reads when no model is given
 PACKAGED = "words"  # its name as recogniser=
@@ -104,10 +104,7 @@ def answers_of(settings: Settings, model: str) -> Answers:
     second = Reader(path, place, settings.decoder)
     if not first.loaded.task.finds or second.loaded.task.finds:
         raise BadSettings(f"recogniser={settings.recogniser}: {model} must find words, and it must read")
-    return lambda names, given: [
-        found if isinstance(found, Exception) else second.inside(image, found)
-        for image, found in zip(given, first.answers(given), strict=True)
-    ]
+    return lambda names, given: together(first, second, given)
 
 
 def answered(answers: Answers, encoded: Iterator[Encoded], batch: int) -> Iterator[tuple[str, Given, Answer]]:

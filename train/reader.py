@@ -97,6 +97,14 @@ class Reader:
         return tuple(_with_text(*one) for one in zip(words, self.seen(crops), strict=True))
 
 
+def together(finder: Reader, reader: Reader, images: Sequence[Given]) -> list[Answer]:
+    """The words that one finds in each encoded image, with what the other reads in them; see Reader."""
+    return [
+        found if isinstance(found, Exception) else reader.inside(image, found)
+        for image, found in zip(images, finder.answers(images), strict=True)
+    ]
+
+
 def _cut(photo: np.ndarray, word: Word) -> Image.Image | Exception:
     try:
         return cutting.cut(photo, word.polygon or ())

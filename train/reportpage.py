@@ -85,7 +85,7 @@ BODY = """
 </details>{% endif %}
 {% endfor %}
 {% if sets %}<p class="note">In brackets: 95 % intervals, Wilson's for accuracies, else of a bootstrap over
-words. Verdicts: the difference in percent points, paired bootstrap on the same words.</p>{% endif %}
+samples. Verdicts: the difference in percent points, paired bootstrap on the same samples.</p>{% endif %}
 {% if unevaluated %}
 <h3>Not evaluated yet</h3>{{ table(*unevaluated) }}
 {% if command %}<p>Next: <code>{{ command }}</code></p>{% endif %}

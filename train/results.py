@@ -34,7 +34,7 @@ class Figure:
 @dataclass(frozen=True, slots=True)
 class Example:
     """A mistake; scored: the truth as it was compared; png: what the model saw; rectified: what its spatial
-    transformer made of that, empty where it has none.
+    transformer made of that, empty where it has none; jpeg: instead of a png, a picture, its words marked.
     """
 
     uid: str
@@ -44,6 +44,7 @@ class Example:
     score: float
     png: bytes
     rectified: bytes
+    jpeg: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,5 +186,5 @@ def _example(found: dict[str, Any]) -> Example:
     return Example(
         str(found.get("uid", "")), truth, str(found.get("scored", truth)), str(found["prediction"]),
         finite(found["score"]),
-        *(base64.b64decode(found.get(key, ""), validate=True) for key in ("png", "rectified")),
+        *(base64.b64decode(found.get(key, ""), validate=True) for key in ("png", "rectified", "jpeg")),
     )  # fmt: skip

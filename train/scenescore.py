@@ -6,6 +6,7 @@ nothing else.
 import base64
 import io
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -23,9 +24,9 @@ from train.groups import Counts, grouped
 from train.hmean import Curve
 from train.metrics import Comparison
 
-EXAMPLES = 12  # pictures of faults
+EXAMPLES = 30  # pictures, those with the most faults
 POINTS = 100  # of a curve
-COLOURS = 64  # of such a picture: a report holds many
+WIDEST, QUALITY = 640, 75  # pixels of such a picture, and of the JPEG: a report holds many
 OF_TEXT = ("length", "repeats")  # groups that only words have
 
 
@@ -71,7 +72,7 @@ def _thinned(curve: Curve) -> dict[str, list[float]]:
 
 def mistakes(meter: Meter, damage: Mapping[int, str], task: Any, shards: Shards) -> dict[str, Any]:
     """As `train.mistakes` tells it: pictures with the most faults, and H by data set."""
-    rows = [row for row in meter.detail() if row[0] not in damage and _faults(row)]
+    rows = [row for row in meter.detail() if row[0] not in damage]
     worst = sorted(rows, key=lambda row: (-_faults(row), row[0]))[:EXAMPLES]
     return {
         "examples": _examples(worst, task, shards), "confusions": [], "lengths": [],
@@ -97,7 +98,8 @@ def _examples(rows: list[Row], task: Any, shards: Shards) -> list[dict[str, Any]
     out = []
     for row, pixels, place in zip(rows, canvases.pixels, maps, strict=True):
         uid, truths, found, marks = row
-        words = [(word, mark) for word, mark in zip(truths, marks.truths, strict=True) if mark != "found"]
+        unread = [replace(word, text=None) for word in truths]  # the picture shows their texts
+        words = [(word, mark) for word, mark in zip(unread, marks.truths, strict=True) if mark != "found"]
         words += list(zip(found, marks.found, strict=True))
         there = [(_seen(word, place, size), mark) for word, mark in words]
         shown = [(word, mark) for word, mark in there if word is not None]
@@ -108,14 +110,14 @@ def _examples(rows: list[Row], task: Any, shards: Shards) -> list[dict[str, Any]
             "uid": f"{uid:016x}", "truth": f"{known} words",
             "prediction": f"{counts['found']} found, {counts['false']} false",
             "score": counts["found"] / max(1, known),
-            "png": _png(drawn(picture, [word for word, _ in shown], [mark for _, mark in shown])),
+            "jpeg": _jpeg(drawn(picture, [word for word, _ in shown], [mark for _, mark in shown])),
         })  # fmt: skip
     return out
 
 
 def _seen(word: Word, place: np.ndarray, size: tuple[int, int]) -> Word | None:
-    """A word on the canvas, without its text: the picture shows that."""
-    words = placed(Record((Word(None, word.polygon),), (1, 1), ""), place, size).words
+    """A word on the canvas."""
+    words = placed(Record((word,), (1, 1), ""), place, size).words
     return words[0] if words else None
 
 
@@ -126,7 +128,8 @@ def _picture(pixels: np.ndarray, channels: str) -> Image.Image:
     return Image.fromarray(np.ascontiguousarray(colours.transpose(1, 2, 0)))
 
 
-def _png(picture: Image.Image) -> str:
+def _jpeg(picture: Image.Image) -> str:
     file = io.BytesIO()
-    picture.quantize(COLOURS).save(file, "PNG")
+    picture.thumbnail((WIDEST, WIDEST))
+    picture.save(file, "JPEG", quality=QUALITY)
     return base64.b64encode(file.getvalue()).decode()

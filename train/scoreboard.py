@@ -4,7 +4,7 @@ from typing import Any
 
 from shards.progress import Reporter
 from train import benches, metrics
-from train.headings import Heading
+from train.headings import READ, Heading
 from train.verdicts import Judged, short, told
 
 SHARES = {"agreement": 100, "blank": 100, "kl": 1, "peak_shift": 1}  # measures, shown times this
@@ -13,6 +13,7 @@ SHARES = {"agreement": 100, "blank": 100, "kl": 1, "peak_shift": 1}  # measures,
 def models(report: Reporter, judged: list[Judged], found: dict[str, dict[str, Any]], latency: bool) -> None:
     """Every model's figures and verdict."""
     headings = [Heading(**one) for one in judged[0].figures["headings"]]
+    headings = [heading for heading in headings if heading not in READ]  # a table of their own
     columns = ["checkpoint", "params", "MB", f"{headings[0].title} [95 %]", *(h.title for h in headings[1:])]
     columns += ["n", *(["ms"] if latency else []), "verdict"]
     rows = []
@@ -26,6 +27,18 @@ def models(report: Reporter, judged: list[Judged], found: dict[str, dict[str, An
         row += [str(f["n"]), *([f"{f['ms_per_image']:.2f}"] if latency else [])]
         rows.append([*row, told(found[one.path])])
     report.table("evaluation (intervals are 95 %)", columns, rows)
+
+
+def reading(report: Reporter, judged: list[Judged], recogniser: str) -> None:
+    """What detectors and the recogniser named read together."""
+    headings = [heading for heading in READ if heading.name in judged[0].figures]
+    if headings:
+        rows = [
+            [short(one.path), *(heading.shown(one.figures[heading.name]["value"]) for heading in headings)]
+            for one in judged
+        ]
+        titles = (heading.title for heading in headings)
+        report.table(f"found, and read by {short(recogniser)}", ["checkpoint", *titles], rows)
 
 
 def groups(report: Reporter, judged: list[Judged]) -> None:
@@ -43,19 +56,6 @@ def groups(report: Reporter, judged: list[Judged]) -> None:
             rows.append([name, str(count["n"]), *cells])
         columns = [way, "n", *(short(one.path) for one in judged)]
         report.table(f"{title} by {way} (percent; intervals are 95 %)", columns, rows)
-
-
-def spotted(report: Reporter, judged: list[Judged], recogniser: str) -> None:
-    """What detectors and the recogniser named read together."""
-    keys = ("end_to_end", "end_to_end_precision", "end_to_end_recall")
-    rows = [
-        [short(one.path), *(f"{100 * one.figures[key]['value']:.2f}" for key in keys)]
-        for one in judged
-        if keys[0] in one.figures
-    ]
-    if rows:
-        columns = ["checkpoint", "H-mean", "precision", "recall"]
-        report.table(f"found, and read by {short(recogniser)}: end to end, percent", columns, rows)
 
 
 def closeness(report: Reporter, judged: list[Judged], teacher: str) -> None:

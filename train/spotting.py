@@ -15,28 +15,37 @@ from shards.errors import BadSettings
 from shards.read import Shards
 from train import hmean
 from train.detection import Meter
+from train.headings import READ
 from train.hmean import Figures, mark
 from train.reader import Reader
 from train.scenes import Scene, certainty, protocol
 
 
-def figures(meter: Meter, recogniser: str, shards: Shards, device: str) -> dict[str, dict[str, float]]:
-    """{"end_to_end": ..., and its precision and recall}: what a detector found, read by a recogniser."""
-    reader = Reader(recogniser, device)
-    if reader.loaded.task.finds:
-        raise BadSettings(f"recogniser={recogniser}: must read words, this finds them")
-    scenes = []
+def reader(model: str, device: str) -> Reader:
+    """A recogniser for what was found; what finds words itself is a BadSettings."""
+    made = Reader(model, device)
+    if made.loaded.task.finds:
+        raise BadSettings(f"recogniser={model}: must read words, this finds them")
+    return made
+
+
+def read(meter: Meter, recogniser: Reader, shards: Shards) -> Meter:
+    """The same with texts, where a detection counts."""
+    out = Meter(meter.threshold)
+    out.score_by(meter.protocol.name)
     for uid, scene in sorted(meter.entries().items()):
-        found = [word for word in scene.found if certainty(word) >= meter.threshold]
-        image = shards.image(shards.position(uid)) if found else b""
-        read = reader.inside(image, found) if found else ()
-        words = () if isinstance(read, Exception) else read
-        scenes.append(Scene.of(scene.truths, [replace(w, score=w.found) for w in words]))
-    both = end_to_end(scenes, by=meter.protocol.name)
-    return {
-        "end_to_end": {"value": both.hmean}, "end_to_end_precision": {"value": both.precision},
-        "end_to_end_recall": {"value": both.recall},
-    }  # fmt: skip
+        known = [word for word in scene.found if certainty(word) >= meter.threshold]
+        texts = recogniser.inside(shards.image(shards.position(uid)), known) if known else ()
+        told = known if isinstance(texts, Exception) else [replace(w, score=w.found) for w in texts]
+        out.absorb({uid: Scene(scene.truths, (*told, *scene.found[len(known) :]))})
+    return out
+
+
+def figures(meter: Meter) -> dict[str, dict[str, float]]:
+    """{"end_to_end": ..., and its precision and recall} of what was found and read."""
+    both = end_to_end(meter.scenes(), meter.threshold, meter.protocol.name)
+    values = (both.hmean, both.precision, both.recall)
+    return {heading.name: {"value": value} for heading, value in zip(READ, values, strict=False)}
 
 
 def end_to_end(scenes: Sequence[Scene], threshold: float = 0.0, by: str = "icdar2015") -> Figures:

@@ -71,6 +71,7 @@ def test_students_are_judged_read_and_told_on_a_page(house, capsys):
     models = json.loads(out.read_text())["models"]
     for one in models.values():
         assert {"hmean", "precision", "recall", "oracle_hmean", "end_to_end"} <= set(one)
+        assert one["ms_to_find_and_read"]["value"] > 0
         assert one["hmean"]["low"] <= one["hmean"]["value"] <= one["hmean"]["high"]
         assert one["n"] == 8
         assert len({len(values) for values in one["curve"].values()}) == 1
@@ -80,6 +81,8 @@ def test_students_are_judged_read_and_told_on_a_page(house, capsys):
     assert "H-mean, %" in page
     assert '<figure class="mistake' in page
     assert "Precision over recall" in page
+    assert "pictures with the most faults" in page
+    assert page.count("data:image/jpeg;base64,") == 16  # every picture of two models
     assert "end to end" in capsys.readouterr().out
 
 
