@@ -18,6 +18,7 @@ SEAMS = {
     "shards/engines",
     "shards/unpackers",
     "train/decoders",
+    "train/formats",
     "train/losses",
     "train/models",
     "train/optimizers",

@@ -80,8 +80,8 @@ def evaluate(path: str, shards: Shards, settings: Settings) -> Judged:
     except BadData as error:
         raise BadData(f"{', '.join(map(str, shards.folders))}: {error}") from None
     figures = {
-        "params": sum(p.numel() for p in loaded.model.parameters()),
-        "mb": (Path(path) / "model.safetensors").stat().st_size / 1e6,
+        "params": loaded.parameters,
+        "mb": loaded.bytes / 1e6,
         **score.figures,
         "decoder": config.plain(settings.decoder or decoders.stored(loaded.config.get("decoder"))),
         "damaged": len(damage),

@@ -7,6 +7,7 @@ model gives the same bytes on any day and machine.
 import hashlib
 import json
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,9 @@ from shards import config
 from shards.errors import BadData, BadSettings
 from shards.image import ImageSpec
 from shards.lookup import find
-from train import decoders, sealed
+from train import decoders, exported, sealed
 from train.card import OWN, card
+from train.formats import Run
 
 FORMAT = 1
 FILES = ("README.md", "config.json", "model.safetensors")
@@ -28,11 +30,20 @@ FILES = ("README.md", "config.json", "model.safetensors")
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A model in eval mode, its task (see their seams), and the whole config.json."""
+    """A model in eval mode, its task (see their seams), the whole config.json, and the size of what holds
+    the weights.
+    """
 
     model: Any
     task: Any
     config: dict[str, Any]
+    bytes: int
+
+    @property
+    def parameters(self) -> int:
+        """How many; of an exported model, those of the checkpoint."""
+        told = self.config.get("answers", {}).get("parameters")
+        return int(told or sum(p.numel() for p in self.model.parameters()))
 
 
 def save(
@@ -61,32 +72,54 @@ def save(
 def load(
     folder: str | Path, device: str | torch.device = "cpu", decoder: config.Choice | None = None
 ) -> Loaded:
-    """The model of a folder; BadData names the file that is missing, damaged, foreign or does not fit.
+    """The model of a folder, or of a file of train.export; BadData names the file that is missing, damaged,
+    foreign or does not fit.
 
     decoder: instead of the one that config.json names.
     """
-    best = Path(folder) / "best"
-    if (best / "config.json").exists() and not (Path(folder) / "config.json").exists():
-        raise BadData(f"{folder}: a run folder, not a model folder; try {best}")
-    place, content = sealed.read(Path(folder), FILES)
-    where = place / "config.json"
-    told = _config(content["config.json"], where)
+    place = Path(folder)
+    if place.is_file():
+        text, run = exported.opened(place)
+        told, where = _config(text.encode(), place), place
+        make = partial(_exported, run, told, place)
+        size = exported.size(place)
+    else:
+        place, content = _found(place)
+        where = place / "config.json"
+        told = _config(content["config.json"], where)
+        make = partial(_built, told, content["model.safetensors"], place / "model.safetensors")
+        size = len(content["model.safetensors"])
     try:
         image = ImageSpec(**told["image"])
         tasks = find("train.tasks", told["task"]["name"])
         task = tasks.Task(tasks.Settings(**told["task"]["settings"]), image)
-        models = find("train.models", told["model"]["name"])
-        model = models.Model(models.Settings(**told["model"]["settings"]), image, task.channels)
         stored = decoders.stored(told.get("decoder"))
         temperature = _temperature(told, decoder or stored)
+        model = make(image, task.channels)
     except KeyError as error:
         raise BadData(f"{where}: no {error}") from None
     except (BadSettings, TypeError, ValueError, RuntimeError) as error:
         raise BadData(f"{where}: {error}") from None
-    where = place / "model.safetensors"
-    fill(model, _tensors(content["model.safetensors"], where), str(where))
     task.read_by(decoder or stored, temperature)
-    return Loaded(model.to(device).eval(), task, told)
+    return Loaded(model.to(device).eval(), task, told, size)
+
+
+def _found(folder: Path) -> tuple[Path, dict[str, bytes]]:
+    best = folder / "best"
+    if (best / "config.json").exists() and not (folder / "config.json").exists():
+        raise BadData(f"{folder}: a run folder, not a model folder; try {best}")
+    return sealed.read(folder, FILES)
+
+
+def _built(told: dict[str, Any], weights: bytes, where: Path, image: ImageSpec, channels: int) -> nn.Module:
+    models = find("train.models", told["model"]["name"])
+    model = models.Model(models.Settings(**told["model"]["settings"]), image, channels)
+    fill(model, _tensors(weights, where), str(where))
+    return model
+
+
+def _exported(run: Run, told: dict[str, Any], where: Path, image: ImageSpec, channels: int) -> nn.Module:
+    return exported.Model(run, exported.answers_of(told, where), image)
 
 
 def _temperature(told: dict[str, Any], decoder: config.Choice) -> float:
@@ -110,9 +143,13 @@ def amend(folder: str | Path, **changes: Any) -> None:
 
 def _texts(told: dict[str, Any], model: nn.Module) -> dict[str, bytes]:
     """The files of a model folder that hold text, but for the checksums."""
-    text = json.dumps(told, ensure_ascii=False, indent=2, sort_keys=True, allow_nan=False) + "\n"
     parameters = sum(p.numel() for p in model.parameters())
-    return {"README.md": card(told, parameters).encode(), "config.json": text.encode()}
+    return {"README.md": card(told, parameters).encode(), "config.json": text_of(told).encode()}
+
+
+def text_of(told: dict[str, Any]) -> str:
+    """A config.json, the same on every day."""
+    return json.dumps(told, ensure_ascii=False, indent=2, sort_keys=True, allow_nan=False) + "\n"
 
 
 def weights_digest(folder: str | Path) -> str:

@@ -28,7 +28,7 @@ from shards.pictures import SUFFIXES
 from shards.progress import Reporter, run
 from shards.read import Shards
 from shards.typed import check_ranges
-from train import answersheet, photoindex
+from train import answersheet, exported, photoindex
 from train.judging import device
 from train.reader import Answer, Given, Reader, Reading, readings, together
 
@@ -125,6 +125,7 @@ def _sorted(inputs: list[str]) -> tuple[str, list[str]]:
     """(model folder, images): the first path is the model where it is a model or a run folder."""
     first = Path(inputs[0]) if inputs else PRETRAINED
     chosen = any((first / name).exists() for name in ("config.json", "best", "status.json"))
+    chosen = chosen or first.suffix in exported.suffixes()
     model, images = (inputs[0], inputs[1:]) if inputs and chosen else (str(PRETRAINED), inputs)
     if not images:
         raise BadSettings("at least one image is needed: train.predict [MODEL] IMAGE...")

@@ -34,6 +34,10 @@ class Finder(nn.Module):
         self.grids = tuple((image.height // stride, image.width // stride) for stride in strides)
         self.frames = sum(h * w for h, w in self.grids)
 
+    def of_edge(self, images: Tensor) -> Output:
+        """The answer to images of any one width."""
+        return self(images)
+
     def steps_of(self, spans: np.ndarray) -> np.ndarray:
         """All cells are every image's, int64 [N]."""
         return np.full(len(spans), self.frames)

@@ -49,8 +49,8 @@ class Recurrent(nn.RNNBase, ABC):
         return [getattr(self, f"{name}_l0{suffix}") for name in WEIGHTS]
 
     def _rest(self, values: Tensor) -> Tensor:
-        """The state before the first step, [1,N,hidden]."""
-        return values.new_zeros(1, len(values), self.hidden_size)
+        """The state before the first step, [1,N,hidden]; in a trace, len(values) would be a constant."""
+        return values.new_zeros(1, values.shape[0], self.hidden_size)
 
 
 class LSTM(Recurrent, nn.LSTM):

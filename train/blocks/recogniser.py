@@ -17,6 +17,7 @@ from shards.errors import BadSettings
 from shards.image import ImageSpec
 from shards.typed import check_ranges
 from train.blocks.columns import COLUMNS
+from train.blocks.edges import by_edge
 from train.blocks.heads import HEADS, inside
 from train.blocks.initial import initialise
 from train.blocks.stn import Rectifier
@@ -106,21 +107,14 @@ class Recogniser(nn.Module):
     def forward(self, images: Tensor, widths: Tensor | None = None) -> Output:
         """Logits [N,L,C] and every intermediate by name; widths: see `Batch`, None: all are full."""
         if not self.image.buckets:
-            return self._read(images)
-        spans = np.full(len(images), self.image.width) if widths is None else widths.cpu().numpy()
-        edges, steps = self.image.edge(spans), torch.from_numpy(self.steps_of(spans)).to(images.device)
-        places = [torch.from_numpy(np.flatnonzero(edges == edge)) for edge in np.unique(edges)]
-        if len(places) == 1:
-            return self._read(images[..., : int(edges[0])], steps)
-        parts = [self._read(images[rows][..., : int(edges[rows[0]])], steps[rows]) for rows in places]
-        back = torch.cat(places).argsort()
-        return Output(torch.cat([part.logits for part in parts])[back], steps=steps)
+            return self.of_edge(images)
+        return by_edge(self.of_edge, self.image, self._steps, images, widths)
 
     def steps_of(self, spans: np.ndarray) -> np.ndarray:
         """How many of the L steps belong to images that take so many columns of their canvas, int64 [N]."""
         return self._steps[spans]
 
-    def _read(self, images: Tensor, steps: Tensor | None = None) -> Output:
+    def of_edge(self, images: Tensor, steps: Tensor | None = None) -> Output:
         """The answer to images of one edge; steps [N]: how many are each one's own."""
         features: dict[str, Tensor] = {}
         if self.stn is not None:

@@ -1,0 +1,82 @@
+"""Every model in every format answers what it answers itself, at any batch and at every width of its spec."""
+
+import numpy as np
+import pytest
+import torch
+
+from shards.errors import BadData
+from shards.image import ImageSpec
+from shards.lookup import find, members
+from tests.train.test_models import MODELS, build
+from train import export, exported, modelfolder
+
+FORMATS = members(exported.SEAM)
+BUCKETS = ImageSpec(width=160, fit="keep", buckets=[64, 112, 160])
+
+
+def loaded(model, name="own"):
+    """As modelfolder.load would hand it over."""
+    from types import SimpleNamespace
+
+    task = SimpleNamespace(image=model.image)
+    return modelfolder.Loaded(model.eval(), task, {"format": 1, "name": name}, 0)
+
+
+def through(model, form, tmp_path):
+    path = tmp_path / f"model{find(exported.SEAM, form).SUFFIXES[0]}"
+    export.write(loaded(model), form, path)
+    text, run = exported.opened(path)
+    told = modelfolder._config(text.encode(), path)
+    return exported.Model(run, exported.answers_of(told, path), model.image)
+
+
+@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.parametrize("name", MODELS)
+def test_every_model_answers_alike_at_any_batch(name, form, tmp_path):
+    model = build(name).eval()
+    other = through(model, form, tmp_path)
+    for samples in (1, 3, 16):
+        images = torch.randn(samples, model.image.depth, model.image.height, model.image.width)
+        with torch.inference_mode():
+            mine, its = model(images), other(images)
+        assert its.grids == mine.grids
+        torch.testing.assert_close(its.logits, mine.logits, atol=2e-4, rtol=1e-3)
+
+
+@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.parametrize("name", ["crnn", "svtr", "densenet"])
+def test_images_of_every_width_are_read_at_their_own(name, form, tmp_path):
+    model = build(name, BUCKETS).eval()
+    other = through(model, form, tmp_path)
+    for widths in ([40, 64, 64], [70, 112], [160], [20, 100, 130, 160, 64]):
+        images = torch.randn(len(widths), 1, 32, 160)
+        with torch.inference_mode():
+            mine, its = (one(images, torch.tensor(widths)) for one in (model, other))
+        assert np.array_equal(its.steps, mine.steps)
+        torch.testing.assert_close(its.logits, mine.logits, atol=2e-4, rtol=1e-3)
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_a_model_is_as_it_was_after_it_was_written(form, tmp_path):
+    model = build("crnn").eval()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    through(model, form, tmp_path)
+    assert not any(part.training for part in model.modules())
+    for name, value in model.state_dict().items():
+        assert torch.equal(value, before[name]), name
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_a_cut_file_is_named(form, tmp_path):
+    path = tmp_path / f"model{find(exported.SEAM, form).SUFFIXES[0]}"
+    export.write(loaded(build("crnn")), form, path)
+    path.write_bytes(path.read_bytes()[:-900])
+    with pytest.raises(BadData, match=str(path)):
+        exported.opened(path)
+
+
+def test_another_kind_of_file_is_refused(tmp_path):
+    path = tmp_path / "model.pickle"
+    path.write_bytes(b"1")
+    with pytest.raises(BadData, match="a model is a folder"):
+        modelfolder.load(path)

@@ -1,0 +1,101 @@
+"""A model in a file of `train.formats`: it answers like the checkpoint that it was made of, and never trains.
+
+The file alone is enough: it holds the config.json of the checkpoint, with `answers`: what the shapes of the
+logits mean. Letters: N samples, L time steps or cells, C classes or terms of a cell.
+"""
+
+import json
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from shards import lookup
+from shards.errors import BadData
+from shards.image import ImageSpec
+from train.blocks.edges import by_edge
+from train.formats import Run
+from train.models import Output
+
+SEAM = "train.formats"
+
+
+class Model(nn.Module):
+    """Images [N,C,H,W] to `Output`, by whatever runs the file; on the CPU."""
+
+    trains = False
+
+    def __init__(self, run: Run, answers: dict[str, Any], image: ImageSpec) -> None:
+        super().__init__()
+        self.run, self.image = run, image
+        self.frames = int(answers["frames"])
+        self.grids = {int(edge): tuple(map(tuple, g)) for edge, g in answers["grids"].items()}
+        self._steps = np.array(answers["steps"]) if answers["steps"] else None
+
+    def forward(self, images: Tensor, widths: Tensor | None = None) -> Output:
+        """Logits [N,L,C], on the device of the images; widths: see `Batch`."""
+        if self._steps is None:
+            return self.of_edge(images)
+        return by_edge(self.of_edge, self.image, self._steps, images, widths)
+
+    def of_edge(self, images: Tensor, steps: Tensor | None = None) -> Output:
+        """The answer to images of one edge."""
+        given = [images.detach().float().cpu().contiguous().numpy()]
+        given += [] if steps is None else [steps.cpu().numpy()]
+        logits = torch.from_numpy(np.asarray(self.run(given), np.float32)).to(images.device)
+        return Output(logits, self.grids.get(images.shape[-1], ()), steps=steps)
+
+
+def meanings(model: Any, image: ImageSpec) -> dict[str, Any]:
+    """What `answers` says of a model: L, its parameters, (h, w) of the levels by edge, steps by columns."""
+    grids = {}
+    for edge in image.edges:
+        with torch.inference_mode():
+            found = model(torch.zeros(1, image.depth, image.height, edge), torch.tensor([edge]))
+        grids[str(edge)] = [list(size) for size in found.grids]
+    reads = image.buckets and not any(grids.values())
+    spans = np.arange(image.width + 1)
+    return {
+        "frames": int(model.frames), "parameters": sum(p.numel() for p in model.parameters()),
+        "grids": grids, "steps": model.steps_of(spans).tolist() if reads else [],
+    }  # fmt: skip
+
+
+def suffixes() -> dict[str, ModuleType]:
+    """The formats by the suffix of the file that is named."""
+    return {one.SUFFIXES[0]: one for one in (lookup.find(SEAM, name) for name in lookup.members(SEAM))}
+
+
+def format_of(path: Path) -> ModuleType:
+    """The format of a file, by its suffix; another is a BadData that lists what there is."""
+    known = suffixes()
+    if path.suffix not in known:
+        raise BadData(f"{path}: a model is a folder, or a file of one of {', '.join(sorted(known))}")
+    return known[path.suffix]
+
+
+def size(path: Path) -> int:
+    """Bytes of an exported model, all its files together."""
+    return sum(path.with_suffix(suffix).stat().st_size for suffix in format_of(path).SUFFIXES)
+
+
+def opened(path: Path) -> tuple[str, Run]:
+    """The text of config.json in an exported file, and what runs the file."""
+    text, run = format_of(path).read(path, torch.get_num_threads())
+    if not text:
+        raise BadData(
+            f"{path}: says nothing of charset and image, so it was not made by train.export; "
+            "python -m train.checkpoint format=onnx imports files of other projects"
+        )
+    return text, run
+
+
+def answers_of(told: dict[str, Any], path: Path) -> dict[str, Any]:
+    """What `told` says about the logits; BadData where it says nothing."""
+    found = told.get("answers")
+    if not isinstance(found, dict):
+        raise BadData(f"{path}: its config has no `answers`; export it again")
+    return json.loads(json.dumps(found))

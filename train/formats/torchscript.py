@@ -1,0 +1,45 @@
+"""TorchScript: a traced model that runs wherever libtorch does.
+
+A file of this format holds a program: read only what you trust. PyTorch has declared the format obsolete and
+says so at every step; these warnings are not passed on.
+"""
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from shards.errors import BadData
+from train.formats import Graph, Run
+
+SUFFIXES = (".torchscript",)
+PRECISIONS = ("fp32",)
+TOLD = "config.json"  # a file inside
+
+
+def write(graph: Graph, example: tuple[torch.Tensor, ...], path: Path, told: str) -> None:
+    """See the seam."""
+    with torch.inference_mode(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of what is looked at while tracing, too: the gate tries other sizes
+        traced = torch.jit.trace(graph, example, check_trace=False)
+        torch.jit.save(traced, str(path), _extra_files={TOLD: told.encode()})
+
+
+def read(path: Path, threads: int) -> tuple[str, Run]:
+    """See the seam; torch's own threads compute it."""
+    found: dict[str, Any] = {TOLD: ""}
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            program = torch.jit.load(str(path), map_location="cpu", _extra_files=found)
+    except (RuntimeError, ValueError, OSError) as error:
+        raise BadData(f"{path}: not a TorchScript file: {str(error).splitlines()[0]}") from None
+    text = found[TOLD]
+
+    def run(inputs: list[np.ndarray]) -> np.ndarray:
+        with torch.inference_mode():
+            return program(*map(torch.from_numpy, inputs)).numpy()
+
+    return text.decode() if isinstance(text, bytes) else text, run
