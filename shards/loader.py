@@ -19,10 +19,10 @@ from shards.engines import Canvases
 from shards.errors import BadData, BadSettings
 from shards.image import ImageSpec
 from shards.keep import Keeping
-from shards.placing import focus, placed, stands, whole
 from shards.plan import Part, Plan
 from shards.read import FETCHED, Shards
 from shards.sample import Record, Word
+from shards.views import seen
 
 AHEAD = 3  # batches prepared in advance
 
@@ -189,8 +189,8 @@ class Loader:
         part, valid = read.part, read.part.valid.copy()
         valid[list(read.damage)] = False
         widths = self.spans[self.positions[part.positions]]
-        records, about = self._placed(read, view)
-        images = self._seen(read, view, self.image.edge(widths), about)
+        uids, edges = read.uids.astype(np.uint64), self.image.edge(widths)
+        images, records = seen(read.canvases, read.records, uids, view, edges, self.augment, self.device)
         return Batch(
             epoch=part.epoch,
             step=part.step,
@@ -205,33 +205,6 @@ class Loader:
             denominator=max(part.valid_globally, 1) / self.world,
             damage={i: reason for i, reason in read.damage.items() if part.valid[i]},
         )
-
-    def _placed(self, read: _Read, view: np.ndarray) -> tuple[list[Record], np.ndarray | None]:
-        """The records as their words stand in the views, and what enlargements are about; words of crops
-        stand nowhere.
-        """
-        if not any(stands(record) for record in read.records):
-            return read.records, None
-        size, places = (self.image.height, self.image.width), whole(read.canvases.affines)
-        uids = read.uids.astype(np.uint64)
-        still = [placed(record, place, size) for record, place in zip(read.records, places, strict=True)]
-        about = focus(still, uids, view, size)
-        places = self.augment.places(uids, view, size, about) @ places
-        moved = [placed(record, place, size) for record, place in zip(read.records, places, strict=True)]
-        return moved, about
-
-    def _seen(
-        self, read: _Read, view: np.ndarray, edges: np.ndarray, about: np.ndarray | None = None
-    ) -> Tensor:
-        """The views, each of its own edge's canvas: what a sample looks like depends on no other."""
-        pixels = torch.from_numpy(read.canvases.pixels[..., : edges.max()]).to(self.device).float() / 255
-        uids = read.uids.astype(np.uint64)
-        if edges.min() == edges.max():
-            return self.augment(pixels, uids, view, about)
-        for edge in np.unique(edges):
-            rows = np.flatnonzero(edges == edge)
-            pixels[rows, ..., :edge] = self.augment(pixels[rows, ..., :edge], uids[rows], view[rows])
-        return pixels
 
     def _named(self, position: int, reason: str) -> str:
         name = f"{int(self.shards.uids[position]):016x}"

@@ -94,6 +94,12 @@ def words_of(records: Sequence[Record]) -> list[list[Word]]:
     return [[word for word in record.words if word.polygon is not None] for record in records]
 
 
+def edges(records: Sequence[Record], image: ImageSpec) -> np.ndarray:
+    """The edge of each record's canvas, int64 [N]: what lies beyond it, no model sees."""
+    sizes = np.array([record.size for record in records], np.float64).reshape(-1, 2)
+    return image.edge(image.spans(*sizes.T))
+
+
 def counts(word: Word) -> bool:
     """Whether a word is to be found; one that is not to be read, or has no area, is no fault either way."""
     return word.legible and word.polygon is not None and area(word.polygon) != 0
@@ -109,7 +115,7 @@ def _standing(shards: Shards) -> bool:
     return False
 
 
-def boxes(words: Sequence[Word], width: int, height: int) -> np.ndarray:
+def boxes(words: Sequence[Word], width: float, height: float) -> np.ndarray:
     """The upright boxes of words as far as they lie on the canvas, [M,4]."""
     found = [np.array(word.polygon) for word in words]
     size = (width, height)

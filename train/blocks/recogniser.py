@@ -16,6 +16,7 @@ from torch.nn import functional
 from shards.errors import BadSettings
 from shards.image import ImageSpec
 from shards.typed import check_ranges
+from train.blocks import edges
 from train.blocks.columns import COLUMNS
 from train.blocks.heads import HEADS, inside
 from train.blocks.initial import initialise
@@ -107,14 +108,13 @@ class Recogniser(nn.Module):
         """Logits [N,L,C] and every intermediate by name; widths: see `Batch`, None: all are full."""
         if not self.image.buckets:
             return self._read(images)
-        spans = np.full(len(images), self.image.width) if widths is None else widths.cpu().numpy()
-        edges, steps = self.image.edge(spans), torch.from_numpy(self.steps_of(spans)).to(images.device)
-        places = [torch.from_numpy(np.flatnonzero(edges == edge)) for edge in np.unique(edges)]
-        if len(places) == 1:
-            return self._read(images[..., : int(edges[0])], steps)
-        parts = [self._read(images[rows][..., : int(edges[rows[0]])], steps[rows]) for rows in places]
-        back = torch.cat(places).argsort()
-        return Output(torch.cat([part.logits for part in parts])[back], steps=steps)
+        spans = edges.spans_of(images, widths, self.image)
+        steps = torch.from_numpy(self.steps_of(spans)).to(images.device)
+        parts = [(rows, self._read(own, steps[rows])) for rows, own in edges.cut(images, spans, self.image)]
+        if len(parts) == 1:
+            return parts[0][1]
+        back = torch.cat([rows for rows, _ in parts]).argsort()
+        return Output(torch.cat([part.logits for _, part in parts])[back], steps=steps)
 
     def steps_of(self, spans: np.ndarray) -> np.ndarray:
         """How many of the L steps belong to images that take so many columns of their canvas, int64 [N]."""
