@@ -19,6 +19,7 @@ from shards.engines import Canvases
 from shards.errors import BadData, BadSettings
 from shards.image import ImageSpec
 from shards.keep import Keeping
+from shards.mosaic import Mosaics, Tiles
 from shards.plan import Part, Plan
 from shards.read import FETCHED, Shards
 from shards.sample import Record, Word
@@ -108,9 +109,11 @@ class _Read:
     """
 
     part: Part
+    view: np.ndarray
     uids: np.ndarray
     canvases: Canvases
     records: list[Record]
+    tiles: Tiles
     damage: dict[int, str]
 
 
@@ -150,51 +153,69 @@ class Loader:
         self.spans = shards.spans(image)
         # The plan speaks of positions in its own subset (a held-out share); this maps them to the shards'.
         self.positions = np.arange(len(shards)) if positions is None else positions
+        self.mosaics = Mosaics(shards, self.positions, augment.settings.mosaic)
 
     def batches(self, epoch: int, step: int = 0) -> Iterator[Batch]:
         """The batches of an epoch from a step on, `accumulation` of them to a step, read ahead."""
         parts = self.plan.parts(epoch, step, self.rank, self.world)
         micro = (piece for part in parts for piece in part.split(self.accumulation))
         with self._fetching(epoch, step):
-            for read in ahead((self._read(piece) for piece in micro), AHEAD):
-                yield self._finish(read, view_of(read.part.passes, self.views))
+            reads = (self._read(piece, view_of(piece.passes, self.views)) for piece in micro)
+            for read in ahead(reads, AHEAD):
+                yield self._finish(read)
 
     def _fetching(self, epoch: int, step: int) -> AbstractContextManager[Any]:
         """While it lasts, remote shards are fetched in the order in which the plan comes to them."""
         if not self.shards.room.remote.any():
             return nullcontext()
         places, starts = self.plan.batches(epoch)
-        chosen = self.positions[self.plan.order(epoch)[places[starts[step] :]]]
+        rows = places[starts[step] :]
+        chosen, view = self.positions[self.plan.order(epoch)[rows]], self.plan.passes(epoch)[rows]
         steps = np.repeat(np.arange(step, self.plan.steps), np.diff(starts[step:]))
-        return self.shards.room.needed(self.shards.shard_of[chosen], steps)
+        tiled, partners = self.mosaics.drawn(self.shards.uids[chosen], view_of(view, self.views))
+        needed = np.concatenate([chosen, partners.ravel()])
+        steps = np.concatenate([steps, np.repeat(steps[tiled], partners.shape[1])])
+        order = np.argsort(steps, kind="stable")
+        try:
+            return self.shards.room.needed(self.shards.shard_of[needed[order]], steps[order])
+        except BadSettings as error:
+            far = "; partners of augment.mosaic lie anywhere in the set" if len(partners) else ""
+            raise BadSettings(f"{error}{far}") from None
 
     def batch(self, part: Part, view: int | None = None) -> Batch:
         """One part as a Batch, in one view if that is given; a damaged sample is masked and named."""
         chosen = view_of(part.passes, self.views) if view is None else np.full(len(part.passes), view)
-        return self._finish(self._read(part), chosen)
+        return self._finish(self._read(part, chosen))
 
-    def _read(self, part: Part) -> _Read:
+    def _read(self, part: Part, view: np.ndarray) -> _Read:
         """Bytes to canvases and records: what is done ahead. No torch here: its threads would fight the
         consumer's.
         """
         self.shards.room.at(part.step)
-        chosen = self.positions[part.positions]
-        canvases = self.engine.read(chosen)
-        damage = {i: self._named(int(chosen[i]), reason) for i, reason in canvases.damage.items()}
+        own = self.positions[part.positions]
+        tiled, partners = self.mosaics.drawn(self.shards.uids[own], view)
+        chosen = np.concatenate([own, partners.ravel()])
+        found = self.engine.read(chosen)
+        damage = {i: self._named(int(chosen[i]), reason) for i, reason in found.damage.items()}
         records = [self._record(i, int(p), damage) for i, p in enumerate(chosen)]
-        return _Read(part, self.shards.uids[chosen].astype(np.int64), canvases, records, damage)
+        tiles, n = Tiles.of(tiled, found, records, damage), len(own)
+        mine = {i: reason for i, reason in damage.items() if i < n}
+        uids, canvases = self.shards.uids[own].astype(np.int64), Canvases(found.pixels[:n], found.affines[:n])
+        return _Read(part, view, uids, canvases, records[:n], tiles, mine)
 
-    def _finish(self, read: _Read, view: np.ndarray) -> Batch:
+    def _finish(self, read: _Read) -> Batch:
         """Augmentation and targets, on the device and in the thread of the consumer."""
         part, valid = read.part, read.part.valid.copy()
         valid[list(read.damage)] = False
         widths = self.spans[self.positions[part.positions]]
         uids, edges = read.uids.astype(np.uint64), self.image.edge(widths)
-        images, records = seen(read.canvases, read.records, uids, view, edges, self.augment, self.device)
+        images, records = seen(
+            read.canvases, read.records, read.tiles, uids, read.view, edges, self.augment, self.device
+        )
         return Batch(
             epoch=part.epoch,
             step=part.step,
-            view=view,
+            view=read.view,
             uids=torch.from_numpy(read.uids),
             valid=torch.from_numpy(valid).to(self.device),
             images=((images - self.image.mean) / self.image.std),

@@ -51,7 +51,7 @@ class Task:
 
     def check(self, shards: Shards) -> None:
         """Refuses crops: their words stand nowhere."""
-        if not (shards.column("words") != 1).any() and not _standing(shards):
+        if not shards.scenes():
             raise BadData(
                 f"{', '.join(map(str, shards.folders))}: crops of one word each, no scenes; "
                 "detection reads photographs with the places of their words (icdar2015 level=scenes)"
@@ -103,16 +103,6 @@ def edges(records: Sequence[Record], image: ImageSpec) -> np.ndarray:
 def counts(word: Word) -> bool:
     """Whether a word is to be found; one that is not to be read, or has no area, is no fault either way."""
     return word.legible and word.polygon is not None and area(word.polygon) != 0
-
-
-def _standing(shards: Shards) -> bool:
-    """Whether the words of the first readable record have places."""
-    for position in range(len(shards)):
-        try:
-            return any(word.polygon is not None for word in shards.record(position).words)
-        except BadData:
-            continue
-    return False
 
 
 def boxes(words: Sequence[Word], width: float, height: float) -> np.ndarray:
