@@ -4,6 +4,7 @@
     python -m train.evaluation checkpoint=runs/a/best,runs/b/best data.root=data/own baseline=runs/a/best
     python -m train.evaluation checkpoint=models/crnn_small data.root=data/iiit5k latency=true
     python -m train.evaluation checkpoint=runs/first/best data.root=data/own decoder=beam decoder.width=20
+    python -m train.evaluation checkpoint=models/yolo data.root=data/scenes tta=true
     python -m train.evaluation checkpoint=runs/small/best teacher=runs/first/best data.root=data/own
 
 Each sample is read once; a damaged one counts as missed. A student is judged against its control if that
@@ -21,7 +22,18 @@ from shards.errors import BadData, BadSettings
 from shards.progress import Reporter, run
 from shards.read import Shards
 from shards.written import digest, read_json, write_json
-from train import benches, decoders, fidelity, judging, modelfolder, protocols, scoreboard, spotting, suspects
+from train import (
+    benches,
+    decoders,
+    fidelity,
+    judging,
+    modelfolder,
+    protocols,
+    scales,
+    scoreboard,
+    spotting,
+    suspects,
+)
 from train.groups import check
 from train.judging import judge, still_loader
 from train.latency import latency
@@ -55,6 +67,7 @@ class Settings:
     batch: int = 256  # images at a time
     device: str = "cpu"  # cpu, or cuda:0
     recogniser: str = ""  # a model folder that reads what detectors found: figures of both together
+    tta: bool = False  # detectors look at each picture at several scales
     latency: bool = False  # also measure ms per image: one image at a time, one thread, decoding included
     seed: int = 0  # of the bootstrap
     out: str = ""  # a JSON file for the result; runs also keep one in eval/
@@ -67,11 +80,12 @@ def evaluate(path: str, shards: Shards, settings: Settings) -> Judged:
     """Runs one checkpoint over all samples."""
     loaded = modelfolder.load(path, settings.device, settings.decoder)
     loaded.task.meter().score_by(settings.protocol)  # refused before anything is read
+    looked = scales.several(loaded) if settings.tta else loaded
     data, damage = settings.data, {}
     source = still_loader(
         shards, loaded.task, settings.batch, None, data.engine, data.threads, settings.device
     )
-    meter = judge(loaded.model, loaded.task, source, damage=damage)
+    meter = judge(looked.model, looked.task, source, damage=damage)
     meter.score_by(settings.protocol)
     try:
         score = loaded.task.score(meter, damage, settings.seed)
@@ -82,6 +96,7 @@ def evaluate(path: str, shards: Shards, settings: Settings) -> Judged:
         "mb": (Path(path) / "model.safetensors").stat().st_size / 1e6,
         **score.figures,
         "decoder": config.plain(settings.decoder or decoders.stored(loaded.config.get("decoder"))),
+        **({"scales": list(scales.SCALES)} if settings.tta else {}),
         "damaged": len(damage),
         "headings": [config.plain(heading) for heading in loaded.task.headings],
     }
@@ -90,7 +105,7 @@ def evaluate(path: str, shards: Shards, settings: Settings) -> Judged:
             raise BadSettings(f"recogniser={settings.recogniser}: {path} must find words, it reads them")
         figures |= spotting.figures(meter, settings.recogniser, shards, settings.device)
     if settings.latency:
-        figures["ms_per_image"] = latency(loaded, shards, damage)
+        figures["ms_per_image"] = latency(looked, shards, damage)
     found = loaded.task.mistakes(meter, damage, shards)
     found["examples"] = beside(found["examples"], loaded.model, loaded.task.image)
     figures["by_source"] = found["by_source"]
@@ -149,14 +164,14 @@ def main(argv: list[str]) -> None:
     if settings.bench:
         scoreboard.averages(report, settings.bench, judged)
     scoreboard.closeness(report, judged, settings.teacher)
+    if settings.tta:
+        report.say(f"tta: each picture was looked at {', '.join(map(str, scales.SCALES))} times as large")
     for reason in judged[0].damage.values():
         report.say(f"counted as missed: {reason}")
     for path, verdict in found.items():
         if said := words_of(path, verdict):
             report.say(said)
-    name = "+".join(m.name for m in shards.manifests) + f"-{settings.data.split}"
-    name += "" if settings.protocol == "native" else f"-{settings.protocol}"
-    name += f"-{_called(settings.decoder)}" if settings.decoder else ""
+    name = _set(settings, shards)
     result = {
         one.path: {**one.figures, **found[one.path], "set": name, "data": shards.digest} for one in judged
     }
@@ -173,6 +188,14 @@ def main(argv: list[str]) -> None:
             Path(path).parent.mkdir(parents=True, exist_ok=True)
             write_json(Path(path), {"format": 1, "models": models})
     report.done(f"python -m train.report {' '.join(runs)}" if runs else "", models=result)
+
+
+def _set(settings: Settings, shards: Shards) -> str:
+    """What the data is called, and how it was looked at where that is not the usual way."""
+    name = "+".join(m.name for m in shards.manifests) + f"-{settings.data.split}"
+    name += "" if settings.protocol == "native" else f"-{settings.protocol}"
+    name += f"-{_called(settings.decoder)}" if settings.decoder else ""
+    return f"{name}-tta" if settings.tta else name
 
 
 def _called(decoder: config.Choice) -> str:

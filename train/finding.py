@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 
 from shards.config import Choice
 from shards.errors import BadData, BadSettings
@@ -19,7 +20,9 @@ from shards.typed import check_ranges
 from train.detection import Meter
 from train.headings import SCENES
 from train.models import Output
+from train.nms import nms_quads
 from train.scenescore import Score, mistakes
+from train.tasks import Read
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +42,7 @@ class Task:
 
     answers, headings, finds = "cells", SCENES, True
     varies: tuple[str, ...] = ()
+    overlap = 0.5  # intersection over union from which two words found at different scales are one
 
     def __init__(self, settings: Any, image: ImageSpec, channels: int) -> None:
         self.settings, self.image, self.channels = settings, image, channels
@@ -65,6 +69,23 @@ class Task:
         """Scores of places are no probabilities of readings."""
         name = type(self).__module__.rpartition(".")[2]
         raise BadSettings(f"train.calibrate: task {name} has no readings whose confidence could be fitted")
+
+    def merged(self, outputs: Sequence[Output]) -> list[tuple[Read, ...]]:
+        """The words found on canvases, from answers to them at several scales: of words that overlap, the
+        surest.
+        """
+        several = zip(*(self.decode(output) for output in outputs), strict=True)
+        return [self._apart([word for words in one for word in words]) for one in several]
+
+    def _apart(self, words: list[Read]) -> tuple[Read, ...]:
+        quads = torch.tensor([word.polygon for word in words], dtype=torch.float64).reshape(-1, 4, 2)
+        scores = torch.tensor([word.score for word in words], dtype=torch.float64)
+        kept = nms_quads(quads, scores, self.overlap, self.settings.most)
+        return tuple(words[i] for i in kept.tolist())
+
+    def decode(self, output: Output) -> list[tuple[Read, ...]]:
+        """The words found on each canvas, surest first: a member says how."""
+        raise NotImplementedError
 
     def meter(self) -> Meter:
         """A fresh meter."""

@@ -75,6 +75,7 @@ class Task(finding.Task):
 
     def __init__(self, settings: Settings, image: ImageSpec) -> None:
         super().__init__(settings, image, 13 if settings.quads else 5)
+        self.overlap = settings.overlap
 
     def encode(self, records: Sequence[Record]) -> Targets:
         """Words as they stand on the canvas; each polygon of more than four corners as its tightest box. What

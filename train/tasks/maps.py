@@ -133,6 +133,17 @@ class Task(finding.Task):
         maps = functional.interpolate(maps, scale_factor=FINER, mode="bilinear")
         return [self._words(one) for one in maps[:, 0].cpu().numpy()]
 
+    def merged(self, outputs: Sequence[Output]) -> list[tuple[Read, ...]]:
+        """The words on the mean of the maps that were answered at several scales."""
+        maps, rows = [], self.grid[0] * FINER
+        for output in outputs:
+            ((h, w),) = output.grids
+            own = output.logits[..., 0].detach().float().sigmoid().reshape(-1, 1, h, w)
+            maps.append(functional.interpolate(own, (rows, round(w * rows / h)), mode="bilinear")[:, 0])
+        width = min(one.shape[2] for one in maps)
+        mean = torch.stack([one[..., :width] for one in maps]).mean(0)
+        return [self._words(one) for one in mean.cpu().numpy()]
+
     def _words(self, kernel: np.ndarray) -> tuple[Read, ...]:
         s = self.settings
         regions = Regions.of(kernel >= s.level)
