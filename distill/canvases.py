@@ -46,8 +46,10 @@ def seen(loader: Loader, positions: np.ndarray, views: int) -> dict[str, list[Te
     out: dict[str, list[Tensor | None]] = {f"{int(uid):016x}": [] for uid in loader.shards.uids[positions]}
     for view in range(views):
         batch = whole.batch(part, view)
+        edges = loader.image.edge(batch.widths.numpy()).tolist()
         for row, (uid, image) in enumerate(zip(batch.uids.tolist(), batch.images.cpu().float(), strict=True)):
-            out[f"{uid:016x}"].append(None if row in batch.damage else image.contiguous())
+            own = image[..., : edges[row]].contiguous()  # whatever width its neighbours give it
+            out[f"{uid:016x}"].append(None if row in batch.damage else own)
     return out
 
 

@@ -20,7 +20,7 @@ from shards.loader import Loader
 from shards.manifest import Manifest
 from train.headings import MAIN
 
-FORMAT = 2
+FORMAT = 3
 NAME = "card.json"
 
 
@@ -58,6 +58,7 @@ class Beam:
 class Card:
     """frames L, classes C; charset: characters, fold, blank; batch: samples per forward pass when recording.
 
+    population: what partners of mosaics are drawn from (shards.mosaic), empty without mosaics;
     data: key (`Manifest.key`) -> Data; views: of the split that is trained on, others may have fewer; kinds:
     of answers (distill.kinds); taps: features; canvases: uid -> hash of its canvas in each view, pictures:
     sha256 of the file that holds them (distill.canvases).
@@ -73,6 +74,7 @@ class Card:
     engine: str
     augment: augment.Settings
     augment_code: str
+    population: str
     views: int
     batch: int
     kinds: list[str]

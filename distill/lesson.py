@@ -3,12 +3,13 @@
 Letters: N samples, T the teacher's time steps, C classes, B hypotheses of a sample, S their longest.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
 
 from shards.loader import Batch
+from train.models import Output
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,3 +50,12 @@ class Lesson:
     def answers(self) -> Tensor:
         """What the teacher answers first of all: its cells, or the classes of its steps."""
         return self.log_probs if self.cells is None else self.cells
+
+    def beside(self, output: Output) -> "Lesson":
+        """The lesson for a student's answer: of cells beyond a sample's part of the canvas, it says what the
+        student does.
+        """
+        if self.cells is None or output.there is None:
+            return self
+        own = output.logits.detach().float()
+        return replace(self, cells=torch.where(output.there[..., None], self.cells, own))

@@ -23,7 +23,7 @@ def check(method: str, sides: Sides) -> None:
         )
 
 
-def covered(boxes: Tensor, canvas: tuple[int, int], grid: tuple[int, int]) -> Tensor:
+def covered(boxes: Tensor, canvas: tuple[float, float], grid: tuple[int, int]) -> Tensor:
     """Which cells of a grid (h, w) each of the boxes [N,M,4] overlaps: bool [N,M,h,w]; canvas: (H, W)."""
     inside = []
     for axis, (pixels, count) in enumerate(zip(canvas, grid, strict=True)):
@@ -40,8 +40,8 @@ def words(lesson: Lesson, grid: tuple[int, int]) -> tuple[Tensor, Tensor]:
     A word that is not to be judged is neither of both.
     """
     targets: Any = lesson.batch.targets
-    height, width = lesson.batch.images.shape[2:]
-    found = covered(targets.boxes, (height, width), grid)
+    stride = lesson.batch.images.shape[2] / grid[0]  # the grid may be the whole canvas's, or end at an edge
+    found = covered(targets.boxes, (stride * grid[0], stride * grid[1]), grid)
     there = (targets.real | targets.ignored)[..., None, None]
     return found & targets.real[..., None, None], ~(found & there).any(1, keepdim=True)
 

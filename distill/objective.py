@@ -82,6 +82,7 @@ class Objective(TaskStep):
         to the teacher's.
         """
         output, shares = self.answer(lesson.batch), self.shares()
+        lesson = lesson.beside(output)
         terms, watched = self._terms(output, lesson)
         loss = sum((shares[name] * term for name, term in terms.items()), torch.zeros(()))
         out = {"loss": loss, **terms, **watched}

@@ -26,6 +26,7 @@ from shards.lookup import unknown
 from shards.manifest import Manifest
 from shards.plan import Plan
 from shards.read import Shards, splits_of
+from shards.views import code_hash
 from train import modelfolder
 
 MOST_VIEWS = 4096  # distill.cache addresses them by 12 bits
@@ -194,8 +195,8 @@ def _card(
         task={"name": settings.task.name, "settings": asdict(opened.task.settings)},
         charset=opened.way.identity(opened.task), frames=shapes.frames, classes=shapes.classes, data={},
         image=first.image, engine=fingerprint.engine_of(first), augment=first.augment.settings,
-        augment_code=augment.code_hash(), views=settings.views, batch=settings.batch,
-        kinds=sorted(kinds), codec=kept,
+        augment_code=code_hash(), population=first.mosaics.population, views=settings.views,
+        batch=settings.batch, kinds=sorted(kinds), codec=kept,
         nbest=Beam(settings.nbest, settings.beam) if "nbest" in settings.kinds else Beam(),
         taps=tapped, canvases=seen,
         pictures=hashlib.sha256(beside[canvases.NAME]).hexdigest(),

@@ -20,6 +20,7 @@ from shards.config import plain
 from shards.errors import BadSettings
 from shards.image import ImageSpec
 from shards.typed import check_ranges
+from shards.views import code_hash
 from train import headings, limit, losses, modelfolder, workbench
 from train.shapes import features_of
 from train.workbench import Bench
@@ -192,7 +193,8 @@ def check_cache(settings: Settings, bench: Bench, cache: Cache) -> None:
     doing = {
         "image": loader.image,
         "augment": loader.augment.settings,
-        "augment_code": augment.code_hash(),
+        "augment_code": code_hash(),
+        "population": loader.mosaics.population,
     }
     fingerprint.check(where, card, doing)
     if not 1 <= loader.views <= card.views:

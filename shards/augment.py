@@ -7,10 +7,8 @@ batch it stands in. Every operation is elementwise or per sample, in a fixed ord
 Letters: N samples, C channels, H W pixels; images are floats in 0..1.
 """
 
-import hashlib
 import math
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -18,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from shards import dct, keyed, warp
+from shards import keyed, warp
 from shards.dct import jpeg
 from shards.typed import check_ranges
 
@@ -40,24 +38,18 @@ class Settings:
     blur: float = 0.0  # largest sigma, pixels
     noise: float = 0.0  # largest standard deviation, of the full range
     jpeg: float = 0.0  # 0..1: lowest quality is 100 - 90 x this
+    mosaic: float = 0.0  # probability that a view of a scene shows parts of four of them (shards.mosaic)
 
     def __post_init__(self) -> None:
-        shares = dict.fromkeys(("chance", "colour", "shadow", "jpeg"), (0.0, 1.0))
+        shares = dict.fromkeys(("chance", "colour", "shadow", "jpeg", "mosaic"), (0.0, 1.0))
         lengths = ("rotation", "perspective", "stretch", "crop", "zoom", "shift", "blur", "noise")
         check_ranges(self, "augment.", **shares, **dict.fromkeys(lengths, (0.0, math.inf)))
 
     @property
     def active(self) -> bool:
         """Whether any view differs from view 0."""
-        return self.chance > 0 and any(v for k, v in vars(self).items() if k not in ("chance", "outside"))
-
-
-def code_hash() -> str:
-    """sha256 of the code that makes a view out of a canvas; part of a cache's fingerprint."""
-    sources = [
-        Path(str(module)).read_bytes() for module in (__file__, warp.__file__, keyed.__file__, dct.__file__)
-    ]
-    return hashlib.sha256(b"\0".join(sources)).hexdigest()
+        others = any(v for k, v in vars(self).items() if k not in ("chance", "outside", "mosaic"))
+        return self.mosaic > 0 or (self.chance > 0 and others)
 
 
 class Augment:

@@ -32,6 +32,24 @@ def clipped(polygon: Polygon, width: int, height: int) -> tuple[Point, ...]:
     return tuple((min(max(x, 0), width - 1), min(max(y, 0), height - 1)) for x, y in polygon)
 
 
+def cut(polygon: Polygon, frame: Box) -> tuple[Point, ...]:
+    """The part of a polygon inside an upright frame, none where they do not meet (Sutherland and Hodgman
+    1974). Of one that is not convex, parts may hang together by a line along the frame.
+    """
+    points = list(polygon)
+    for axis, bound, sign in ((0, frame[0], 1), (1, frame[1], 1), (0, frame[2], -1), (1, frame[3], -1)):
+        kept: list[Point] = []
+        for a, b in zip([*points[-1:], *points], points, strict=False):
+            deep, deeper = sign * (a[axis] - bound), sign * (b[axis] - bound)
+            if (deep < 0) != (deeper < 0):
+                share = deep / (deep - deeper)
+                kept.append((a[0] + share * (b[0] - a[0]), a[1] + share * (b[1] - a[1])))
+            if deeper >= 0:
+                kept.append(b)
+        points = kept
+    return tuple(points)
+
+
 def area(polygon: Polygon) -> float:
     """The area between the points, positive where they run clockwise on the screen."""
     following = [*polygon[1:], polygon[0]]

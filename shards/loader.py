@@ -19,10 +19,11 @@ from shards.engines import Canvases
 from shards.errors import BadData, BadSettings
 from shards.image import ImageSpec
 from shards.keep import Keeping
-from shards.placing import focus, placed, stands, whole
+from shards.mosaic import Mosaics, Tiles
 from shards.plan import Part, Plan
 from shards.read import FETCHED, Shards
 from shards.sample import Record, Word
+from shards.views import seen
 
 AHEAD = 3  # batches prepared in advance
 
@@ -108,9 +109,11 @@ class _Read:
     """
 
     part: Part
+    view: np.ndarray
     uids: np.ndarray
     canvases: Canvases
     records: list[Record]
+    tiles: Tiles
     damage: dict[int, str]
 
 
@@ -150,51 +153,69 @@ class Loader:
         self.spans = shards.spans(image)
         # The plan speaks of positions in its own subset (a held-out share); this maps them to the shards'.
         self.positions = np.arange(len(shards)) if positions is None else positions
+        self.mosaics = Mosaics(shards, self.positions, augment.settings.mosaic)
 
     def batches(self, epoch: int, step: int = 0) -> Iterator[Batch]:
         """The batches of an epoch from a step on, `accumulation` of them to a step, read ahead."""
         parts = self.plan.parts(epoch, step, self.rank, self.world)
         micro = (piece for part in parts for piece in part.split(self.accumulation))
         with self._fetching(epoch, step):
-            for read in ahead((self._read(piece) for piece in micro), AHEAD):
-                yield self._finish(read, view_of(read.part.passes, self.views))
+            reads = (self._read(piece, view_of(piece.passes, self.views)) for piece in micro)
+            for read in ahead(reads, AHEAD):
+                yield self._finish(read)
 
     def _fetching(self, epoch: int, step: int) -> AbstractContextManager[Any]:
         """While it lasts, remote shards are fetched in the order in which the plan comes to them."""
         if not self.shards.room.remote.any():
             return nullcontext()
         places, starts = self.plan.batches(epoch)
-        chosen = self.positions[self.plan.order(epoch)[places[starts[step] :]]]
+        rows = places[starts[step] :]
+        chosen, view = self.positions[self.plan.order(epoch)[rows]], self.plan.passes(epoch)[rows]
         steps = np.repeat(np.arange(step, self.plan.steps), np.diff(starts[step:]))
-        return self.shards.room.needed(self.shards.shard_of[chosen], steps)
+        tiled, partners = self.mosaics.drawn(self.shards.uids[chosen], view_of(view, self.views))
+        needed = np.concatenate([chosen, partners.ravel()])
+        steps = np.concatenate([steps, np.repeat(steps[tiled], partners.shape[1])])
+        order = np.argsort(steps, kind="stable")
+        try:
+            return self.shards.room.needed(self.shards.shard_of[needed[order]], steps[order])
+        except BadSettings as error:
+            far = "; partners of augment.mosaic lie anywhere in the set" if len(partners) else ""
+            raise BadSettings(f"{error}{far}") from None
 
     def batch(self, part: Part, view: int | None = None) -> Batch:
         """One part as a Batch, in one view if that is given; a damaged sample is masked and named."""
         chosen = view_of(part.passes, self.views) if view is None else np.full(len(part.passes), view)
-        return self._finish(self._read(part), chosen)
+        return self._finish(self._read(part, chosen))
 
-    def _read(self, part: Part) -> _Read:
+    def _read(self, part: Part, view: np.ndarray) -> _Read:
         """Bytes to canvases and records: what is done ahead. No torch here: its threads would fight the
         consumer's.
         """
         self.shards.room.at(part.step)
-        chosen = self.positions[part.positions]
-        canvases = self.engine.read(chosen)
-        damage = {i: self._named(int(chosen[i]), reason) for i, reason in canvases.damage.items()}
+        own = self.positions[part.positions]
+        tiled, partners = self.mosaics.drawn(self.shards.uids[own], view)
+        chosen = np.concatenate([own, partners.ravel()])
+        found = self.engine.read(chosen)
+        damage = {i: self._named(int(chosen[i]), reason) for i, reason in found.damage.items()}
         records = [self._record(i, int(p), damage) for i, p in enumerate(chosen)]
-        return _Read(part, self.shards.uids[chosen].astype(np.int64), canvases, records, damage)
+        tiles, n = Tiles.of(tiled, found, records, damage), len(own)
+        mine = {i: reason for i, reason in damage.items() if i < n}
+        uids, canvases = self.shards.uids[own].astype(np.int64), Canvases(found.pixels[:n], found.affines[:n])
+        return _Read(part, view, uids, canvases, records[:n], tiles, mine)
 
-    def _finish(self, read: _Read, view: np.ndarray) -> Batch:
+    def _finish(self, read: _Read) -> Batch:
         """Augmentation and targets, on the device and in the thread of the consumer."""
         part, valid = read.part, read.part.valid.copy()
         valid[list(read.damage)] = False
         widths = self.spans[self.positions[part.positions]]
-        records, about = self._placed(read, view)
-        images = self._seen(read, view, self.image.edge(widths), about)
+        uids, edges = read.uids.astype(np.uint64), self.image.edge(widths)
+        images, records = seen(
+            read.canvases, read.records, read.tiles, uids, read.view, edges, self.augment, self.device
+        )
         return Batch(
             epoch=part.epoch,
             step=part.step,
-            view=view,
+            view=read.view,
             uids=torch.from_numpy(read.uids),
             valid=torch.from_numpy(valid).to(self.device),
             images=((images - self.image.mean) / self.image.std),
@@ -205,33 +226,6 @@ class Loader:
             denominator=max(part.valid_globally, 1) / self.world,
             damage={i: reason for i, reason in read.damage.items() if part.valid[i]},
         )
-
-    def _placed(self, read: _Read, view: np.ndarray) -> tuple[list[Record], np.ndarray | None]:
-        """The records as their words stand in the views, and what enlargements are about; words of crops
-        stand nowhere.
-        """
-        if not any(stands(record) for record in read.records):
-            return read.records, None
-        size, places = (self.image.height, self.image.width), whole(read.canvases.affines)
-        uids = read.uids.astype(np.uint64)
-        still = [placed(record, place, size) for record, place in zip(read.records, places, strict=True)]
-        about = focus(still, uids, view, size)
-        places = self.augment.places(uids, view, size, about) @ places
-        moved = [placed(record, place, size) for record, place in zip(read.records, places, strict=True)]
-        return moved, about
-
-    def _seen(
-        self, read: _Read, view: np.ndarray, edges: np.ndarray, about: np.ndarray | None = None
-    ) -> Tensor:
-        """The views, each of its own edge's canvas: what a sample looks like depends on no other."""
-        pixels = torch.from_numpy(read.canvases.pixels[..., : edges.max()]).to(self.device).float() / 255
-        uids = read.uids.astype(np.uint64)
-        if edges.min() == edges.max():
-            return self.augment(pixels, uids, view, about)
-        for edge in np.unique(edges):
-            rows = np.flatnonzero(edges == edge)
-            pixels[rows, ..., :edge] = self.augment(pixels[rows, ..., :edge], uids[rows], view[rows])
-        return pixels
 
     def _named(self, position: int, reason: str) -> str:
         name = f"{int(self.shards.uids[position]):016x}"

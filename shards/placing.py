@@ -11,7 +11,8 @@ from typing import TypeVar
 
 import numpy as np
 
-from shards import keyed
+from shards import geometry, keyed
+from shards.geometry import Box
 from shards.sample import Record, Word
 
 W = TypeVar("W", bound=Word)
@@ -36,7 +37,7 @@ def placed(record: Record, place: np.ndarray, size: tuple[int, int]) -> Record:
     """
     if not stands(record):
         return record
-    words = [_word(word, place, size) for word in record.words]
+    words = [_word(word, place, (0, 0, size[1], size[0])) for word in record.words]
     return replace(record, words=tuple(word for word in words if word is not None))
 
 
@@ -63,12 +64,26 @@ def focus(records: Sequence[Record], uids: np.ndarray, view: np.ndarray, size: t
     return np.clip(out, -1, 1)
 
 
-def _word(word: Word, place: np.ndarray, size: tuple[int, int]) -> Word | None:
+def within(record: Record, place: np.ndarray, box: Box) -> list[Word]:
+    """What words of a record show inside a box (left, top, right, bottom) of a canvas, cut at its sides;
+    polygons name pixel centres of the canvas. place: [3,3], source to canvas. See `placed`.
+    """
+    out = []
+    for word in record.words:
+        moved = _word(word, place, box)
+        if moved is not None and moved.polygon is not None:
+            polygon = geometry.cut(moved.polygon, box)
+            if len(polygon) > 2:
+                out.append(replace(moved, polygon=tuple((x - 0.5, y - 0.5) for x, y in polygon)))
+    return out
+
+
+def _word(word: Word, place: np.ndarray, box: Box) -> Word | None:
     if word.polygon is None:
         return word
     points = _points(np.array(word.polygon) + 0.5, place, 0.0)
     low, high = np.min(points, 0), np.max(points, 0)
-    inside = np.minimum(high, (size[1], size[0])) - np.maximum(low, 0)
+    inside = np.minimum(high, box[2:]) - np.maximum(low, box[:2])
     if (inside <= 0).any():
         return None
     share = inside.prod() / max((high - low).prod(), 1e-9)

@@ -6,6 +6,7 @@ alone. Open it in the process that reads (open files do not travel).
 
 import hashlib
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -101,6 +102,15 @@ class Shards:
         if not image.buckets:
             return np.broadcast_to(np.int64(image.width), len(self))
         return image.spans(self.column("width"), self.column("height"))
+
+    def scenes(self) -> bool:
+        """Whether these are photographs in which words stand somewhere, not crops of one word each."""
+        if (self.column("words") != 1).any():
+            return True
+        for position in range(len(self)):
+            with suppress(BadData):
+                return any(word.polygon is not None for word in self.record(position).words)
+        return False
 
     def text(self, position: int) -> str | None:
         """The label as stored, without touching the tar."""

@@ -1,7 +1,6 @@
 """Contact sheets: a seeded sample of a split as small pictures with their words, and its augmented views."""
 
 import io
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,9 +8,12 @@ from markupsafe import Markup, escape
 from PIL import Image
 
 from shards import keyed, page
-from shards.engines.plain import Engine, decode
+from shards.augment import Augment
+from shards.engines.plain import decode
 from shards.errors import BadData
 from shards.image import ImageSpec
+from shards.loader import Loader
+from shards.plan import Plan, part_of
 from shards.read import Shards
 from shards.sample import Record, Word
 
@@ -115,19 +117,31 @@ def _outlined(word: Word, unit: float) -> Markup:
 
 
 def views(
-    shards: Shards, n: int, seed: int, count: int, image: ImageSpec, augment: Callable
+    shards: Shards, n: int, seed: int, count: int, image: ImageSpec, augment: Augment
 ) -> list[tuple[str, list[Markup]]]:
     """(text, pictures of views 0 to count - 1) of n samples, as a model with this image spec sees them."""
-    import torch
-
     positions = chosen(shards, n, seed)
-    canvases = Engine(shards, image, 1).read(positions)
-    pixels = torch.from_numpy(canvases.pixels).float() / 255
-    uids = shards.uids[positions].astype(np.uint64)
-    shown = [augment(pixels, uids, view).mul(255).round().byte().numpy() for view in range(count)]
-    sound = [i for i in range(len(positions)) if i not in canvases.damage]
+    loader = Loader(shards, Plan(shards.uids, len(positions)), image, _Unseen, augment, threads=1)
+    shown = [loader.batch(part_of(positions, len(positions)), view) for view in range(count)]
+    levels = [((v.images * image.std + image.mean) * 255).round().byte().numpy() for v in shown]
+    sound = np.flatnonzero(shown[0].valid.numpy()) if shown else range(0)
+    edges = image.edge(loader.spans[positions])
     words = [(shards.text(int(position)) or "").split("\n") for position in positions]
-    return [(" ".join(words[i][:WORDS]), [_canvas(view[i], image) for view in shown]) for i in sound]
+    return [
+        (" ".join(words[i][:WORDS]), [_canvas(view[i, ..., : edges[i]], image) for view in levels])
+        for i in sound
+    ]
+
+
+class _Unseen:
+    """Targets of nobody."""
+
+    def __init__(self, records: object) -> None:
+        pass
+
+    def to(self, device: object) -> "_Unseen":
+        """Nothing moves."""
+        return self
 
 
 def _canvas(pixels: np.ndarray, image: ImageSpec) -> Markup:

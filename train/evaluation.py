@@ -4,6 +4,7 @@
     python -m train.evaluation checkpoint=runs/a/best,runs/b/best data.root=data/own baseline=runs/a/best
     python -m train.evaluation checkpoint=models/crnn_small data.root=data/iiit5k latency=true
     python -m train.evaluation checkpoint=runs/first/best data.root=data/own decoder=beam decoder.width=20
+    python -m train.evaluation checkpoint=models/yolo data.root=data/scenes tta=true
     python -m train.evaluation checkpoint=runs/small/best teacher=runs/first/best data.root=data/own
 
 Each sample is read once; a damaged one counts as missed. A student is judged against its control if that
@@ -21,12 +22,22 @@ from shards.errors import BadData, BadSettings
 from shards.progress import Reporter, run
 from shards.read import Shards
 from shards.written import digest, read_json, write_json
-from train import benches, decoders, fidelity, judging, modelfolder, protocols, scoreboard, spotting, suspects
+from train import (  # fmt: skip
+    benches,
+    decoders,
+    fidelity,
+    judging,
+    modelfolder,
+    protocols,
+    scales,
+    scoreboard,
+    spotting,
+    suspects,
+)
 from train.groups import check
-from train.headings import READ
 from train.judging import judge, still_loader
 from train.latency import latency
-from train.reader import Reader, together
+from train.reader import Reader
 from train.straightened import beside
 from train.verdicts import Judged, control_of, short, verdicts, words_of
 
@@ -57,6 +68,7 @@ class Settings:
     batch: int = 256  # images at a time
     device: str = "cpu"  # cpu, or cuda:0
     recogniser: str = ""  # a model folder that reads what detectors found: figures of both together
+    tta: bool = False  # detectors look at each picture at several scales
     latency: bool = False  # also measure ms per image: one image at a time, one thread, decoding included
     seed: int = 0  # of the bootstrap
     out: str = ""  # a JSON file for the result; runs also keep one in eval/
@@ -69,11 +81,12 @@ def evaluate(path: str, shards: Shards, settings: Settings) -> Judged:
     """Runs one checkpoint over all samples."""
     loaded = modelfolder.load(path, settings.device, settings.decoder)
     loaded.task.meter().score_by(settings.protocol)  # refused before anything is read
+    looked = scales.several(loaded) if settings.tta else loaded
     data, damage = settings.data, {}
     source = still_loader(
         shards, loaded.task, settings.batch, None, data.engine, data.threads, settings.device
     )
-    meter = judge(loaded.model, loaded.task, source, damage=damage)
+    meter = judge(looked.model, looked.task, source, damage=damage)
     meter.score_by(settings.protocol)
     try:
         score = loaded.task.score(meter, damage, settings.seed)
@@ -84,15 +97,17 @@ def evaluate(path: str, shards: Shards, settings: Settings) -> Judged:
         "mb": loaded.bytes / 1e6,
         **score.figures,
         "decoder": config.plain(settings.decoder or decoders.stored(loaded.config.get("decoder"))),
+        **({"scales": list(scales.SCALES)} if settings.tta else {}),
         "damaged": len(damage),
         "headings": [config.plain(heading) for heading in loaded.task.headings],
     }
-    reader = Reader(loaded, settings.device)
+    reader = Reader(looked, settings.device)
     if settings.latency:
         figures["ms_per_image"] = latency(lambda image: reader.answers([image]), shards, damage)
     if settings.recogniser:
-        meter, more = _read(reader, meter, damage, shards, settings)
-        figures |= more
+        second = spotting.reader(reader, settings.recogniser, settings.device)
+        meter = spotting.read(meter, second, shards)
+        figures |= spotting.figures(meter, reader, second, shards, damage, settings.latency)
     found = loaded.task.mistakes(meter, damage, shards)
     found["examples"] = beside(found["examples"], loaded.model, loaded.task.image)
     figures["by_source"] = found["by_source"]
@@ -101,22 +116,6 @@ def evaluate(path: str, shards: Shards, settings: Settings) -> Judged:
     if settings.teacher and Path(settings.teacher).resolve() != Path(path).resolve():
         figures["fidelity"] = _fidelity(loaded, shards, settings)
     return Judged(path, loaded.config, score, figures, found, damage)
-
-
-def _read(finder: Reader, meter: Any, damage: dict[int, str], shards: Shards, settings: Settings
-          ) -> tuple[Any, dict[str, Any]]:  # fmt: skip
-    """What a detector found with texts, and the figures of both together."""
-    if not finder.loaded.task.finds:
-        raise BadSettings(f"recogniser={settings.recogniser}: this model reads words, none that finds them")
-    second = spotting.reader(settings.recogniser, settings.device)
-    meter = spotting.read(meter, second, shards)
-    figures: dict[str, Any] = spotting.figures(meter)
-    if settings.latency:
-        both = latency(lambda image: together(finder, second, [image]), shards, damage)
-        figures["ms_to_find_and_read"] = {"value": both}
-    known = [heading for heading in READ if heading.name in figures]
-    headings = [*finder.loaded.task.headings, *known]
-    return meter, {**figures, "headings": [config.plain(heading) for heading in headings]}
 
 
 def _fidelity(loaded: modelfolder.Loaded, shards: Shards, settings: Settings) -> dict[str, Any]:
@@ -167,14 +166,14 @@ def main(argv: list[str]) -> None:
     if settings.bench:
         scoreboard.averages(report, settings.bench, judged)
     scoreboard.closeness(report, judged, settings.teacher)
+    if settings.tta:
+        report.say(f"tta: each picture was looked at {', '.join(map(str, scales.SCALES))} times as large")
     for reason in judged[0].damage.values():
         report.say(f"counted as missed: {reason}")
     for path, verdict in found.items():
         if said := words_of(path, verdict):
             report.say(said)
-    name = "+".join(m.name for m in shards.manifests) + f"-{settings.data.split}"
-    name += "" if settings.protocol == "native" else f"-{settings.protocol}"
-    name += f"-{_called(settings.decoder)}" if settings.decoder else ""
+    name = _set(settings, shards)
     result = {
         one.path: {**one.figures, **found[one.path], "set": name, "data": shards.digest} for one in judged
     }
@@ -191,6 +190,14 @@ def main(argv: list[str]) -> None:
             Path(path).parent.mkdir(parents=True, exist_ok=True)
             write_json(Path(path), {"format": 1, "models": models})
     report.done(f"python -m train.report {' '.join(runs)}" if runs else "", models=result)
+
+
+def _set(settings: Settings, shards: Shards) -> str:
+    """What the data is called, and how it was looked at where that is not the usual way."""
+    name = "+".join(m.name for m in shards.manifests) + f"-{settings.data.split}"
+    name += "" if settings.protocol == "native" else f"-{settings.protocol}"
+    name += f"-{_called(settings.decoder)}" if settings.decoder else ""
+    return f"{name}-tta" if settings.tta else name
 
 
 def _called(decoder: config.Choice) -> str:

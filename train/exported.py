@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from shards import lookup
 from shards.errors import BadData
 from shards.image import ImageSpec
-from train.blocks.edges import by_edge
+from train.blocks import edges
 from train.formats import Run
 from train.models import Output
 
@@ -37,9 +37,11 @@ class Model(nn.Module):
 
     def forward(self, images: Tensor, widths: Tensor | None = None) -> Output:
         """Logits [N,L,C], on the device of the images; widths: see `Batch`."""
-        if self._steps is None:
+        if not self.image.buckets:
             return self.of_edge(images)
-        return by_edge(self.of_edge, self.image, self._steps, images, widths)
+        if self._steps is not None:
+            return edges.read(self.of_edge, self.image, self._steps, images, widths)
+        return edges.find(self.of_edge, self.image, self.grids[self.image.width], images, widths)
 
     def of_edge(self, images: Tensor, steps: Tensor | None = None) -> Output:
         """The answer to images of one edge."""
@@ -54,7 +56,7 @@ def meanings(model: Any, image: ImageSpec) -> dict[str, Any]:
     grids = {}
     for edge in image.edges:
         with torch.inference_mode():
-            found = model(torch.zeros(1, image.depth, image.height, edge), torch.tensor([edge]))
+            found = model.of_edge(torch.zeros(1, image.depth, image.height, edge))
         grids[str(edge)] = [list(size) for size in found.grids]
     reads = image.buckets and not any(grids.values())
     spans = np.arange(image.width + 1)

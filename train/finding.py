@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 
 from shards.config import Choice
 from shards.errors import BadData, BadSettings
@@ -19,7 +20,9 @@ from shards.typed import check_ranges
 from train.detection import Meter
 from train.headings import SCENES
 from train.models import Output
+from train.nms import nms_quads
 from train.scenescore import Score, mistakes
+from train.tasks import Read
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +42,7 @@ class Task:
 
     answers, headings, finds = "cells", SCENES, True
     varies: tuple[str, ...] = ()
+    overlap = 0.5  # intersection over union from which two words found at different scales are one
 
     def __init__(self, settings: Any, image: ImageSpec, channels: int) -> None:
         self.settings, self.image, self.channels = settings, image, channels
@@ -51,7 +55,7 @@ class Task:
 
     def check(self, shards: Shards) -> None:
         """Refuses crops: their words stand nowhere."""
-        if not (shards.column("words") != 1).any() and not _standing(shards):
+        if not shards.scenes():
             raise BadData(
                 f"{', '.join(map(str, shards.folders))}: crops of one word each, no scenes; "
                 "detection reads photographs with the places of their words (icdar2015 level=scenes)"
@@ -65,6 +69,23 @@ class Task:
         """Scores of places are no probabilities of readings."""
         name = type(self).__module__.rpartition(".")[2]
         raise BadSettings(f"train.calibrate: task {name} has no readings whose confidence could be fitted")
+
+    def merged(self, outputs: Sequence[Output]) -> list[tuple[Read, ...]]:
+        """The words found on canvases, from answers to them at several scales: of words that overlap, the
+        surest.
+        """
+        several = zip(*(self.decode(output) for output in outputs), strict=True)
+        return [self._apart([word for words in one for word in words]) for one in several]
+
+    def _apart(self, words: list[Read]) -> tuple[Read, ...]:
+        quads = torch.tensor([word.polygon for word in words], dtype=torch.float64).reshape(-1, 4, 2)
+        scores = torch.tensor([word.score for word in words], dtype=torch.float64)
+        kept = nms_quads(quads, scores, self.overlap, self.settings.most)
+        return tuple(words[i] for i in kept.tolist())
+
+    def decode(self, output: Output) -> list[tuple[Read, ...]]:
+        """The words found on each canvas, surest first: a member says how."""
+        raise NotImplementedError
 
     def meter(self) -> Meter:
         """A fresh meter."""
@@ -94,22 +115,18 @@ def words_of(records: Sequence[Record]) -> list[list[Word]]:
     return [[word for word in record.words if word.polygon is not None] for record in records]
 
 
+def edges(records: Sequence[Record], image: ImageSpec) -> np.ndarray:
+    """The edge of each record's canvas, int64 [N]: what lies beyond it, no model sees."""
+    sizes = np.array([record.size for record in records], np.float64).reshape(-1, 2)
+    return image.edge(image.spans(*sizes.T))
+
+
 def counts(word: Word) -> bool:
     """Whether a word is to be found; one that is not to be read, or has no area, is no fault either way."""
     return word.legible and word.polygon is not None and area(word.polygon) != 0
 
 
-def _standing(shards: Shards) -> bool:
-    """Whether the words of the first readable record have places."""
-    for position in range(len(shards)):
-        try:
-            return any(word.polygon is not None for word in shards.record(position).words)
-        except BadData:
-            continue
-    return False
-
-
-def boxes(words: Sequence[Word], width: int, height: int) -> np.ndarray:
+def boxes(words: Sequence[Word], width: float, height: float) -> np.ndarray:
     """The upright boxes of words as far as they lie on the canvas, [M,4]."""
     found = [np.array(word.polygon) for word in words]
     size = (width, height)

@@ -4,6 +4,7 @@ json, jsonl, or txt. Without a model folder, the recogniser that comes with the 
     python -m train.predict images/*.jpg
     python -m train.predict models/crnn_small crops/ out=words.csv
     python -m train.predict models/yolo photos/ recogniser=words out=words.json drawn=drawn/
+    python -m train.predict models/yolo photos/ tta=true
     python -m train.predict models/crnn_small photos/ boxes=words.json out=read.json
     python -m train.predict models/yolo photos/ recogniser=words index=photos.db
     python -m train.predict search="cafe" index=photos.db
@@ -28,7 +29,7 @@ from shards.pictures import SUFFIXES
 from shards.progress import Reporter, run
 from shards.read import Shards
 from shards.typed import check_ranges
-from train import answersheet, exported, photoindex
+from train import answersheet, exported, photoindex, scales
 from train.judging import device
 from train.reader import Answer, Given, Reader, Reading, readings, together
 
@@ -52,6 +53,7 @@ class Settings:
     limit: int = 0  # read at most so many images, 0 = all
     batch: int = 64  # images at a time
     device: str = "cpu"  # cpu, or cuda:0
+    tta: bool = False  # a detector looks at each image at several scales
     decoder: config.Choice | None = field(
         default=None, metadata={"seam": "train.decoders", "bare": "name"}
     )  # how the answers are read; none = as the model folder says
@@ -61,6 +63,8 @@ class Settings:
         check_ranges(self, "", batch=(1, math.inf), limit=(0, math.inf))
         if self.search and not self.index:
             raise BadSettings(f"search={self.search}: index= is required, the file to look into")
+        if self.boxes and self.tta:
+            raise BadSettings("boxes= says where words are; tta is of models that find them")
         if self.boxes and self.recogniser:
             raise BadSettings("boxes= is read by the model given first; recogniser= is of detectors")
 
@@ -92,6 +96,8 @@ def answers_of(settings: Settings, model: str) -> Answers:
     """What answers images: a recogniser, a detector, a detector with a recogniser, or one at given places."""
     place = str(device(settings.device))
     first = Reader(model, place, None if settings.recogniser else settings.decoder)
+    if settings.tta:
+        first = Reader(scales.several(first.loaded), place)
     if settings.boxes:
         known = answersheet.places(Path(settings.boxes))
         return lambda names, given: [

@@ -6,26 +6,29 @@ either side. A legible truth without a transcription is a region in which nothin
 """
 
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
+from shards import config
 from shards.errors import BadSettings
 from shards.read import Shards
 from train import hmean
 from train.detection import Meter
 from train.headings import READ
 from train.hmean import Figures, mark
-from train.reader import Reader
+from train.latency import latency
+from train.reader import Reader, together
 from train.scenes import Scene, certainty, protocol
 
 
-def reader(model: str, device: str) -> Reader:
-    """A recogniser for what was found; what finds words itself is a BadSettings."""
+def reader(finder: Reader, model: str, device: str) -> Reader:
+    """A recogniser for what a detector finds; a BadSettings where either is the other."""
     made = Reader(model, device)
-    if made.loaded.task.finds:
-        raise BadSettings(f"recogniser={model}: must read words, this finds them")
+    if not finder.loaded.task.finds or made.loaded.task.finds:
+        raise BadSettings(f"recogniser={model}: the checkpoint must find words, and the recogniser read them")
     return made
 
 
@@ -41,11 +44,19 @@ def read(meter: Meter, recogniser: Reader, shards: Shards) -> Meter:
     return out
 
 
-def figures(meter: Meter) -> dict[str, dict[str, float]]:
-    """{"end_to_end": ..., and its precision and recall} of what was found and read."""
+def figures(
+    meter: Meter, finder: Reader, recogniser: Reader, shards: Shards, damage: Container[int], timed: bool
+) -> dict[str, Any]:
+    """{"end_to_end": ..., its precision and recall} of what was found and read, `ms_to_find_and_read` where
+    that shall be timed, and the headings of all figures there are.
+    """
     both = end_to_end(meter.scenes(), meter.threshold, meter.protocol.name)
-    values = (both.hmean, both.precision, both.recall)
-    return {heading.name: {"value": value} for heading, value in zip(READ, values, strict=False)}
+    values = [both.hmean, both.precision, both.recall]
+    if timed:
+        values.append(latency(lambda image: together(finder, recogniser, [image]), shards, damage))
+    found = {heading.name: {"value": value} for heading, value in zip(READ, values, strict=False)}
+    headings = [*finder.loaded.task.headings, *READ[: len(values)]]
+    return {**found, "headings": [config.plain(heading) for heading in headings]}
 
 
 def end_to_end(scenes: Sequence[Scene], threshold: float = 0.0, by: str = "icdar2015") -> Figures:

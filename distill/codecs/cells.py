@@ -1,5 +1,6 @@
 """The K cells of a sample in which words are likeliest, with all their terms, in fp16; the others share one
-logit, and their other terms are 0: (2 C + 4) K + 2 bytes per sample.
+logit, and their other terms are 0: (2 C + 4) K + 2 bytes per sample. Cells beyond a sample's part of the
+canvas, empty for certain, count for nothing: who reads knows them (`Lesson.beside`).
 
 Letters: N samples, L cells, C terms (the first is the logit that a word is there), K cells kept.
 """
@@ -14,6 +15,7 @@ from torch.nn import functional
 from distill.codecs import Array, Kept
 from distill.lost import Lost, lost
 from shards.errors import BadSettings
+from train.blocks.edges import NOTHING
 
 HALF = float(np.finfo(np.float16).max)
 
@@ -35,7 +37,8 @@ class Codec:
         """float32 [N,L,C] to {name: [N, ...]}, and what that loses of whether a word is there."""
         order = torch.argsort(answers[..., 0], dim=-1, descending=True, stable=True)
         places, others = order[:, : self.k].sort(-1).values, order[:, self.k :]
-        shares = answers[..., 0].gather(1, others).sigmoid().mean(-1, keepdim=True)
+        beyond = answers[..., 0] <= NOTHING
+        shares = answers[..., 0].sigmoid().masked_fill(beyond, torch.nan).gather(1, others).nanmean(-1, True)
         rest = torch.logit(shares.nan_to_num(0.5), 1e-6)
         terms = answers.gather(1, places[..., None].expand(-1, -1, self.classes)).clamp(-HALF, HALF)
         arrays = {
@@ -43,7 +46,8 @@ class Codec:
             "terms": terms.numpy().astype(np.float16),
             "places": places.numpy().astype(np.uint32),
         }
-        return arrays, lost(_either(answers), _either(self.decode(arrays)))
+        back = torch.where(beyond[..., None], answers, self.decode(arrays))
+        return arrays, lost(_either(answers), _either(back))
 
     def remedy(self, found: Sequence[Lost], limit: float) -> str:
         """See distill.codecs."""

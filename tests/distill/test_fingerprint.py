@@ -153,7 +153,7 @@ def test_a_damaged_card_is_named(cache, tmp_path):
     raw = json.loads((place / "card.json").read_text())
     for content, message in (
         ("{", r"card.json: not readable as JSON"),
-        (json.dumps({**raw, "format": 9}), r"format 9, this version reads 2"),
+        (json.dumps({**raw, "format": 9}), r"format 9, this version reads 3"),
         (json.dumps(sealed({k: v for k, v in raw.items() if k != "views"})), r"not a cache's card .*views"),
         (json.dumps({**raw, "views": 1}), r"card.json: damaged, its content is not that of its digest"),
         (json.dumps(sealed({**raw, "views": 1})), r"belongs to another card"),

@@ -3,6 +3,7 @@
 import math
 
 import pytest
+import shapely
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -142,3 +143,14 @@ def test_an_upright_box_is_a_shift_to_the_last_bit():
 def test_what_has_no_perspective_is_refused(rectangle, quad):
     with pytest.raises(BadData, match="convex"):
         geometry.homography(rectangle, quad)
+
+
+@given(st.lists(st.tuples(st.floats(-20, 20), st.floats(-20, 20)), min_size=3, max_size=3, unique=True))
+def test_what_is_cut_out_of_a_polygon_is_its_part_in_the_frame(points):
+    frame = (-5.0, -3.0, 8.0, 9.0)
+    found, wanted = geometry.cut(points, frame), shapely.Polygon(points).intersection(shapely.box(*frame))
+    area = abs(geometry.area(found)) if found else 0.0
+    assert area == pytest.approx(wanted.area, abs=1e-6)
+    for x, y in found:
+        assert frame[0] - 1e-9 <= x <= frame[2] + 1e-9
+        assert frame[1] - 1e-9 <= y <= frame[3] + 1e-9

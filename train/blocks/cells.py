@@ -1,5 +1,7 @@
 """A model that answers for every cell of static grids laid over the whole canvas: what all such share.
 
+Where the image spec has buckets, each image is looked at up to its own edge, whatever stands beside it in the
+batch, and the cells beyond say that nothing is there: so an answer has one layout, in every batch and cache.
 Letters: N samples, L cells of all levels, C terms of a cell, H W pixels, D channels, h w of a level.
 """
 
@@ -13,6 +15,7 @@ from torch import Tensor, nn
 
 from shards.errors import BadSettings
 from shards.image import ImageSpec
+from train.blocks import edges
 from train.models import Output
 
 COARSEST = 32  # pixels to a cell of a trunk's last map
@@ -24,19 +27,26 @@ class Finder(nn.Module):
     def __init__(self, settings: Any, image: ImageSpec, channels: int, strides: Sequence[int]) -> None:
         super().__init__()
         name = type(self).__module__.rpartition(".")[2]
-        if image.height % COARSEST or image.width % COARSEST:
-            raise BadSettings(
-                f"image: a canvas of {image.height}x{image.width}; {name} needs multiples of {COARSEST}"
-            )
-        if image.buckets:
-            raise BadSettings(f"image.buckets: {name} sees whole canvases; use image.fit=letterbox")
+        for edge in image.edges:
+            if image.height % COARSEST or edge % COARSEST:
+                raise BadSettings(
+                    f"image: a canvas of {image.height}x{edge}; {name} needs multiples of {COARSEST}"
+                )
         self.settings, self.image, self.channels = settings, image, channels
         self.grids = tuple((image.height // stride, image.width // stride) for stride in strides)
         self.frames = sum(h * w for h, w in self.grids)
 
     def of_edge(self, images: Tensor) -> Output:
-        """The answer to images of any one width."""
-        return self(images)
+        """The answer to images of any one size: a member says how."""
+        raise NotImplementedError
+
+    def forward(self, images: Tensor, widths: Tensor | None = None) -> Output:
+        """Logits by level, then row, then column, and the features by name, none where the images of a batch
+        are of several edges; widths: see `Batch`, None: all are full.
+        """
+        if not self.image.buckets:
+            return self.of_edge(images)
+        return edges.find(self.of_edge, self.image, self.grids, images, widths)
 
     def steps_of(self, spans: np.ndarray) -> np.ndarray:
         """All cells are every image's, int64 [N]."""

@@ -16,8 +16,8 @@ from torch.nn import functional
 from shards.errors import BadSettings
 from shards.image import ImageSpec
 from shards.typed import check_ranges
+from train.blocks import edges
 from train.blocks.columns import COLUMNS
-from train.blocks.edges import by_edge
 from train.blocks.heads import HEADS, inside
 from train.blocks.initial import initialise
 from train.blocks.stn import Rectifier
@@ -108,7 +108,7 @@ class Recogniser(nn.Module):
         """Logits [N,L,C] and every intermediate by name; widths: see `Batch`, None: all are full."""
         if not self.image.buckets:
             return self.of_edge(images)
-        return by_edge(self.of_edge, self.image, self._steps, images, widths)
+        return edges.read(self.of_edge, self.image, self._steps, images, widths)
 
     def steps_of(self, spans: np.ndarray) -> np.ndarray:
         """How many of the L steps belong to images that take so many columns of their canvas, int64 [N]."""

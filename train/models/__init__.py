@@ -24,12 +24,15 @@ class Output:
     logits [N,L,C] in the precision of the model; grids: the static (h, w) of each level for two-dimensional
     tasks, empty for sequences; features: every named intermediate, always filled, dropped on export.
     steps int64 [N]: how many of the L belong to a sample, the others being blank for certain; None: all.
+    there bool [N,L]: which cells lie on a sample's own part of the canvas, the others being empty for
+    certain; None: all.
     """
 
     logits: Tensor
     grids: tuple[tuple[int, int], ...] = ()
     features: dict[str, Tensor] = field(default_factory=dict)
     steps: Tensor | None = None
+    there: Tensor | None = None
 
 
 def answer(model: Callable[..., Output], batch: Batch) -> Output:

@@ -62,8 +62,8 @@ class Model(Finder):
         self.apply(initialise)
         self.answers = answers(neck // 2, channels, RARE)
 
-    def forward(self, images: Tensor, widths: Tensor | None = None) -> Output:
-        """Logits by row, then column, and the features by name; widths are not looked at."""
+    def of_edge(self, images: Tensor) -> Output:
+        """Logits by row, then column, and the features by name."""
         values, features = self.stem(images), {}
         for i, stage in enumerate(self.stages, 1):
             values = features[f"stage{i}"] = stage(values)

@@ -60,7 +60,7 @@ class Model(Finder):
         widths: list[Any] = [layers[number].width for number in OUT]
         self.head = nn.ModuleList(answers(width, channels, RARE) for width in widths)
 
-    def forward(self, images: Tensor, widths: Tensor | None = None) -> Output:
+    def of_edge(self, images: Tensor) -> Output:
         """Logits by level, then row, then column; features: every layer that computes, [N,D,h,w]."""
         found: dict[int, Tensor] = {}
         for number, sources in ROUTE:

@@ -14,6 +14,7 @@ A task is an object with these members, and nobody else asks which task it is:
 - `census(texts, frames)` -> {reason: count} of labels that cannot teach, known from the columns beforehand;
   frames: the time steps that each has;
 - `decode(output)` -> one tuple of `Read` per sample;
+- `merged(outputs)`, where it finds words: `decode` of answers to the same canvases at several scales;
 - `read_by(decoder, temperature)`: from now on `decode` takes that decoder (a Choice of `train.decoders`), and
   confidences at that temperature;
 - `trials(output, records, temperatures)` -> (right [n], confidence [n,K] at each of K temperatures) of the n

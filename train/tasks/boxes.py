@@ -75,19 +75,25 @@ class Task(finding.Task):
 
     def __init__(self, settings: Settings, image: ImageSpec) -> None:
         super().__init__(settings, image, 13 if settings.quads else 5)
+        self.overlap = settings.overlap
 
     def encode(self, records: Sequence[Record]) -> Targets:
-        """Words as they stand on the canvas; each polygon of more than four corners as its tightest box."""
-        found = finding.words_of(records)
-        most = max(1, *(len(words) for words in found))
+        """Words as they stand on the canvas; each polygon of more than four corners as its tightest box. What
+        lies beyond an edge is a place where nothing is learnt, the last of its sample.
+        """
+        found, edges = finding.words_of(records), finding.edges(records, self.image)
+        width, height = self.image.width, self.image.height
+        most = max(1, *(len(words) for words in found)) + int(edges.min() < width)
         boxes, corners = np.zeros((len(found), most, 4)), np.zeros((len(found), most, 4, 2))
         real, ignored = (np.zeros((len(found), most), bool) for _ in range(2))
-        for n, words in enumerate(found):
+        for n, (words, edge) in enumerate(zip(found, edges.tolist(), strict=True)):
             if words:
-                boxes[n, : len(words)] = finding.boxes(words, self.image.width, self.image.height)
+                boxes[n, : len(words)] = finding.boxes(words, edge, height)
                 corners[n, : len(words)] = [_quad(word) for word in words]
             real[n, : len(words)] = [finding.counts(word) for word in words]
             ignored[n, : len(words)] = ~real[n, : len(words)]
+            if edge < width:
+                boxes[n, -1], ignored[n, -1] = (edge, 0, width, height), True
         places = torch.from_numpy(boxes).float(), torch.from_numpy(corners).float()
         return Targets(*places, torch.from_numpy(real), torch.from_numpy(ignored))
 

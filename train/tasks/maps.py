@@ -80,14 +80,17 @@ class Task(finding.Task):
         self.grid = (image.height // STRIDE, image.width // STRIDE)
 
     def encode(self, records: Sequence[Record]) -> Targets:
-        """Words as they stand on the canvas; where one is not to be read, or too small, nothing is learnt."""
+        """Words as they stand on the canvas; where one is not to be read, or too small, nothing is learnt,
+        nor beyond an edge.
+        """
         found, shape = finding.words_of(records), (len(records), *self.grid)
         kernel, border = np.zeros(shape, np.float32), np.full(shape, textmaps.LEAST, np.float32)
-        inside, taught = np.zeros(shape, bool), np.ones(shape, bool)
-        words = [
-            sum(self._drawn(word, kernel[n], border[n], inside[n], taught[n]) for word in one)
-            for n, one in enumerate(found)
-        ]
+        inside, taught = np.zeros(shape, bool), np.zeros(shape, bool)
+        words = []
+        for n, (one, edge) in enumerate(zip(found, finding.edges(records, self.image), strict=True)):
+            maps = [whole[n, :, : edge // STRIDE] for whole in (kernel, border, inside, taught)]
+            maps[-1][:] = True
+            words.append(sum(self._drawn(word, *maps) for word in one))
         maps = [torch.from_numpy(one).flatten(1) for one in (kernel, border, inside, taught)]
         return Targets(*maps, words=torch.tensor(words, dtype=torch.float32))
 
@@ -98,7 +101,7 @@ class Task(finding.Task):
         assert word.polygon is not None
         corners = np.array(word.polygon) / STRIDE
         distance = textmaps.inset(corners, self.settings.shrink)
-        place = textmaps.around(corners, max(0.5, distance), self.grid)
+        place = textmaps.around(corners, max(0.5, distance), kernel.shape)
         deep = textmaps.within(corners, place)
         shown = textmaps.kernel(deep, distance)
         if not finding.counts(word) or shown.max(initial=0.0) < self.settings.level:
@@ -129,6 +132,17 @@ class Task(finding.Task):
         maps = output.logits[..., 0].detach().float().sigmoid().reshape(-1, 1, *self.grid)
         maps = functional.interpolate(maps, scale_factor=FINER, mode="bilinear")
         return [self._words(one) for one in maps[:, 0].cpu().numpy()]
+
+    def merged(self, outputs: Sequence[Output]) -> list[tuple[Read, ...]]:
+        """The words on the mean of the maps that were answered at several scales."""
+        maps, rows = [], self.grid[0] * FINER
+        for output in outputs:
+            ((h, w),) = output.grids
+            own = output.logits[..., 0].detach().float().sigmoid().reshape(-1, 1, h, w)
+            maps.append(functional.interpolate(own, (rows, round(w * rows / h)), mode="bilinear")[:, 0])
+        width = min(one.shape[2] for one in maps)
+        mean = torch.stack([one[..., :width] for one in maps]).mean(0)
+        return [self._words(one) for one in mean.cpu().numpy()]
 
     def _words(self, kernel: np.ndarray) -> tuple[Read, ...]:
         s = self.settings
