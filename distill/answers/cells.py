@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from distill.cells import binary_kl
 from distill.codecs import Kept
 from distill.fingerprint import Card
 from distill.lesson import Lesson
@@ -21,6 +22,16 @@ KINDS = ("cells",)
 def lesson(batch: Batch, logits: Tensor, features: dict[str, Tensor]) -> Lesson:
     """The terms as they are, [N,L,C]."""
     return Lesson(batch, torch.empty(0), features, cells=logits)
+
+
+def divergence(told: Tensor, said: Tensor) -> Tensor:
+    """Of text or none, at each cell."""
+    return binary_kl(told[..., 0].float(), said[..., 0].float())
+
+
+def text(logits: Tensor) -> Tensor:
+    """That a word is there."""
+    return logits[..., 0].float().sigmoid()
 
 
 def identity(task: Any) -> dict[str, Any]:

@@ -65,7 +65,7 @@ class World:
             images=torch.zeros(len(rows), image.depth, image.height, image.width),
             valid=torch.ones(len(rows), dtype=torch.bool),
         )
-        told = Lesson(batch, torch.empty(0), self.features(seed, rows, self.sides.teacher))
+        told = Lesson(batch, torch.empty(0), self.features(seed, rows, self.sides.teacher), peers=(logits,))
         if self.grids:
             return replace(told, cells=logits if kept is None else kept)
         answers = logits.log_softmax(-1) if kept is None else kept
@@ -105,7 +105,8 @@ def holed(told: Lesson, valid: Tensor) -> Lesson:
     batch: Any = types.SimpleNamespace(**{**vars(told.batch), "valid": valid})
     kept = {name: left(feature) for name, feature in told.features.items()}
     answers = {name: left(getattr(told, name)) for name in ("log_probs", "occupancy", "cells")}
-    return replace(told, batch=batch, features=kept, **answers)
+    peers = tuple(left(peer) for peer in told.peers)
+    return replace(told, batch=batch, features=kept, peers=peers, **answers)
 
 
 def shapes(frames: int, classes: int, **features: tuple[int, ...]) -> Shapes:
@@ -122,7 +123,7 @@ _boxes = boxes.Task(boxes.Settings(), _canvas)
 SCENES = World(Sides(_boxes, _levels, _levels), GRIDS)
 
 # a task that answers a probability and a threshold, as far as methods see it
-_two = types.SimpleNamespace(image=_canvas, channels=2, encode=_boxes.encode)
+_two = types.SimpleNamespace(image=_canvas, channels=2, encode=_boxes.encode, answers="cells")
 _map = shapes(384, 2, neck=(6, 16, 24))
 MAPS = World(Sides(_two, _map, _map), ((16, 24),))
 
