@@ -7,6 +7,7 @@ import types
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -64,6 +65,9 @@ class World:
             targets=self.sides.task.encode([self.record(i) for i in rows]),
             images=torch.zeros(len(rows), image.depth, image.height, image.width),
             valid=torch.ones(len(rows), dtype=torch.bool),
+            epoch=0,
+            uids=torch.tensor(rows),
+            view=np.zeros(len(rows), np.int64),
         )
         told = Lesson(batch, torch.empty(0), self.features(seed, rows, self.sides.teacher), peers=(logits,))
         if self.grids:
@@ -128,6 +132,11 @@ _map = shapes(384, 2, neck=(6, 16, 24))
 MAPS = World(Sides(_two, _map, _map), ((16, 24),))
 
 
+D, GRID = _levels.features["layer17"][0], GRIDS[0]  # of layer17
+LEVELS = {"layer17": (4, 8, 12), "layer20": (3, 4, 6), "layer23": (7, 2, 3)}
+UNLIKE = World(Sides(_boxes, shapes(126, 5, **LEVELS), _levels), GRIDS)  # students of other widths
+
+
 def make(name: str, sides: Sides, **settings: Any) -> Any:
     torch.manual_seed(0)  # adapters are drawn at random
     module = lookup.find("distill.methods", name)
@@ -143,3 +152,16 @@ def world_of(name: str) -> World:
             continue
         return world
     raise AssertionError(f"{name} refuses every world")
+
+
+def compared(name: str, mine: Tensor, theirs: Tensor, mine_terms: Tensor | None = None, **settings) -> Tensor:
+    """The loss [N] for features layer17 of both sides; the same terms of cells, where no others are given."""
+    terms = SCENES.logits(1)
+    output = replace(SCENES.output(terms if mine_terms is None else mine_terms), features={"layer17": mine})
+    told = replace(SCENES.lesson(terms), features={"layer17": theirs})
+    return make(name, SCENES.sides, **{"taps": ["layer17"], **settings})(output, told)
+
+
+def both(seed: int = 1) -> tuple[Tensor, Tensor]:
+    """Features layer17 of a student and a teacher."""
+    return numbers(seed, N, D, *GRID), numbers(seed + 1, N, D, *GRID)
