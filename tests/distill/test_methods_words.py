@@ -8,7 +8,7 @@ from torch import Tensor
 
 from distill import cells, maps
 from shards.errors import BadSettings
-from tests.distill.worlds import CROPS, GRID, GRIDS, LEVELS, SCENES, D, N, both, compared, make
+from tests.distill.worlds import CROPS, GRID, GRIDS, LEVELS, MAPS, SCENES, D, N, both, compared, make
 from train.models import Output
 
 # samples of the world that have a word to be found
@@ -112,3 +112,44 @@ def test_what_looks_where_words_stand_refuses_strings_and_sequences(name):
     sequences = replace(CROPS.sides, task=SCENES.sides.task)
     with pytest.raises(BadSettings, match=rf"method.{name}.taps: rnn2 is a sequence \(24, 10\)"):
         make(name, sequences, taps=["rnn2"])
+
+
+def ranked(teacher: Tensor, student: Tensor, **settings) -> Tensor:
+    """rm of terms [N,L,C]."""
+    return make("rm", SCENES.sides, **settings)(SCENES.output(student), SCENES.lesson(teacher))
+
+
+def test_d5_ranks_are_the_mean_over_words_of_the_divergence_over_their_cells():
+    teacher, student = SCENES.logits(2), SCENES.logits(1)
+    found, expected = ranked(teacher, student, temperature=2.0), torch.zeros(N, dtype=torch.float64)
+    for n in range(N):
+        each = []
+        for word in SCENES.record(n).words:
+            (left, top), (right, bottom) = word.polygon[0], word.polygon[2]
+            inside = [
+                y * w + x + sum(a * b for a, b in GRIDS[:level])
+                for level, (h, w) in enumerate(GRIDS) for y in range(h) for x in range(w)
+                if left <= (x + 0.5) * 96 / w <= right and top <= (y + 0.5) * 64 / h <= bottom
+            ]  # fmt: skip
+            if word.legible and len(inside) > 1:
+                p, q = ((side[n, inside, 0] / 2).double().softmax(0) for side in (teacher, student))
+                each.append(4 * (p * (p / q).log()).sum())
+        expected[n] = sum(each) / max(len(each), 1)
+    assert torch.allclose(found.double(), expected, rtol=1e-4, atol=1e-6)
+    assert found[4] == 0  # a picture without words
+
+
+def test_d5_ranks_do_not_see_how_sure_all_cells_are_nor_what_is_outside_of_words():
+    teacher, student = SCENES.logits(2), SCENES.logits(1)
+    plain = ranked(teacher, student)
+    moved = student.clone()
+    moved[..., 0] += 3
+    assert torch.allclose(ranked(teacher, moved), plain, atol=1e-4)
+    inside = make("rm", SCENES.sides).inside(SCENES.output(student), SCENES.lesson(teacher)).any(1)
+    moved = torch.where(inside[..., None], student, -student)
+    assert torch.allclose(ranked(teacher, moved), plain, rtol=1e-5)
+
+
+def test_d5_ranks_are_of_tasks_whose_cells_answer_boxes():
+    with pytest.raises(BadSettings, match="method=rm: compares the boxes that cells answer"):
+        make("rm", MAPS.sides)
