@@ -23,8 +23,7 @@ def check(method: str, sides: Sides) -> None:
             f"method={method}: compares cells, and this task reads strings step by step; "
             "it is for tasks that find words"
         )
-    student, teacher = sides.student, sides.teacher
-    mine, theirs = (f"{side.frames} cells of {side.classes} terms" for side in (student, teacher))
+    mine, theirs = sides.student.told, sides.teacher.told
     if mine != theirs:
         raise BadSettings(
             f"method={method}: the student answers {mine}, the teacher {theirs}; both need the same canvas "

@@ -62,7 +62,7 @@ class Ensemble:
             for name, shape in first.features.items()
             if all(one.shapes.features.get(name) == shape for one in self.teachers)
         }
-        return Shapes(first.frames, first.classes, alike)
+        return Shapes(first.frames, first.classes, alike, first.grids)
 
     def want(self, wanted: Wanted) -> None:
         """See distill.teachers; readings are compared, so steps are always wanted."""

@@ -56,7 +56,8 @@ class Beam:
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """frames L, classes C; charset: characters, fold, blank; batch: samples per forward pass when recording.
+    """frames L, classes C; grids: (h, w) of the levels that cells stand on, none for strings; charset:
+    characters, fold, blank; batch: samples per forward pass when recording.
 
     data: key (`Manifest.key`) -> Data; views: of the split that is trained on, others may have fewer; kinds:
     of answers (distill.kinds); taps: features; canvases: uid -> hash of its canvas in each view, pictures:
@@ -81,6 +82,7 @@ class Card:
     taps: dict[str, Tap]
     canvases: dict[str, list[str]]
     pictures: str
+    grids: list[list[int]] = field(default_factory=list)
     provenance: dict[str, str] = field(default_factory=dict)
     format: int = FORMAT
 
@@ -120,12 +122,12 @@ def load(path: Path) -> Card:
 
 def save(path: Path, card: Card) -> None:
     """Writes card.json, with its own digest: what was changed in it afterwards is told."""
-    written.write_json(path, {**asdict(card), "digest": card.digest})
+    written.write_json(path, {**_said(asdict(card)), "digest": card.digest})
 
 
 def compared(card: Card) -> dict[str, Any]:
     """The fields of a card that a reader compares, as plain values."""
-    return _without_provenance(config.plain(card))
+    return _without_provenance(_said(config.plain(card)))
 
 
 def check(where: str | Path, card: Card, doing: dict[str, Any]) -> None:
@@ -171,6 +173,11 @@ def score_of(config: dict[str, Any]) -> dict[str, str]:
 
 def _without_provenance(values: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in values.items() if name != "provenance"}
+
+
+def _said(values: dict[str, Any]) -> dict[str, Any]:
+    """Without grids where there are none: the digests of strings recorded before there were any stay true."""
+    return {name: value for name, value in values.items() if name != "grids" or value}
 
 
 def _flat(tree: Any, path: str) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from shards.errors import BadSettings
 from shards.image import ImageSpec
 from shards.typed import check_ranges
 from train import headings, limit, losses, modelfolder, workbench
-from train.shapes import features_of
+from train.shapes import answer_of, sizes
 from train.workbench import Bench
 
 Teacher = Any  # of distill.teachers: a callable from a Batch to a Lesson, that can be asked for kinds
@@ -177,7 +177,8 @@ def frames_of(bench: Bench) -> int:
 
 def shapes_of(bench: Bench) -> Shapes:
     """What the student answers, by one forward pass on the device `meta`: nothing is computed."""
-    return Shapes(frames_of(bench), bench.task.channels, features_of(bench.model, bench.task.image))
+    answer = answer_of(bench.model, bench.task.image)
+    return Shapes(frames_of(bench), bench.task.channels, sizes(answer), answer.grids)
 
 
 def story(settings: Settings, teacher: Teacher) -> dict[str, Any]:

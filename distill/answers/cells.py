@@ -9,7 +9,7 @@ from distill.cells import binary_kl
 from distill.codecs import Kept
 from distill.fingerprint import Card
 from distill.lesson import Lesson
-from shards.errors import BadSettings
+from shards.errors import BadData, BadSettings
 from shards.image import ImageSpec
 from shards.loader import Batch
 
@@ -45,7 +45,12 @@ def live(teacher: Any, task: Any, frames: int = 0) -> Any:
 
 
 def recorded(teacher: Any, card: Card, task: Any, frames: int = 0) -> Any:
-    """Refused where canvases or cells are others than the student's."""
+    """Refused where canvases or cells are others than the student's, or are not told."""
+    if frames and not card.grids:
+        raise BadData(
+            f"{teacher.cache.path}: does not say on which grids its {card.frames} cells stand, for an older "
+            "version recorded it; record it anew"
+        )
     return _same(teacher, card.image, task, frames)
 
 

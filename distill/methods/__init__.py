@@ -72,11 +72,20 @@ class Weighted:
 
 @dataclass(frozen=True, slots=True)
 class Shapes:
-    """What a model answers: steps L, classes C, and the shape of each feature of one sample."""
+    """What a model answers: steps L, classes C, the shape of each feature of one sample, and (h, w) of the
+    levels that its cells stand on, none for strings.
+    """
 
     frames: int
     classes: int
     features: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    grids: tuple[tuple[int, int], ...] = ()
+
+    @property
+    def told(self) -> str:
+        """How many cells of which levels, in words."""
+        levels = " and ".join(f"{h}x{w}" for h, w in self.grids)
+        return f"{self.frames} cells{f' ({levels})' * bool(levels)} of {self.classes} terms"
 
 
 @dataclass(frozen=True, slots=True)
