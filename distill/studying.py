@@ -133,7 +133,7 @@ def make_teacher(settings: Settings, bench: Bench) -> Teacher:
             "ensemble=best: the teachers' cards were not measured on the same data, so none is known to be "
             "best; give that one alone, or take ensemble=per_sample"
         )
-    one = found[0] if len(found) == 1 else way.together(found, settings.ensemble, known)
+    one = found[0] if len(found) == 1 else way.together(found, settings.ensemble, known, bench.task)
     whole = one if settings.cache.dirs else way.derived(one)
     return way.sure(whole, settings.confidence) if settings.data.unlabelled else whole
 

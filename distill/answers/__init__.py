@@ -7,7 +7,8 @@
 - `identity(task)` -> what the terms of an answer mean, for the card of a cache;
 - `live(teacher, task, frames)` and `recorded(teacher, card, task, frames)` -> a `Live` or `Cached` teacher
   brought onto the side of a student of that task and of so many steps; refused where that cannot be;
-- `derived(teacher)` -> a live one that answers all KINDS; `together(teachers, ensemble, known)` -> several
-  as one; `sure(teacher, least)` -> one that is not trusted where it is less sure, for samples without labels;
+- `derived(teacher)` -> a live one that answers all KINDS; `together(teachers, ensemble, known, task)` ->
+  several as one; `sure(teacher, least)` -> one that is not trusted where it is less sure, for samples without
+  labels;
 - `kept(settings, answers)` -> the codec and its numbers (`Kept`) for a recording, of which these are some.
 """

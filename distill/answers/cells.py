@@ -7,6 +7,8 @@ from torch import Tensor
 
 from distill.cells import binary_kl
 from distill.codecs import Kept
+from distill.ensemble import Ensemble
+from distill.finds import Finds
 from distill.fingerprint import Card
 from distill.lesson import Lesson
 from shards.errors import BadData, BadSettings
@@ -59,9 +61,14 @@ def derived(teacher: Any) -> Any:
     return teacher
 
 
-def together(teachers: list[Any], ensemble: str, known: list[float]) -> Any:
-    """Refused: cells of several teachers have no common meaning yet."""
-    raise BadSettings(f"{len(teachers)} teachers that find words: one can be followed, give one")
+def together(teachers: list[Any], ensemble: str, known: list[float], task: Any) -> Any:
+    """See distill.ensemble and distill.finds; refused where the teachers' cells differ."""
+    told = list(dict.fromkeys(teacher.shapes.told for teacher in teachers))
+    if len(told) > 1:
+        raise BadSettings(
+            f"ensemble={ensemble}: the teachers answer {', '.join(told)}; give such as answer alike"
+        )
+    return Ensemble(teachers, ensemble, known, Finds(task, teachers[0].shapes.grids))
 
 
 def sure(teacher: Any, least: float) -> Any:

@@ -58,7 +58,7 @@ def derived(teacher: Any) -> Derived:
     return Derived(teacher)
 
 
-def together(teachers: list[Any], ensemble: str, known: list[float]) -> Any:
+def together(teachers: list[Any], ensemble: str, known: list[float], task: Any) -> Any:
     """See distill.ensemble."""
     return Ensemble(teachers, ensemble, known)
 

@@ -110,6 +110,23 @@ def test_equal_numbers_of_cells_on_other_grids_are_refused_and_so_is_a_cache_tha
         cells.recorded(told, untold, task, 126)
 
 
+@pytest.mark.parametrize("mode", ["mean", "best", "per_sample"])
+def test_several_teachers_of_cells_teach_live_and_from_caches(house, mode):
+    both = [f"{house}/{name}/best" for name in ("teacher", "rival")]
+    if not (house / "rival").exists():
+        teacher.main([*MODEL, *CANVAS, *SHORT, "augment=scene", f"data.root={house / 'data'}", "seed=1",
+                      f"run.root={house}", "run.name=rival"])  # fmt: skip
+        record.main([f"checkpoint={both[1]}", f"data.root={house / 'data'}", f"out={house / 'second'}",
+                     "views=2", "batch=8", "cells=40"])  # fmt: skip
+    given = ["method=response", f"ensemble={mode}"]
+    caches = f"cache=[{house / 'cache'},{house / 'second'}]"
+    cached = losses(taught(house, f"{mode}-cached", *given, caches), "response")
+    found = taught(house, f"{mode}-live", *given, f"teacher=[{','.join(both)}]", "data.views=2")
+    assert cached == pytest.approx(losses(found, "response"), rel=0.1, abs=0.02)
+    told = modelfolder.load(house / f"{mode}-live" / "best").config["teacher"]
+    assert (told["ensemble"], len(told["teachers"])) == (mode, 1 if mode == "best" else 2)
+
+
 def test_a_recogniser_cannot_teach_a_detector(house):
     with pytest.raises(BadSettings, match="another task"):
         taught(house, "refused", "method=response", f"teacher={predict.PRETRAINED}", *CANVAS)
