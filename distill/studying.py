@@ -109,11 +109,12 @@ def explain(settings: Settings, bench: Bench) -> None:
 def make_teacher(settings: Settings, bench: Bench) -> Teacher:
     """The teacher that answers, brought onto the student's side; one that cannot be is refused."""
     needs = [_needs(name) for name in settings.method]
+    way, frames = lookup.find("distill.answers", bench.task.answers), frames_of(bench)
     if all(need == PEERS for need in needs):
-        return NoTeacher()
+        unseen = settings.method and settings.data.unlabelled
+        return way.sure(NoTeacher(), settings.confidence) if unseen else NoTeacher()
     placed = any({"frames", "occupancy", "cells"} & need for need in needs)
     several = max(len(settings.cache.dirs), len(settings.teacher)) > 1
-    way, frames = lookup.find("distill.answers", bench.task.answers), frames_of(bench)
     frames = frames if placed or several else 0
     found, scores = [], []
     for folder in settings.cache.dirs:

@@ -127,6 +127,13 @@ def test_several_teachers_of_cells_teach_live_and_from_caches(house, mode):
     assert (told["ensemble"], len(told["teachers"])) == (mode, 1 if mode == "best" else 2)
 
 
+def test_pictures_without_labels_are_refused_without_a_teacher_too(house, tmp_path):
+    photos = tmp_path / "photos"
+    shard.main(["source=rendered", "level=scenes", "name=photos", f"out={photos}", "count=4", "seed=5"])
+    with pytest.raises(BadSettings, match=r"data\.unlabelled: detectors learn from labels"):
+        taught(house, "refused", "method=mutual", *CANVAS, f"data.unlabelled={photos}")
+
+
 def test_a_recogniser_cannot_teach_a_detector(house):
     with pytest.raises(BadSettings, match="another task"):
         taught(house, "refused", "method=response", f"teacher={predict.PRETRAINED}", *CANVAS)
