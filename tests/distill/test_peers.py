@@ -112,7 +112,7 @@ def test_cml_teaches_two_detectors_of_maps_beside_a_frozen_teacher(tmp_path):
     place = [f"data.root={tmp_path / 'data'}", f"run.root={tmp_path}"]
     teacher.main(["task=maps", "model=db_tiny", *DB, *CANVAS, *place, "fit.epochs=1", "run.name=teacher"])
     student.main(["experiment=cml", *DB, *place, f"teacher={tmp_path}/teacher/best", "run.name=pair",
-                  "fit.epochs=8", "optim.lr=.02", "method.dilated.threshold=.05"])  # fmt: skip
+                  "fit.epochs=24", "optim.lr=.01", "method.dilated.threshold=.05"])  # fmt: skip
     lines = [line for line in losses(tmp_path / "pair") if "train/loss" in line]
     for term in ("task", "dilated", "mutual", "peer1/task", "peer1/dilated", "peer1/mutual"):
         assert all(line[f"train/{term}"] > 0 for line in lines), term
