@@ -6,10 +6,12 @@ gradient, has other positions than the student's, it is interpolated to them.
 Letters: N samples, L time steps, D channels, h w of a map.
 """
 
+from abc import abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import ClassVar
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -79,6 +81,25 @@ class Adapters(nn.ModuleList):
                 mode = "linear" if teacher.dim() == 3 else "bilinear"
                 teacher = functional.interpolate(teacher, student.shape[2:], mode=mode)
             yield adapter(student.flatten(2)).unflatten(2, student.shape[2:]), teacher
+
+
+class Compared(nn.Module):
+    """A method that adds up over its taps how far the sides are from each other. how: of `Adapters`."""
+
+    def __init__(self, settings: Tapped, sides: Sides, **how: bool) -> None:
+        super().__init__()
+        self.adapters = Adapters(settings, sides, **how)
+        self.taps = self.adapters.taps
+
+    def forward(self, output: Output, lesson: Lesson) -> Tensor:
+        """The sum over the taps, [N]."""
+        with torch.autocast(output.logits.device.type, enabled=False):
+            pairs = self.adapters.pairs(output, lesson)
+            return torch.stack([self.between(*pair, lesson) for pair in pairs]).sum(0)
+
+    @abstractmethod
+    def between(self, student: Tensor, teacher: Tensor, lesson: Lesson) -> Tensor:
+        """How far one pair of taps is, [N]."""
 
 
 def channels(key: str, mine: str, theirs: str, sides: Sides, maps: bool) -> tuple[int, int]:

@@ -23,13 +23,12 @@ def check(method: str, sides: Sides) -> None:
             f"method={method}: compares cells, and this task reads strings step by step; "
             "it is for tasks that find words"
         )
-    student, teacher = sides.student, sides.teacher
-    mine, theirs = (f"{side.frames} cells of {side.classes} terms" for side in (student, teacher))
+    mine, theirs = sides.student.told, sides.teacher.told
     if mine != theirs:
-        raise BadSettings(
-            f"method={method}: the student answers {mine}, the teacher {theirs}; both need the same canvas "
-            "(image.height, image.width), strides and settings of the task"
-        )
+        remedy = "both need the same canvas (image.height, image.width), strides and settings of the task"
+        if sides.student.grids and not sides.teacher.grids:
+            remedy = "a cache that does not tell its grids is of an older version: record it anew"
+        raise BadSettings(f"method={method}: the student answers {mine}, the teacher {theirs}; {remedy}")
 
 
 def check_boxes(method: str, sides: Sides) -> None:

@@ -56,7 +56,8 @@ class Beam:
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """frames L, classes C; charset: characters, fold, blank; batch: samples per forward pass when recording.
+    """frames L, classes C; grids: (h, w) of the levels that cells stand on, none for strings; charset:
+    characters, fold, blank; batch: samples per forward pass when recording.
 
     population: what partners of mosaics are drawn from (shards.mosaic), empty without mosaics;
     data: key (`Manifest.key`) -> Data; views: of the split that is trained on, others may have fewer; kinds:
@@ -83,6 +84,7 @@ class Card:
     taps: dict[str, Tap]
     canvases: dict[str, list[str]]
     pictures: str
+    grids: list[list[int]] = field(default_factory=list)
     provenance: dict[str, str] = field(default_factory=dict)
     format: int = FORMAT
 

@@ -35,7 +35,8 @@ class Lesson:
     cells float32 [N,L,C]: the terms of every cell of its grids, as it gave them (see its task);
     features by name, float32 [N,...];
     occupancy float32 [N,T,C]: probability of each class at each step given the label; trust bool [N]: whether
-    the answer to a sample teaches (None: all do).
+    the answer to a sample teaches (None: all do); peers float [N,L,C]: logits of the students that learn
+    beside this one, of no teacher.
     """
 
     batch: Batch
@@ -45,6 +46,7 @@ class Lesson:
     occupancy: Tensor | None = None
     trust: Tensor | None = None
     cells: Tensor | None = None
+    peers: tuple[Tensor, ...] = ()
 
     @property
     def answers(self) -> Tensor:

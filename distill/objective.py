@@ -1,5 +1,10 @@
-"""The objective: (1 - sum of weights) x task loss + weight x loss of each method, as a Step for `fit`."""
+"""The objective: (1 - sum of weights) x task loss + weight x loss of each method, as a Step for `fit`.
 
+Where methods ask for `peers`, other students learn beside the first, each with methods, and so adapters, of
+its own, by the same weights; the loss is the sum over all of them, what is told of one stands under peer1/.
+"""
+
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -7,7 +12,7 @@ from torch import Tensor, nn
 
 from distill import closeness
 from distill.lesson import Lesson
-from distill.methods import NEEDS, STRINGS, Shapes, Sides
+from distill.methods import NEEDS, PEERS, STRINGS, Shapes, Sides
 from shards import lookup
 from shards.errors import BadSettings, GateFailed
 from shards.lookup import unknown
@@ -19,7 +24,10 @@ STILL = 5  # watched steps in a row in which a term that has weight may pull at 
 
 
 class Objective(TaskStep):
-    """A student's step. methods: name -> settings of that member of distill.methods; none = the control."""
+    """A student's step. methods: name -> settings of that member of distill.methods; none = the control.
+
+    peers: objectives of the students that learn beside this one, by the same settings.
+    """
 
     def __init__(
         self, model: nn.Module, task: Any, methods: dict[str, Any], student: Shapes, teacher: Shapes,
@@ -31,6 +39,7 @@ class Objective(TaskStep):
         self.methods = nn.ModuleDict(
             {n: lookup.find("distill.methods", n).Method(s, sides) for n, s in methods.items()}
         )
+        self.peers = nn.ModuleList()
         for progress in sorted({0.0, *(at for s in methods.values() for at, _ in s.points())}):
             shares = {name: s.share(progress) for name, s in methods.items()}
             if sum(shares.values()) > 1 + SLACK or min(shares.values(), default=0.0) < 0:
@@ -68,7 +77,8 @@ class Objective(TaskStep):
         """What "loss" is, in words; weights of 0 too: such a term teaches nothing."""
         told = {name: f"{s.weight:g}{' (scheduled)' * bool(s.schedule)}" for name, s in self.settings.items()}
         task = f"{max(0.0, 1 - sum(s.weight for s in self.settings.values())):g}"
-        return " + ".join(f"{weight} {name}" for name, weight in {super().formula: task, **told}.items())
+        terms = " + ".join(f"{weight} {name}" for name, weight in {super().formula: task, **told}.items())
+        return f"{terms}, of {1 + len(self.peers)} students each" if self.peers else terms
 
     def shares(self) -> dict[str, float]:
         """Every term's share of the loss as the run stands."""
@@ -81,14 +91,17 @@ class Objective(TaskStep):
         In watched steps also what each weighted term pulls at the student's answers, and how close these are
         to the teacher's.
         """
-        output, shares = self.answer(lesson.batch), self.shares()
-        lesson = lesson.beside(output)
-        terms, watched = self._terms(output, lesson)
-        loss = sum((shares[name] * term for name, term in terms.items()), torch.zeros(()))
-        out = {"loss": loss, **terms, **watched}
+        shares, students = self.shares(), [self, *self.peers]
+        outputs = [student.answer(lesson.batch) for student in students]
+        lessons = [_beside(lesson, mine, outputs) for mine in outputs]
+        found = [student._terms(*told) for student, *told in zip(students, outputs, lessons, strict=True)]
+        each = [shares[name] * term for terms, _ in found for name, term in terms.items()]
+        out = {"loss": sum(each, torch.zeros(())), **found[0][0], **found[0][1]}
+        for place, (terms, watched) in enumerate(found[1:], 1):
+            out |= {f"peer{place}/{name}": value for name, value in {**terms, **watched}.items()}
         if self.watched and self.methods:
-            out |= self._pulls(output, lesson, shares)
-            out |= {name: mean(v, lesson.batch) for name, v in closeness.of(output, lesson).items()}
+            out |= self._pulls(outputs[0], lessons[0], shares)
+            out |= {name: mean(v, lesson.batch) for name, v in closeness.of(outputs[0], lesson).items()}
         return out
 
     def _terms(self, output: Output, lesson: Lesson) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
@@ -98,7 +111,8 @@ class Objective(TaskStep):
         terms = {"task": watched.pop("task")}
         for name, method in self.methods.items():
             values = method(output, lesson)
-            told = values if lesson.trust is None else torch.where(lesson.trust, values, 0.0)
+            doubted = lesson.trust is not None and method.needs != PEERS  # trust is in the teacher
+            told = torch.where(lesson.trust, values, 0.0) if doubted else values  # type: ignore[arg-type]
             terms[name] = mean(told, batch)
             dropped: Any = getattr(method, "dropped", None)
             if dropped is not None:  # hypotheses that the student's steps cannot spell, to a sample
@@ -136,3 +150,9 @@ class Objective(TaskStep):
                     f"method.{name} has weight {share:g} but no gradient in {STILL} watched steps: it "
                     f"teaches nothing; leave it out, or see what the teacher answers"
                 )
+
+
+def _beside(lesson: Lesson, mine: Output, outputs: list[Output]) -> Lesson:
+    """The lesson of a student with what the others answer, which it does not pull at."""
+    others = tuple(other.logits.detach() for other in outputs if other is not mine)
+    return replace(lesson.beside(mine), peers=others)

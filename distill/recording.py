@@ -193,7 +193,8 @@ def _card(
     card = Card(
         teacher=Teacher(modelfolder.weights_digest(settings.checkpoint), config["model"], settings.precision),
         task={"name": settings.task.name, "settings": asdict(opened.task.settings)},
-        charset=opened.way.identity(opened.task), frames=shapes.frames, classes=shapes.classes, data={},
+        charset=opened.way.identity(opened.task), frames=shapes.frames, classes=shapes.classes,
+        grids=[list(grid) for grid in shapes.grids], data={},
         image=first.image, engine=fingerprint.engine_of(first), augment=first.augment.settings,
         augment_code=code_hash(), population=first.mosaics.population, views=settings.views,
         batch=settings.batch, kinds=sorted(kinds), codec=kept,

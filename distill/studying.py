@@ -8,10 +8,12 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from distill import canvases, fetch, fingerprint
+from torch import nn
+
+from distill import canvases, fetch, fingerprint, peers
 from distill.cache import Cache
 from distill.inherit import came_from_elsewhere, inherit, inherit_task
-from distill.methods import Shapes
+from distill.methods import PEERS, Shapes
 from distill.objective import Objective
 from distill.teachers import Cached, Live, NoTeacher, Wanted
 from distill.vouching import vouch
@@ -22,7 +24,7 @@ from shards.image import ImageSpec
 from shards.typed import check_ranges
 from shards.views import code_hash
 from train import headings, limit, losses, modelfolder, workbench
-from train.shapes import features_of
+from train.shapes import answer_of, sizes
 from train.workbench import Bench
 
 Teacher = Any  # of distill.teachers: a callable from a Batch to a Lesson, that can be asked for kinds
@@ -48,6 +50,7 @@ class Settings(workbench.Settings):
     limit: limit.Settings = field(default_factory=limit.Settings)
     ensemble: Literal["mean", "best", "per_sample"] = "mean"  # of several teachers: see distill/ensemble.py
     method: dict[str, Any] = field(default_factory=dict, metadata={"seams": "distill.methods"})
+    peer: str = ""  # the model folder whose weights the peer of method=mutual begins with; empty = new ones
     control: str = ""  # the run without distillation to be judged against; default: <run.name>-control
 
     def __post_init__(self) -> None:
@@ -74,9 +77,9 @@ def settle(settings: Settings, argv: Sequence[str]) -> Settings:
             return settings
         image, augmentation = ImageSpec(**config["image"]), augment.Settings(**config.get("augment", {}))
         task = config["task"]
-    elif settings.method:
+    elif taught := [name for name in settings.method if _needs(name) != PEERS]:
         raise BadSettings(
-            f"method={','.join(settings.method)} needs cache=DIR or teacher=MODEL; method=none needs neither"
+            f"method={','.join(taught)} needs cache=DIR or teacher=MODEL; method=none needs neither"
         )
     else:
         return settings
@@ -106,12 +109,13 @@ def explain(settings: Settings, bench: Bench) -> None:
 
 def make_teacher(settings: Settings, bench: Bench) -> Teacher:
     """The teacher that answers, brought onto the student's side; one that cannot be is refused."""
-    if not settings.method:
-        return NoTeacher()
-    members = [lookup.find("distill.methods", name).Method for name in settings.method]
-    placed = any({"frames", "occupancy", "cells"} & set(getattr(method, "needs", ())) for method in members)
-    several = max(len(settings.cache.dirs), len(settings.teacher)) > 1
+    needs = [_needs(name) for name in settings.method]
     way, frames = lookup.find("distill.answers", bench.task.answers), frames_of(bench)
+    if all(need == PEERS for need in needs):
+        unseen = settings.method and settings.data.unlabelled
+        return way.sure(NoTeacher(), settings.confidence) if unseen else NoTeacher()
+    placed = any({"frames", "occupancy", "cells"} & need for need in needs)
+    several = max(len(settings.cache.dirs), len(settings.teacher)) > 1
     frames = frames if placed or several else 0
     found, scores = [], []
     for folder in settings.cache.dirs:
@@ -131,7 +135,7 @@ def make_teacher(settings: Settings, bench: Bench) -> Teacher:
             "ensemble=best: the teachers' cards were not measured on the same data, so none is known to be "
             "best; give that one alone, or take ensemble=per_sample"
         )
-    one = found[0] if len(found) == 1 else way.together(found, settings.ensemble, known)
+    one = found[0] if len(found) == 1 else way.together(found, settings.ensemble, known, bench.task)
     whole = one if settings.cache.dirs else way.derived(one)
     return way.sure(whole, settings.confidence) if settings.data.unlabelled else whole
 
@@ -147,13 +151,24 @@ def comparable(scores: list[dict[str, str]]) -> list[float]:
 def make_objective(settings: Settings, bench: Bench, teacher: Teacher) -> Objective:
     """The student's step; the teacher is asked for what its methods need, and refused if it cannot answer."""
     student, theirs = shapes_of(bench), teacher.shapes
-    changes = losses.make(settings.loss, bench.model, bench.task)
-    objective = Objective(bench.model, bench.task, settings.method, student, theirs, changes)
-    if not settings.method:
-        return objective
-    kinds = {"frames" if need == "answers" else need for need in objective.needs - {"features"}}
+
+    def made(model: nn.Module) -> Objective:
+        changes = losses.make(settings.loss, model, bench.task)
+        return Objective(model, bench.task, settings.method, student, theirs, changes)
+
+    objective = made(bench.model)
+    if objective.needs >= PEERS:
+        objective.peers.append(made(peers.make(bench, settings.peer)))
+    elif settings.peer:
+        raise BadSettings(f"peer={settings.peer}: no method has a second student learn; method=mutual does")
+    kinds = {"frames" if need == "answers" else need for need in objective.needs - {"features"} - PEERS}
     teacher.want(Wanted(frozenset(kinds), objective.taps))
     return objective
+
+
+def _needs(name: str) -> frozenset[str]:
+    """What a method asks for whatever its settings are."""
+    return getattr(lookup.find("distill.methods", name).Method, "needs", frozenset())
 
 
 def frames_of(bench: Bench) -> int:
@@ -164,7 +179,8 @@ def frames_of(bench: Bench) -> int:
 
 def shapes_of(bench: Bench) -> Shapes:
     """What the student answers, by one forward pass on the device `meta`: nothing is computed."""
-    return Shapes(frames_of(bench), bench.task.channels, features_of(bench.model, bench.task.image))
+    answer = answer_of(bench.model, bench.task.image)
+    return Shapes(frames_of(bench), bench.task.channels, sizes(answer), answer.grids)
 
 
 def story(settings: Settings, teacher: Teacher) -> dict[str, Any]:
@@ -172,7 +188,8 @@ def story(settings: Settings, teacher: Teacher) -> dict[str, Any]:
     told = {"method": plain(settings.method), **({"loss": plain(settings.loss)} if settings.loss else {})}
     if not settings.method:
         return told
-    return {**told, "control": control(settings).name, "teacher": teacher.story()}
+    found = teacher.story()
+    return {**told, "control": control(settings).name, **({"teacher": found} if found else {})}
 
 
 def identity(told: dict[str, Any]) -> dict[str, str]:
@@ -216,7 +233,7 @@ def next_command(settings: Settings, argv: Sequence[str]) -> tuple[str, str]:
     judge = f"python -m train.evaluation checkpoint={best} data.root={roots}"
     if not settings.method or (against / "best").is_dir():
         return "", judge
-    dropped = ("method", "teacher", "control", "run.name", "json")
+    dropped = ("method", "teacher", "peer", "control", "run.name", "json")
     keep = [a for a in argv if not a.partition("=")[0].startswith(dropped)]
     if not settings.cache.dirs and settings.teacher:
         keep.append(f"teacher={','.join(settings.teacher)}")

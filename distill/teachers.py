@@ -23,6 +23,7 @@ from train import modelfolder
 from train.beam import prefix_beam
 from train.models import answer
 from train.occupancy import occupancy
+from train.shapes import sizes
 
 PRECISIONS = {"fp32": None, "bf16": torch.bfloat16}
 NOTHING = Shapes(0, 0)
@@ -63,7 +64,8 @@ class Cached:
     def __init__(self, cache: Cache) -> None:
         self.cache, self.wanted, card = cache, Wanted(), cache.card
         features = {name: tuple(tap.shape) for name, tap in card.taps.items()}
-        self.shapes = Shapes(card.frames, card.classes, features)
+        grids = tuple((h, w) for h, w in card.grids)
+        self.shapes = Shapes(card.frames, card.classes, features, grids)
         self.absent = torch.tensor([int(uid, 16) for uid in cache.damaged]) if cache.damaged else None
 
     def story(self) -> dict[str, Any]:
@@ -129,8 +131,8 @@ class Live:
         image = self.loaded.task.image
         with torch.no_grad():
             told = self.loaded.model(torch.zeros(1, image.depth, image.height, image.width, device=device))
-        features = {name: tuple(value.shape[1:]) for name, value in told.features.items()}
-        self.shapes = Shapes(told.logits.shape[1], told.logits.shape[2], {} if image.buckets else features)
+        features = {} if image.buckets else sizes(told)
+        self.shapes = Shapes(told.logits.shape[1], told.logits.shape[2], features, told.grids)
 
     def story(self) -> dict[str, Any]:
         """What a student's config.json says of its teacher."""

@@ -18,6 +18,7 @@ OWN = (
     "control",
     "run",
     "ensemble",
+    "peer",
     "confidence",
     "limit",
 )  # settings that a control has its own way

@@ -5,10 +5,13 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from distill.cells import binary_kl
 from distill.codecs import Kept
+from distill.ensemble import Ensemble
+from distill.finds import Finds
 from distill.fingerprint import Card
 from distill.lesson import Lesson
-from shards.errors import BadSettings
+from shards.errors import BadData, BadSettings
 from shards.image import ImageSpec
 from shards.loader import Batch
 
@@ -23,6 +26,16 @@ def lesson(batch: Batch, logits: Tensor, features: dict[str, Tensor]) -> Lesson:
     return Lesson(batch, torch.empty(0), features, cells=logits)
 
 
+def divergence(told: Tensor, said: Tensor) -> Tensor:
+    """Of text or none, at each cell."""
+    return binary_kl(told[..., 0].float(), said[..., 0].float())
+
+
+def text(logits: Tensor) -> Tensor:
+    """That a word is there."""
+    return logits[..., 0].float().sigmoid()
+
+
 def identity(task: Any) -> dict[str, Any]:
     """The terms are those of the task's settings, which a card holds."""
     return {}
@@ -34,7 +47,12 @@ def live(teacher: Any, task: Any, frames: int = 0) -> Any:
 
 
 def recorded(teacher: Any, card: Card, task: Any, frames: int = 0) -> Any:
-    """Refused where canvases or cells are others than the student's."""
+    """Refused where canvases or cells are others than the student's, or are not told."""
+    if frames and not card.grids:
+        raise BadData(
+            f"{teacher.cache.path}: does not say on which grids its {card.frames} cells stand, for an older "
+            "version recorded it; record it anew"
+        )
     return _same(teacher, card.image, task, frames)
 
 
@@ -43,9 +61,14 @@ def derived(teacher: Any) -> Any:
     return teacher
 
 
-def together(teachers: list[Any], ensemble: str, known: list[float]) -> Any:
-    """Refused: cells of several teachers have no common meaning yet."""
-    raise BadSettings(f"{len(teachers)} teachers that find words: one can be followed, give one")
+def together(teachers: list[Any], ensemble: str, known: list[float], task: Any) -> Any:
+    """See distill.ensemble and distill.finds; refused where the teachers' cells differ."""
+    told = list(dict.fromkeys(teacher.shapes.told for teacher in teachers))
+    if len(told) > 1:
+        raise BadSettings(
+            f"ensemble={ensemble}: the teachers answer {', '.join(told)}; give such as answer alike"
+        )
+    return Ensemble(teachers, ensemble, known, Finds(task, teachers[0].shapes.grids))
 
 
 def sure(teacher: Any, least: float) -> Any:

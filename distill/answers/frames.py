@@ -8,6 +8,7 @@ from distill import sizing
 from distill.codecs import Kept, sequence
 from distill.ensemble import Ensemble
 from distill.fingerprint import Card
+from distill.frames import kl, rows
 from distill.lesson import Lesson
 from distill.reconcile import for_task, reconciled
 from distill.teachers import Derived
@@ -24,6 +25,16 @@ KINDS = ("frames", "nbest", "occupancy")
 def lesson(batch: Batch, logits: Tensor, features: dict[str, Tensor]) -> Lesson:
     """Log-probabilities of logits [N,T,C]."""
     return Lesson(batch, logits.log_softmax(-1), features)
+
+
+def divergence(told: Tensor, said: Tensor) -> Tensor:
+    """Of the classes, at each step."""
+    return kl(rows(told), rows(said))
+
+
+def text(logits: Tensor) -> Tensor:
+    """That a step is no blank."""
+    return 1 - logits.float().softmax(-1)[..., Charset.BLANK]
 
 
 def identity(task: Any) -> dict[str, Any]:
@@ -47,7 +58,7 @@ def derived(teacher: Any) -> Derived:
     return Derived(teacher)
 
 
-def together(teachers: list[Any], ensemble: str, known: list[float]) -> Any:
+def together(teachers: list[Any], ensemble: str, known: list[float], task: Any) -> Any:
     """See distill.ensemble."""
     return Ensemble(teachers, ensemble, known)
 

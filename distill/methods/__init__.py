@@ -1,7 +1,8 @@
 """Seam: one file per method, with `Settings` (a `Weighted` dataclass) and `Method(settings, sides)`.
 
 A Method is an nn.Module (adapters are its parameters, so they never stand in the student):
-- `needs`: what it asks of the teacher, of NEEDS; "frames": steps that stand where the student's do;
+- `needs`: what it asks of the teacher, of NEEDS; "frames": steps that stand where the student's do; PEERS
+  alone are asked of no teacher, but of a student that learns beside this one;
 - `taps`: the features it asks of the teacher, by name (needs "features");
 - `forward(output, lesson)` -> the raw loss of each sample, fp32 [N]; validity, trust and weight are not its
   task. Every row of [N] is full: L is the same for all, since a canvas has one width.
@@ -28,7 +29,9 @@ NEEDS = {
     "occupancy": "the teacher's alignment of the label",
     "cells": "the teacher's terms at every cell of the student's own grids",
     "features": "intermediate features of the teacher",
+    "peers": "the answers of a second student, which learns beside this one; no teacher",
 }
+PEERS = frozenset({"peers"})
 STRINGS = {"frames", "answers", "nbest", "occupancy"}  # what only tasks answer that read strings
 
 
@@ -69,11 +72,20 @@ class Weighted:
 
 @dataclass(frozen=True, slots=True)
 class Shapes:
-    """What a model answers: steps L, classes C, and the shape of each feature of one sample."""
+    """What a model answers: steps L, classes C, the shape of each feature of one sample, and (h, w) of the
+    levels that its cells stand on, none for strings.
+    """
 
     frames: int
     classes: int
     features: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    grids: tuple[tuple[int, int], ...] = ()
+
+    @property
+    def told(self) -> str:
+        """How many cells of which levels, in words."""
+        levels = " and ".join(f"{h}x{w}" for h, w in self.grids)
+        return f"{self.frames} cells{f' ({levels})' * bool(levels)} of {self.classes} terms"
 
 
 @dataclass(frozen=True, slots=True)

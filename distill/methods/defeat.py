@@ -9,10 +9,10 @@ Letters: N samples, L cells, D channels, h w of a map.
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from distill import cells, maps
-from distill.adapters import Adapters, Tapped
+from distill.adapters import Compared, Tapped
 from distill.frames import WEIGHTS
 from distill.lesson import Lesson
 from distill.methods import Sides
@@ -39,30 +39,30 @@ class Settings(Tapped):
         check_ranges(self, self.key, object=WEIGHTS, background=WEIGHTS, head=WEIGHTS)
 
 
-class Method(nn.Module):
+class Method(Compared):
     """See distill.methods."""
 
     divergence = True
 
     def __init__(self, settings: Settings, sides: Sides) -> None:
-        super().__init__()
+        super().__init__(settings, sides)
         maps.check("defeat", sides)
         self.needs = frozenset({"features", "cells"} if settings.head else {"features"})
         if settings.head:
             cells.check("defeat", sides)
         self.weights, self.head = (settings.object, settings.background), settings.head
-        self.adapters = Adapters(settings, sides)
-        self.taps = self.adapters.taps
 
     def forward(self, output: Output, lesson: Lesson) -> Tensor:
         """The sum over the taps and the scores, [N]."""
         with torch.autocast(output.logits.device.type, enabled=False):
-            losses = []
-            for student, teacher in self.adapters.pairs(output, lesson):
-                far = (student - teacher).square() / 2
-                sides = maps.objects(lesson, maps.grid(student))
-                losses += [w * cells.mean_over(far, m) for w, m in zip(self.weights, sides, strict=True)]
-            return torch.stack([*losses, self.head * self.scores(output, lesson)]).sum(0)
+            return super().forward(output, lesson) + self.head * self.scores(output, lesson)
+
+    def between(self, student: Tensor, teacher: Tensor, lesson: Lesson) -> Tensor:
+        """Over objects, and over what is none, [N] of [N,D,h,w]."""
+        far, sides = (student - teacher).square() / 2, maps.objects(lesson, maps.grid(student))
+        return torch.stack(
+            [w * cells.mean_over(far, m) for w, m in zip(self.weights, sides, strict=True)]
+        ).sum(0)
 
     def scores(self, output: Output, lesson: Lesson) -> Tensor:
         """KL of the scores over cells with words, and over cells without, added: [N]."""

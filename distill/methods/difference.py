@@ -8,14 +8,12 @@ Letters: N samples, D channels, h w of a map.
 
 from dataclasses import dataclass
 
-import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from distill import cells, maps
-from distill.adapters import Adapters, Tapped
+from distill.adapters import Compared, Tapped
 from distill.lesson import Lesson
 from distill.methods import Sides
-from train.models import Output
 
 PAPER = "Wang, Yuan, Zhang, Feng 2019"
 FORMULA = "sum over taps of sum M (A F_s - F_t)^2 / (2 sum M), M = cells that overlap a word, not times D"
@@ -26,24 +24,18 @@ class Settings(Tapped):
     """Which features are compared."""
 
 
-class Method(nn.Module):
+class Method(Compared):
     """See distill.methods."""
 
     needs = frozenset({"features"})
     divergence = True
 
     def __init__(self, settings: Settings, sides: Sides) -> None:
-        super().__init__()
+        super().__init__(settings, sides)
         maps.check("difference", sides)
-        self.adapters = Adapters(settings, sides)
-        self.taps = self.adapters.taps
 
-    def forward(self, output: Output, lesson: Lesson) -> Tensor:
-        """The sum over the taps, [N]."""
-        with torch.autocast(output.logits.device.type, enabled=False):
-            losses = []
-            for student, teacher in self.adapters.pairs(output, lesson):
-                mask, _ = maps.objects(lesson, maps.grid(student))
-                far = (student - teacher).square().sum(1, keepdim=True)
-                losses.append(cells.mean_over(far, mask) / 2)
-            return torch.stack(losses).sum(0)
+    def between(self, student: Tensor, teacher: Tensor, lesson: Lesson) -> Tensor:
+        """Over the cells of words, [N] of [N,D,h,w]."""
+        mask, _ = maps.objects(lesson, maps.grid(student))
+        far = (student - teacher).square().sum(1, keepdim=True)
+        return cells.mean_over(far, mask) / 2

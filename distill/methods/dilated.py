@@ -20,13 +20,13 @@ from distill.lesson import Lesson
 from distill.methods import Sides, Weighted
 from shards.errors import BadSettings
 from shards.typed import check_ranges
+from train.binarisation import binary, dice
 from train.models import Output
 
 PAPER = "Li et al. 2022 (PP-OCRv3; CML of PP-OCRv2, Du et al. 2021); binary map of Liao et al. 2020"
 FORMULA = (
     "b BCE(p_s, D) + d Dice(sig(50 (p_s - t_s)), D), D = dilate_2x2 [p_t > .3]; BCE over text, hardest others"
 )
-STEEP = 50.0  # of the binary map
 
 
 @dataclass
@@ -68,8 +68,8 @@ class Method(nn.Module):
             terms = output.logits.float()
             (teacher,) = cells.text(lesson.cells, output.grids)
             target = dilated((teacher.sigmoid() > s.threshold).float()).flatten(1)
-            binary = (STEEP * (terms[..., 0].sigmoid() - terms[..., 1].sigmoid())).sigmoid()
-            loss = s.entropy * self.entropy(terms[..., 0], target) + s.dice * dice(binary, target)
+            far = dice(binary(*terms.sigmoid().unbind(-1)), target)
+            loss = s.entropy * self.entropy(terms[..., 0], target) + s.dice * far
             return torch.where(target.any(1), loss, 0.0)
 
     def entropy(self, logits: Tensor, target: Tensor) -> Tensor:
@@ -85,8 +85,3 @@ class Method(nn.Module):
 def dilated(maps: Tensor) -> Tensor:
     """The greatest of each cell, the one to its left, the one above, and the one above that: [N,h,w]."""
     return functional.max_pool2d(functional.pad(maps[:, None], (1, 0, 1, 0)), 2, stride=1)[:, 0]
-
-
-def dice(found: Tensor, target: Tensor) -> Tensor:
-    """1 - Dice's coefficient of maps [N,L] in 0..1, [N]."""
-    return 1 - 2 * (found * target).sum(1) / (found.sum(1) + target.sum(1)).clamp(min=1)

@@ -8,14 +8,12 @@ sequences; here maps of equally many channels are compared without an adapter.
 
 from dataclasses import dataclass
 
-import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from distill import features
-from distill.adapters import Adapters, Tapped
+from distill.adapters import Compared, Tapped
 from distill.lesson import Lesson
 from distill.methods import Sides
-from train.models import Output
 
 PAPER = "Cao, Zhang, Gao, Cheng, Cheng, Zhang 2022"
 FORMULA = "sum over taps of mean (s(A F_s) - s(F_t))^2 / 2 = 1 - rho, s = each channel standardised"
@@ -26,7 +24,7 @@ class Settings(Tapped):
     """Which features are compared."""
 
 
-class Method(nn.Module):
+class Method(Compared):
     """See distill.methods."""
 
     needs = frozenset({"features"})
@@ -34,14 +32,8 @@ class Method(nn.Module):
     couples = True
 
     def __init__(self, settings: Settings, sides: Sides) -> None:
-        super().__init__()
-        self.adapters = Adapters(settings, sides, offset=False)  # standardising drops an offset
-        self.taps = self.adapters.taps
+        super().__init__(settings, sides, offset=False)  # standardising drops an offset
 
-    def forward(self, output: Output, lesson: Lesson) -> Tensor:
-        """The sum over the taps, [N]."""
-        with torch.autocast(output.logits.device.type, enabled=False):
-            counted = features.counted(lesson)
-            pairs = self.adapters.pairs(output, lesson)
-            losses = [features.standardised_mse(s.flatten(2), t.flatten(2), counted) for s, t in pairs]
-            return torch.stack(losses).sum(0)
+    def between(self, student: Tensor, teacher: Tensor, lesson: Lesson) -> Tensor:
+        """Of standardised channels, [N] of [N,D,h,w]."""
+        return features.standardised_mse(student.flatten(2), teacher.flatten(2), features.counted(lesson))

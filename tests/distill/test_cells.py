@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -76,6 +78,11 @@ def test_strings_other_cells_and_cells_without_boxes_are_refused():
             BadSettings, match=rf"the student answers 126 cells of 5 terms, the teacher {said}"
         ):
             cells.check("pfi", Sides(task, mine, theirs))
+    turned = Sides(task, replace(mine, grids=((8, 12),)), replace(mine, grids=((12, 8),)))
+    with pytest.raises(BadSettings, match=r"answers 126 cells \(8x12\) of 5 terms, the teacher .* \(12x8\)"):
+        cells.check("pfi", turned)
+    with pytest.raises(BadSettings, match=r"\(8x12\) of 5 terms, the teacher 126 cells of .* record it anew"):
+        cells.check("pfi", replace(turned, teacher=mine))
     cells.check("pfi", SCENES.sides)
     cells.check_boxes("gid", SCENES.sides)
     with pytest.raises(BadSettings, match=r"method=gid: compares the boxes that cells answer.*task=boxes"):

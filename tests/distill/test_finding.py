@@ -1,16 +1,19 @@
 """Detectors through the house: taught, recorded, distilled from the cache as live, judged, told on a page."""
 
 import json
+from dataclasses import replace
 
 import pytest
 import torch
 
 from distill import record, student
+from distill.answers import cells
 from distill.cache import Cache
 from distill.codecs import Kept
 from distill.codecs.cells import Codec
+from distill.teachers import Cached, Live
 from ingest import shard
-from shards.errors import BadSettings
+from shards.errors import BadData, BadSettings
 from train import evaluation, modelfolder, predict, report, teacher
 
 MODEL = ["task=boxes", "task.floor=0", "task.threshold=.005", "model=yolo_p", "model.width=.03"]
@@ -50,6 +53,7 @@ def test_a_cache_holds_the_surest_cells_and_students_learn_from_it_as_from_the_t
     assert cache.card.kinds == ["cells"]
     assert cache.card.codec.k == 40
     assert cache.card.charset == {}
+    assert cache.card.grids == [[8, 12], [4, 6], [2, 3]]
     methods = ["method=[response,pkd]", "method.response.weight=.4", "method.pkd.weight=.1",
                "method.pkd.taps=[layer17]"]  # fmt: skip
     cached = taught(house, "cached", *methods, f"cache={house / 'cache'}")
@@ -96,6 +100,41 @@ def test_students_are_judged_read_and_told_on_a_page(house, capsys):
 def test_what_a_teacher_of_cells_cannot_teach_is_refused(house, given, said):
     with pytest.raises(BadSettings, match=said):
         taught(house, "refused", *given, f"teacher={house}/teacher/best")
+
+
+def test_equal_numbers_of_cells_on_other_grids_are_refused_and_so_is_a_cache_that_tells_none(house):
+    task, cache = modelfolder.load(house / "teacher" / "best").task, Cache(house / "cache")
+    told = Cached(cache)
+    assert told.shapes.grids == Live(house / "teacher" / "best").shapes.grids == ((8, 12), (4, 6), (2, 3))
+    assert cells.recorded(told, cache.card, task, 126) is told
+    untold = replace(cache.card, grids=[])
+    assert cells.recorded(told, untold, task) is told  # where no cells are compared
+    with pytest.raises(BadData, match=r"cache: does not say on which grids its 126 cells .*record it anew"):
+        cells.recorded(told, untold, task, 126)
+
+
+@pytest.mark.parametrize("mode", ["mean", "best", "per_sample"])
+def test_several_teachers_of_cells_teach_live_and_from_caches(house, mode):
+    both = [f"{house}/{name}/best" for name in ("teacher", "rival")]
+    if not (house / "rival").exists():
+        teacher.main([*MODEL, *CANVAS, *SHORT, "augment=scene", f"data.root={house / 'data'}", "seed=1",
+                      f"run.root={house}", "run.name=rival"])  # fmt: skip
+        record.main([f"checkpoint={both[1]}", f"data.root={house / 'data'}", f"out={house / 'second'}",
+                     "views=2", "batch=8", "cells=40"])  # fmt: skip
+    given = ["method=response", f"ensemble={mode}"]
+    caches = f"cache=[{house / 'cache'},{house / 'second'}]"
+    cached = losses(taught(house, f"{mode}-cached", *given, caches), "response")
+    found = taught(house, f"{mode}-live", *given, f"teacher=[{','.join(both)}]", "data.views=2")
+    assert cached == pytest.approx(losses(found, "response"), rel=0.1, abs=0.02)
+    told = modelfolder.load(house / f"{mode}-live" / "best").config["teacher"]
+    assert (told["ensemble"], len(told["teachers"])) == (mode, 1 if mode == "best" else 2)
+
+
+def test_pictures_without_labels_are_refused_without_a_teacher_too(house, tmp_path):
+    photos = tmp_path / "photos"
+    shard.main(["source=rendered", "level=scenes", "name=photos", f"out={photos}", "count=4", "seed=5"])
+    with pytest.raises(BadSettings, match=r"data\.unlabelled: detectors learn from labels"):
+        taught(house, "refused", "method=mutual", *CANVAS, f"data.unlabelled={photos}")
 
 
 def test_a_recogniser_cannot_teach_a_detector(house):

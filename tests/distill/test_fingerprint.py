@@ -179,3 +179,13 @@ def test_a_card_survives_its_file(cache, tmp_path):
     fingerprint.save(tmp_path / "card.json", card)
     assert fingerprint.load(tmp_path / "card.json") == card
     assert asdict(card)["format"] == fingerprint.FORMAT
+
+
+def test_grids_are_compared(cache, tmp_path):
+    card = fingerprint.load(cache / "card.json")
+    cells, turned = (replace(card, grids=[list(grid)]) for grid in ((8, 12), (12, 8)))
+    fingerprint.save(tmp_path / "card.json", cells)
+    assert fingerprint.load(tmp_path / "card.json") == cells
+    assert len({card.digest, cells.digest, turned.digest}) == 3
+    with pytest.raises(BadData, match=r"grids is \[\[8, 12\]\] in the cache, \[\[12, 8\]\] here"):
+        fingerprint.check("c", cells, fingerprint.compared(turned))

@@ -9,7 +9,7 @@ from torch.nn import functional
 
 from distill import cells, maps
 from distill.methods import Sides, gid
-from distill.methods.dilated import dice, dilated
+from distill.methods.dilated import dilated
 from shards.errors import BadSettings
 from tests.distill.worlds import CROPS, GRIDS, MAPS, SCENES, N, make, numbers, world_of
 
@@ -176,13 +176,6 @@ def test_a_map_grows_by_one_cell_to_the_right_and_down():
     )
     assert {(int(y), int(x)) for _, y, x in grown.nonzero()} == {(1, 3), (1, 4), (2, 3), (2, 4)}
     assert dilated(torch.ones(2, 4, 6)).shape == (2, 4, 6)
-
-
-def test_dice_is_0_for_the_same_map_and_1_for_maps_that_share_nothing():
-    one, other = torch.tensor([[1.0, 1, 0, 0]]), torch.tensor([[0.0, 0, 1, 1]])
-    assert dice(one, one).tolist() == [0.0]
-    assert dice(one, other).tolist() == [1.0]
-    assert dice(one, torch.tensor([[1.0, 0, 0, 0]])).item() == pytest.approx(1 - 2 / 3)
 
 
 def test_dilated_entropy_is_over_text_and_the_hardest_others():

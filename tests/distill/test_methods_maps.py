@@ -6,42 +6,16 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
 
-from distill import cells, maps, student
+from distill import maps, student
 from distill.lesson import Lesson
-from distill.methods import Sides, fgd
+from distill.methods import fgd, mgd
 from distill.objective import Objective
 from shards import config
 from shards.errors import BadSettings
-from tests.distill.worlds import CROPS, GRIDS, SCENES, N, World, make, numbers, shapes
-from train.models import Output, yolo
+from tests.distill.worlds import GRID, SCENES, UNLIKE, D, N, both, compared, make, numbers, shapes
+from train.models import yolo
 from train.shapes import features_of
-
-TAPS = {"taps": ["layer17"]}
-D, GRID = 6, GRIDS[0]
-ROWS = torch.tensor(
-    [True, True, True, True, False, True]
-)  # samples of the world that have a word to be found
-LEVELS = {"layer17": (4, 8, 12), "layer20": (3, 4, 6), "layer23": (7, 2, 3)}
-UNLIKE = World(Sides(SCENES.sides.task, shapes(126, 5, **LEVELS), SCENES.sides.teacher), GRIDS)
-
-
-def compared(name: str, mine: Tensor, theirs: Tensor, mine_terms: Tensor | None = None, **settings) -> Tensor:
-    """The loss [N] for features layer17 of both sides; the same terms of cells, where no others are given."""
-    terms = SCENES.logits(1)
-    output = replace(SCENES.output(terms if mine_terms is None else mine_terms), features={"layer17": mine})
-    told = replace(SCENES.lesson(terms), features={"layer17": theirs})
-    return make(name, SCENES.sides, **{**TAPS, **settings})(output, told)
-
-
-def both(seed: int = 1) -> tuple[Tensor, Tensor]:
-    return numbers(seed, N, D, *GRID), numbers(seed + 1, N, D, *GRID)
-
-
-def masks() -> tuple[Tensor, Tensor]:
-    """Cells of words, and cells without any, of the world's samples."""
-    return maps.objects(SCENES.lesson(SCENES.logits(1)), GRID)
 
 
 def test_d1_a_plain_hint_is_the_mean_squared_difference_of_each_sample():
@@ -53,91 +27,6 @@ def test_d1_a_plain_hint_is_the_mean_squared_difference_of_each_sample():
     output = replace(SCENES.output(SCENES.logits(1)), features={"layer17": mine})
     told = replace(SCENES.lesson(SCENES.logits(1)), features={"layer17": theirs})
     assert torch.allclose(method(output, told), (mine - theirs).square().mean((1, 2, 3)))
-
-
-def test_d2_is_the_squared_difference_inside_words_over_twice_their_cells():
-    mine, theirs = both()
-    mask, _ = masks()
-    expected = (mask * (mine - theirs).square()).sum((1, 2, 3)) / (2 * mask.sum((1, 2, 3))).clamp(min=1)
-    found = compared("difference", mine, theirs)
-    assert torch.allclose(found, expected, rtol=1e-5)
-    assert (found > 0).equal(ROWS)
-
-
-def test_d2_sees_exactly_the_cells_of_words_and_a_picture_without_words_costs_nothing():
-    mine = torch.zeros(N, D, *GRID, requires_grad=True)
-    compared("difference", mine, torch.ones(N, D, *GRID)).sum().backward()
-    felt = {(int(y), int(x)) for y, x in mine.grad[5, 0].nonzero()}  # a word at x 38..68, y 29..39
-    assert felt == {(y, x) for y in (3, 4) for x in (4, 5, 6, 7, 8)}
-    assert not mine.grad[4].any()
-
-
-def test_d2_levels_are_added():
-    output, told = SCENES.output(SCENES.logits(1)), SCENES.lesson(SCENES.logits(2))
-    alone = [make("difference", SCENES.sides, taps=[tap])(output, told) for tap in LEVELS]
-    assert torch.allclose(make("difference", SCENES.sides)(output, told), sum(alone), rtol=1e-5)
-
-
-def test_d3_weighs_words_and_background_each_over_its_own_area():
-    mine, theirs = both()
-    far, expected = (mine - theirs).square(), torch.zeros(N)
-    for weight, mask in zip((3.0, 12.0), masks(), strict=True):
-        area = mask.expand_as(far).sum((1, 2, 3))
-        expected += weight * (mask * far).sum((1, 2, 3)) / (2 * area).clamp(min=1)
-    assert torch.allclose(compared("defeat", mine, theirs), expected, rtol=1e-5)
-    inside = compared("defeat", mine, theirs, background=0.0)
-    assert (inside > 0).equal(ROWS)
-
-
-def test_d3_scores_are_compared_inside_and_outside_and_ask_for_cells_only_then():
-    mine, _ = both()
-    terms, other = SCENES.logits(1), SCENES.logits(1)
-    told = SCENES.lesson(terms)
-    each = [maps.objects(told, grid) for grid in GRIDS]
-    inside, outside = (torch.cat([m[k].flatten(1) for m in each], 1) for k in (0, 1))
-    other[..., 0] += (1 - inside - outside) * 3  # where a word is not judged, nothing is said
-    assert compared("defeat", mine, mine, other).abs().max() < 1e-6
-    other[..., 0] += inside
-    far = cells.binary_kl(terms[..., 0], other[..., 0])
-    expected = 2.0 * (inside * far).sum(1) / inside.sum(1).clamp(min=1)
-    assert torch.allclose(compared("defeat", mine, mine, other), expected, atol=1e-5)
-    assert make("defeat", SCENES.sides).needs == {"features", "cells"}
-    assert make("defeat", SCENES.sides, head=0.0).needs == {"features"}
-
-
-def answers(teacher: Tensor, student: Tensor, **settings) -> tuple[Tensor, Output]:
-    """pfi of terms [N,L,C], the features being unlike."""
-    output = replace(SCENES.output(student), logits=student)
-    return make("pfi", SCENES.sides, **settings)(output, SCENES.lesson(teacher)), output
-
-
-def test_d5_is_zero_where_answers_agree_even_if_features_differ_and_no_gradient_reaches_the_answers():
-    teacher = SCENES.logits(2)
-    assert answers(teacher, teacher.clone())[0].tolist() == [0.0] * N
-    found, output = answers(teacher, SCENES.logits(1).requires_grad_())
-    assert found.min() > 0
-    found.sum().backward()
-    assert output.logits.grad is None
-    assert output.features["layer17"].grad.abs().sum() > 0
-
-
-@pytest.mark.parametrize("inside", [False, True])
-def test_d5_is_the_mean_square_of_both_differences_over_the_cells_that_count(inside):
-    teacher, said = SCENES.logits(2), SCENES.logits(1)
-    found, output = answers(teacher, said, inside=inside)
-    told, expected = SCENES.lesson(teacher), torch.zeros(N)
-    wrong = (teacher[..., 0].sigmoid() - said[..., 0].sigmoid()).square().split([96, 24, 6], 1)
-    for (name, mine), answer, grid in zip(output.features.items(), wrong, GRIDS, strict=True):
-        far = (told.features[name] - mine).square().mean(1).flatten(1)
-        mask = maps.objects(told, grid)[0].flatten(1) if inside else torch.ones_like(far)
-        expected += (mask * (answer * far).square()).sum(1) / mask.sum(1).clamp(min=1)
-    assert torch.allclose(found, expected, rtol=1e-4)
-
-
-def test_d5_taps_that_are_not_the_grids_of_the_cells_are_refused():
-    for taps in (["layer17"], ["layer23", "layer20", "layer17"]):
-        with pytest.raises(BadSettings, match=rf"pfi.taps: {taps[0]}.* not the grids of its 126 cells"):
-            make("pfi", SCENES.sides, taps=taps)
 
 
 def test_d6_a_constant_added_to_a_channel_of_either_side_changes_nothing():
@@ -222,6 +111,44 @@ def test_d7_blocks_of_context_learn_and_add_the_same_to_every_position():
         assert torch.allclose(method.mine[0](feature), feature + 2, atol=1e-5)
 
 
+def test_d8_regenerates_the_teachers_map_from_what_is_left_of_the_students():
+    mine, theirs = both()
+    method, told = make("mgd", SCENES.sides, taps=["layer17"]), SCENES.lesson(SCENES.logits(1))
+    mask = mgd.left(told.batch, 0, GRID, 0.65)
+    with torch.no_grad():
+        for layer in (method.blocks[0][0], method.blocks[0][2]):
+            layer.bias.zero_()
+            layer.weight.zero_()
+            layer.weight[torch.arange(D), torch.arange(D), 1, 1] = 1.0  # what is left, where it is positive
+    output = replace(SCENES.output(SCENES.logits(1)), features={"layer17": mine})
+    expected = ((mask * mine).relu() - theirs).square().sum((1, 2, 3))
+    assert torch.allclose(method(output, replace(told, features={"layer17": theirs})), expected, rtol=1e-5)
+
+
+def test_d8_drops_positions_by_uid_view_epoch_and_tap_alone():
+    batch = SCENES.lesson(SCENES.logits(1)).batch
+    mask = mgd.left(batch, 0, (40, 60), 0.65)
+    assert mask.shape == (N, 1, 40, 60)
+    assert mask.unique().tolist() == [0.0, 1.0]
+    assert torch.allclose(mask.mean((1, 2, 3)), torch.tensor(0.35), atol=0.03)
+    rows = [4, 1]
+    few = SCENES.lesson(SCENES.logits(1)[rows], rows).batch
+    assert torch.equal(mgd.left(few, 0, (40, 60), 0.65), mask[rows])  # whoever else is in the batch
+    few.epoch = 1
+    for other in (mgd.left(few, 0, (40, 60), 0.65), mgd.left(batch, 1, (40, 60), 0.65)[rows]):
+        assert 0.4 < (other == mask[rows]).float().mean() < 0.7  # .35^2 + .65^2 by chance
+    assert mgd.left(batch, 0, GRID, 0.0).min() == 1
+
+
+def test_d8_blocks_learn_and_see_the_neighbours_of_what_is_dropped():
+    method, output = make("mgd", SCENES.sides), SCENES.output(SCENES.logits(1))
+    told = SCENES.lesson(SCENES.logits(2))
+    method(output, told).sum().backward()
+    assert all(p.grad.abs().sum() > 0 for p in method.blocks.parameters())
+    felt = output.features["layer17"].grad.abs().sum(1, keepdim=True) > 0
+    assert torch.equal(felt.float(), mgd.left(told.batch, 0, GRID, 0.65))
+
+
 def test_d9_is_one_less_pearson_and_blind_to_positive_affine_maps_of_a_channel():
     mine, theirs = both()
     plain = compared("pkd", mine, theirs)
@@ -234,7 +161,7 @@ def test_d9_is_one_less_pearson_and_blind_to_positive_affine_maps_of_a_channel()
     assert compared("pkd", scale * theirs + offset, theirs).abs().max() < 1e-5
 
 
-@pytest.mark.parametrize("name", ["difference", "defeat", "pfi", "pkd", "cwd", "fgd", "gid"])
+@pytest.mark.parametrize("name", ["difference", "defeat", "pfi", "pkd", "cwd", "fgd", "gid", "mgd"])
 def test_features_of_other_widths_go_through_adapters_that_learn(name):
     method = make(name, UNLIKE.sides)
     assert [tuple(a.weight.shape[:2]) for a in method.adapters] == [(6, 4), (5, 3), (4, 7)]
@@ -243,15 +170,6 @@ def test_features_of_other_widths_go_through_adapters_that_learn(name):
     assert all(a.weight.grad.abs().sum() > 0 for a in method.adapters)
     assert all((a.bias is None) == (name in ("pkd", "cwd")) for a in method.adapters)  # blind to offsets
     assert not list(make(name, SCENES.sides).adapters.parameters())  # equal widths are compared as they are
-
-
-@pytest.mark.parametrize("name", ["difference", "defeat", "fgd"])
-def test_what_looks_where_words_stand_refuses_strings_and_sequences(name):
-    with pytest.raises(BadSettings, match=rf"method={name}: looks where words stand"):
-        make(name, CROPS.sides, taps=["conv5"])
-    sequences = replace(CROPS.sides, task=SCENES.sides.task)
-    with pytest.raises(BadSettings, match=rf"method.{name}.taps: rnn2 is a sequence \(24, 10\)"):
-        make(name, sequences, taps=["rnn2"])
 
 
 @pytest.mark.parametrize(

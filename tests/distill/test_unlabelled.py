@@ -110,6 +110,16 @@ def test_labels_of_unlabelled_roots_are_not_to_be_seen(words, more_words):
 
 
 @pytest.mark.slow
+def test_two_students_learn_from_unlabelled_words_what_the_other_reads(words, more_words, tiny, tmp_path):
+    argv = [f"data.root={words}", f"data.unlabelled={more_words}", f"run.root={tmp_path}", "run.name=pair"]
+    student.main([*argv, *tiny, *SHORT, "method=mutual"])
+    lines = [line for line in read_metrics(tmp_path / "pair") if "train/loss" in line]
+    assert len(lines) == 2 * 5  # 96 and 64 words in batches of 32
+    assert all(line["train/mutual"] > 0 for line in lines)
+    assert min(line["train/trusted"] for line in lines) < 1  # nobody vouches for a word without a label
+
+
+@pytest.mark.slow
 def test_a_student_learns_from_unlabelled_words_what_the_teacher_says(
     words, more_words, teacher, recipe, tiny, tmp_path
 ):

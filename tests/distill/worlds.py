@@ -7,6 +7,7 @@ import types
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -64,8 +65,11 @@ class World:
             targets=self.sides.task.encode([self.record(i) for i in rows]),
             images=torch.zeros(len(rows), image.depth, image.height, image.width),
             valid=torch.ones(len(rows), dtype=torch.bool),
+            epoch=0,
+            uids=torch.tensor(rows),
+            view=np.zeros(len(rows), np.int64),
         )
-        told = Lesson(batch, torch.empty(0), self.features(seed, rows, self.sides.teacher))
+        told = Lesson(batch, torch.empty(0), self.features(seed, rows, self.sides.teacher), peers=(logits,))
         if self.grids:
             return replace(told, cells=logits if kept is None else kept)
         answers = logits.log_softmax(-1) if kept is None else kept
@@ -105,7 +109,8 @@ def holed(told: Lesson, valid: Tensor) -> Lesson:
     batch: Any = types.SimpleNamespace(**{**vars(told.batch), "valid": valid})
     kept = {name: left(feature) for name, feature in told.features.items()}
     answers = {name: left(getattr(told, name)) for name in ("log_probs", "occupancy", "cells")}
-    return replace(told, batch=batch, features=kept, **answers)
+    peers = tuple(left(peer) for peer in told.peers)
+    return replace(told, batch=batch, features=kept, peers=peers, **answers)
 
 
 def shapes(frames: int, classes: int, **features: tuple[int, ...]) -> Shapes:
@@ -122,9 +127,14 @@ _boxes = boxes.Task(boxes.Settings(), _canvas)
 SCENES = World(Sides(_boxes, _levels, _levels), GRIDS)
 
 # a task that answers a probability and a threshold, as far as methods see it
-_two = types.SimpleNamespace(image=_canvas, channels=2, encode=_boxes.encode)
+_two = types.SimpleNamespace(image=_canvas, channels=2, encode=_boxes.encode, answers="cells")
 _map = shapes(384, 2, neck=(6, 16, 24))
 MAPS = World(Sides(_two, _map, _map), ((16, 24),))
+
+
+D, GRID = _levels.features["layer17"][0], GRIDS[0]  # of layer17
+LEVELS = {"layer17": (4, 8, 12), "layer20": (3, 4, 6), "layer23": (7, 2, 3)}
+UNLIKE = World(Sides(_boxes, shapes(126, 5, **LEVELS), _levels), GRIDS)  # students of other widths
 
 
 def make(name: str, sides: Sides, **settings: Any) -> Any:
@@ -142,3 +152,16 @@ def world_of(name: str) -> World:
             continue
         return world
     raise AssertionError(f"{name} refuses every world")
+
+
+def compared(name: str, mine: Tensor, theirs: Tensor, mine_terms: Tensor | None = None, **settings) -> Tensor:
+    """The loss [N] for features layer17 of both sides; the same terms of cells, where no others are given."""
+    terms = SCENES.logits(1)
+    output = replace(SCENES.output(terms if mine_terms is None else mine_terms), features={"layer17": mine})
+    told = replace(SCENES.lesson(terms), features={"layer17": theirs})
+    return make(name, SCENES.sides, **{"taps": ["layer17"], **settings})(output, told)
+
+
+def both(seed: int = 1) -> tuple[Tensor, Tensor]:
+    """Features layer17 of a student and a teacher."""
+    return numbers(seed, N, D, *GRID), numbers(seed + 1, N, D, *GRID)

@@ -24,13 +24,13 @@ from shards.image import ImageSpec
 from shards.sample import Record, Word
 from shards.typed import check_ranges
 from train import finding, textmaps
+from train.binarisation import binary, dice
 from train.models import Output
 from train.regions import Regions
 from train.tasks import Read
 
 STRIDE = 4  # pixels to a cell
 FINER = 4  # times as fine the kernels are read, between the centres of cells
-STEEP = 50.0  # of the binary map, from the paper
 HARD = 3  # cells without text for each with text
 FEW = 0.01  # share of cells taken for text where there is less: pictures without words teach too
 
@@ -119,7 +119,7 @@ class Task(finding.Task):
             text, border = output.logits.float().unbind(-1)
             terms = {
                 "text": _balanced(text, targets),
-                "binary": _dice(text.sigmoid() - border.sigmoid(), targets),
+                "binary": _apart(binary(text.sigmoid(), border.sigmoid()), targets),
                 "border": _mean((border.sigmoid() - targets.border).abs(), targets.inside & targets.taught),
             }
             weights = {name: getattr(self.settings, name) for name in terms}
@@ -184,11 +184,10 @@ def _balanced(logits: Tensor, targets: Targets) -> Tensor:
     return (torch.where(text, losses, 0.0) + hard).sum(1) / (count + chosen).clamp(min=1)
 
 
-def _dice(above: Tensor, targets: Targets) -> Tensor:
-    """1 - Dice [N] of the targets' binary map and the answer's; above: kernels less borders, as answered."""
-    found = torch.where(targets.taught, (STEEP * above).sigmoid(), 0.0)
+def _apart(found: Tensor, targets: Targets) -> Tensor:
+    """1 - Dice [N] of the targets' binary map and the answer's, where anything is learnt."""
     aim = (targets.taught & (targets.kernel > targets.border)).float()
-    return 1 - (2 * (found * aim).sum(1) + 1) / (found.sum(1) + aim.sum(1) + 1)
+    return dice(torch.where(targets.taught, found, 0.0), aim)
 
 
 def _mean(values: Tensor, where: Tensor) -> Tensor:
