@@ -105,12 +105,19 @@ class Shards:
 
     def scenes(self) -> bool:
         """Whether these are photographs in which words stand somewhere, not crops of one word each."""
-        if (self.column("words") != 1).any():
-            return True
-        for position in range(len(self)):
-            with suppress(BadData):
-                return any(word.polygon is not None for word in self.record(position).words)
-        return False
+        several = (self.column("words") != 1).any()
+        return bool(several) or any(w.polygon is not None for _, one in self.firsts() for w in one.words)
+
+    def firsts(self) -> list[tuple[Path, Record]]:
+        """Each folder that has a readable record, and the first of them."""
+        found, end = [], 0
+        for folder, content in zip(self.folders, self.manifests, strict=True):
+            end += content.written
+            for position in range(end - content.written, end):
+                with suppress(BadData):
+                    found.append((folder, self.record(position)))
+                    break
+        return found
 
     def text(self, position: int) -> str | None:
         """The label as stored, without touching the tar."""

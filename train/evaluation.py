@@ -13,7 +13,7 @@ stands beside it and differs in nothing but method and teacher.
 
 import os
 import sys
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from shards import config, loader
 from shards.errors import BadData, BadSettings
 from shards.progress import Reporter, run
 from shards.read import Shards
-from shards.written import digest, read_json, write_json
+from shards.written import read_json, write_json
 from train import (  # fmt: skip
     benches,
     decoders,
@@ -81,6 +81,7 @@ def evaluate(path: str, shards: Shards, settings: Settings) -> Judged:
     """Runs one checkpoint over all samples."""
     loaded = modelfolder.load(path, settings.device, settings.decoder)
     loaded.task.meter().score_by(settings.protocol)  # refused before anything is read
+    loaded.task.check(shards)
     looked = scales.several(loaded) if settings.tta else loaded
     data, damage = settings.data, {}
     source = still_loader(
@@ -196,15 +197,8 @@ def _set(settings: Settings, shards: Shards) -> str:
     """What the data is called, and how it was looked at where that is not the usual way."""
     name = "+".join(m.name for m in shards.manifests) + f"-{settings.data.split}"
     name += "" if settings.protocol == "native" else f"-{settings.protocol}"
-    name += f"-{_called(settings.decoder)}" if settings.decoder else ""
+    name += f"-{decoders.called(settings.decoder)}" if settings.decoder else ""
     return f"{name}-tta" if settings.tta else name
-
-
-def _called(decoder: config.Choice) -> str:
-    """The name of a decoder and, where settings are not the usual ones, letters that tell these apart."""
-    usual = {known.name: known.default for known in fields(decoder.settings)}
-    other = {key: value for key, value in config.plain(decoder.settings).items() if value != usual[key]}
-    return f"{decoder.name}-{digest(other)[:6]}" if other else decoder.name
 
 
 def _settle(settings: Settings) -> Settings:

@@ -4,8 +4,9 @@ and how what they find is judged.
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -32,6 +33,7 @@ class Settings:
     threshold: float = 0.3  # words at least this sure are found, says a single figure and `train.predict`
     floor: float = 0.02  # and words at least this sure stand in curves
     most: int = 300  # words found in a picture, the surest
+    unit: Literal["", "words", "lines", "both"] = ""  # what is to be found; empty: what the data marks
 
     def __post_init__(self) -> None:
         check_ranges(self, "task.", threshold=(0, 1), floor=(0, 1), most=(1, math.inf))
@@ -54,12 +56,16 @@ class Task:
             raise BadSettings(f"decoder={decoder.name}: decoders read strings, this model finds places")
 
     def check(self, shards: Shards) -> None:
-        """Refuses crops: their words stand nowhere."""
+        """Refuses crops: their words stand nowhere; and lines where words are to be found, and the like."""
         if not shards.scenes():
             raise BadData(
                 f"{', '.join(map(str, shards.folders))}: crops of one word each, no scenes; "
                 "detection reads photographs with the places of their words (icdar2015 level=scenes)"
             )
+        unit, marked = self.settings.unit, _marked(shards)
+        if unit not in ("", "both") and any(found != unit for found in marked.values()):
+            told = ", ".join(f"{found} in {folder}" for folder, found in marked.items())
+            raise BadData(f"{told}; this model finds {unit}. task.unit=both learns and judges both alike")
 
     def census(self, texts: Iterable[str | None], frames: Iterable[int]) -> dict[str, int]:
         """Nothing that the columns tell keeps a scene from teaching."""
@@ -101,8 +107,19 @@ class Task:
 
 
 def settle(settings: Any, shards: Shards) -> tuple[Any, str]:
-    """Nothing is left open."""
-    return settings, ""
+    """Settings that say what is found, words or lines; data of both is a BadData, unless it was asked for."""
+    marked = _marked(shards)
+    if settings.unit or not marked:
+        return settings, ""
+    if len(set(marked.values())) > 1:
+        told = ", ".join(f"{found} in {folder}" for folder, found in marked.items())
+        raise BadData(f"{told}: what finds the ones misses the others; task.unit=both mixes them")
+    return replace(settings, unit=next(iter(marked.values()))), ""
+
+
+def _marked(shards: Shards) -> dict[Path, str]:
+    """What the polygons of each folder hold: words, or lines."""
+    return {folder: "lines" if one.meta.kind == "lines" else "words" for folder, one in shards.firsts()}
 
 
 def joined(old: Any, new: Any) -> Any:

@@ -15,7 +15,7 @@ from torch.nn import functional
 from shards.errors import BadSettings
 from shards.image import ImageSpec
 from train.blocks import edges
-from train.blocks.cells import COARSEST, Finder
+from train.blocks.cells import COARSEST
 from train.modelfolder import Loaded
 from train.models import Output
 from train.tasks import Read
@@ -55,7 +55,7 @@ def several(loaded: Loaded) -> Loaded:
     """The same model, to be asked in the same way, that looks at several scales; a BadSettings of one that
     cannot.
     """
-    if not loaded.task.finds or not isinstance(loaded.model, Finder):
+    if not loaded.task.finds or not getattr(loaded.model, "trains", True):
         name = loaded.config["model"]["name"]
         raise BadSettings(
             f"tta: model {name} looks at canvases of one size; tta is of models that find words"

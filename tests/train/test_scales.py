@@ -24,7 +24,7 @@ def made(name, spec=SPEC):
     member, task = find("train.models", name), find("train.tasks", TASKS[name])
     opened = task.Task(task.Settings(floor=0.0), spec)
     model = member.Model(member.Settings(**SMALL[name]), spec, opened.channels).eval()
-    return Loaded(model, opened, {"model": {"name": name}})
+    return Loaded(model, opened, {"model": {"name": name}}, 0)
 
 
 class Bright:
@@ -33,7 +33,7 @@ class Bright:
     def __init__(self, task, strides):
         self.task, self.strides = task, strides
 
-    def see(self, images):
+    def of_edge(self, images):
         levels, grids = [], []
         for stride in self.strides:
             seen = torch.nn.functional.avg_pool2d(images[:, :1], stride)

@@ -5,9 +5,11 @@ A member offers `Settings` (a dataclass) and `Decoder(settings, charset)`, a `tr
 path spells and how sure it is are told by `train.decode`, alike for all.
 """
 
+from dataclasses import fields
 from typing import Any
 
 from shards import config, lookup
+from shards.written import digest
 from train.charset import Charset
 from train.decode import Decoder
 
@@ -25,3 +27,10 @@ def stored(found: Any) -> config.Choice:
     tree = dict(found) if isinstance(found, dict) else {"name": found or GREEDY}
     name = str(tree.pop("name", GREEDY))
     return config.Choice(name, config.build(lookup.find(SEAM, name).Settings, tree, "decoder."))
+
+
+def called(decoder: config.Choice) -> str:
+    """The name of one chosen and, where settings are not the usual ones, letters that tell these apart."""
+    usual = {known.name: known.default for known in fields(decoder.settings)}
+    other = {key: value for key, value in config.plain(decoder.settings).items() if value != usual[key]}
+    return f"{decoder.name}-{digest(other)[:6]}" if other else decoder.name
