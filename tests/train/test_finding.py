@@ -30,9 +30,8 @@ def sharded(tmp_path_factory):
     def make(source: str) -> Path:
         out = root / source
         if not out.exists():
-            given = SOURCES[source][1:]
-            shard.main([f"source={source}", f"root={RAW / source / 'root'}", f"out={out}", "split=train", *given,
-                        "max_reject_frac=1"])  # fmt: skip
+            given = [f"root={RAW / source / 'root'}", f"out={out}", *SOURCES[source][1:]]
+            shard.main([f"source={source}", "split=train", "max_reject_frac=1", *given])
         return out
 
     return make
