@@ -94,7 +94,9 @@ def _faults(row: Row) -> int:
 def _examples(rows: list[Row], task: Any, shards: Shards) -> list[dict[str, Any]]:
     places = [shards.position(row[0]) for row in rows]
     canvases = Engine(shards, task.image).read(np.array(places, np.int64))
-    maps, size = whole(canvases.affines), (task.image.height, task.image.width)
+    shrunk = min(1.0, WIDEST / max(task.image.height, task.image.width))
+    size = round(shrunk * task.image.height), round(shrunk * task.image.width)
+    maps = np.diag([shrunk, shrunk, 1.0]) @ whole(canvases.affines)
     out = []
     for row, pixels, place in zip(rows, canvases.pixels, maps, strict=True):
         uid, truths, found, marks = row
@@ -103,7 +105,7 @@ def _examples(rows: list[Row], task: Any, shards: Shards) -> list[dict[str, Any]
         words += list(zip(found, marks.found, strict=True))
         there = [(_seen(word, place, size), mark) for word, mark in words]
         shown = [(word, mark) for word, mark in there if word is not None]
-        picture = _picture(pixels, task.image.channels)
+        picture = _picture(pixels, task.image.channels).resize(size[::-1], Image.Resampling.LANCZOS)
         counts = {mark: (*marks.truths, *marks.found).count(mark) for mark in ("found", "false", "ignored")}
         known = len(marks.truths) - marks.truths.count("ignored")
         out.append({
@@ -130,6 +132,5 @@ def _picture(pixels: np.ndarray, channels: str) -> Image.Image:
 
 def _jpeg(picture: Image.Image) -> str:
     file = io.BytesIO()
-    picture.thumbnail((WIDEST, WIDEST))
     picture.save(file, "JPEG", quality=QUALITY)
     return base64.b64encode(file.getvalue()).decode()
