@@ -29,11 +29,10 @@ drawn small 5000 max_words=14 min_word_height=.022 max_word_height=.13 min_lengt
     fit.epochs=5 fit.eval_every=5 fit.batch=16 optim.lr=.003 run.name=small data.root="$work/small" \
     init_from="$runs/large/best" init_parts="[$parts]"
 real=("${learn[@]}" data.root="$work/real" data.val_share=.2 init_parts="[$parts]")
-"$PYTHON" train/teacher.py experiment=yolo_icdar15 "${real[@]}" init_from="$runs/small/best" run.name=real \
-    augment.mosaic=0 augment.zoom=1.2 fit.epochs=28 fit.eval_every=7 optim.lr=.0015
+"$PYTHON" train/teacher.py experiment=yolo_icdar15 "${real[@]}" init_from="$runs/small/best" run.name=real
 # the same on a larger canvas: its first evaluation, before any step, is of the weights as they are
 "$PYTHON" train/teacher.py experiment=yolo_icdar15 "${real[@]}" init_from="$runs/real/best" run.name=wide \
-    image.height=704 image.width=1280 augment.mosaic=0 augment.zoom=.3 fit.epochs=4 fit.eval_every=2 fit.batch=8 \
+    image.height=704 image.width=1280 augment.zoom=.3 fit.epochs=4 fit.eval_every=2 fit.batch=8 \
     fit.ema=.99 optim.lr=.0004
 
 for model in real wide; do
