@@ -46,7 +46,11 @@ function section({ model, readings }) {
   const text = ordered.map((line) => line.map((word) => word.text).filter(Boolean).join(" ")).join("\n");
   one("h2", made).textContent = model;
   picture.alt = `The picture: ${text.replaceAll("\n", " ")}`;
-  picture.onload = () => draw(drawn, ordered.flat(), picture.naturalWidth, picture.naturalHeight);
+  const again = () => draw(drawn, ordered.flat(), picture.naturalWidth, picture.naturalHeight);
+  picture.onload = () => {
+    picture.parentElement.style.maxWidth = `${6 * picture.naturalWidth}px`;
+    new ResizeObserver(again).observe(drawn);  // labels keep their size on the screen
+  };
   picture.onerror = () => picture.parentElement.remove();  // of a kind that the browser does not show
   picture.src = shown;
   one("ul", made).append(...ordered.flat().map((word, place) => item(word, place, drawn)));
@@ -80,6 +84,7 @@ function draw(drawn, words, width, height) {
     for (const [key, value] of Object.entries(values)) element.setAttribute(key, value);
     return element;
   };
+  drawn.replaceChildren();
   drawn.setAttribute("viewBox", `0 0 ${width} ${height}`);
   const scale = Math.min(drawn.clientWidth / width, drawn.clientHeight / height) || 1;
   const size = 13 / scale;  // 13 pixels on the screen

@@ -16,7 +16,7 @@ from shards.page import render
 
 SCRIPT = Path(__file__).with_name("servepage.js")
 STYLE = """
-h1 { margin: 0 0 .4rem } h2 { margin: 0 0 .5rem; overflow-wrap: anywhere }
+h1 { margin: 0 0 .4rem } h2 { overflow-wrap: anywhere } section h2 { margin: 0 0 .5rem }
 body { margin-top: 1.2rem }
 .drop { display: block; padding: 1.1rem; border: 2px dashed var(--faint); border-radius: 8px;
   text-align: center }
@@ -29,7 +29,7 @@ section { min-width: 0 }
 .picture { display: grid; background: var(--soft); border-radius: 6px; overflow: hidden }
 .picture > * { grid-area: 1 / 1; width: 100%; height: 100%; max-height: 66vh; object-fit: contain }
 .picture img { max-height: 66vh; border-radius: 0 }
-polygon { fill: rgb(0 110 255 / .1); stroke: #06f; stroke-width: 2; vector-effect: non-scaling-stroke }
+polygon { fill: rgb(0 110 255 / .06); stroke: #06f; stroke-width: 2; vector-effect: non-scaling-stroke }
 polygon.chosen { fill: rgb(224 169 0 / .45); stroke: #e0a900; stroke-width: 3 }
 svg text { font-family: system-ui, sans-serif; font-weight: 600; fill: #fff; stroke: #014;
   paint-order: stroke; stroke-width: .22em; stroke-linejoin: round }
@@ -37,7 +37,8 @@ svg text { font-family: system-ui, sans-serif; font-weight: 600; fill: #fff; str
 .words li { padding: .15rem .5rem; border: 1px solid var(--faint); border-radius: 5px;
   overflow-wrap: anywhere }
 .words li:focus-visible, button:focus-visible { outline: 2px solid Highlight; outline-offset: 1px }
-.words bdi { font-size: 1.1rem } .words small { margin-left: .4em; white-space: nowrap }
+.words bdi { font-size: 1.1rem } .words small { color: inherit; opacity: .75; margin-left: .4em;
+  white-space: nowrap }
 .words span { background: rgb(224 140 0 / calc((1 - var(--sure)) * .95)); border-radius: 2px }
 textarea { width: 100%; font: inherit; padding: .4rem .5rem; border-radius: 5px; resize: vertical }
 button { font: inherit; padding: .25rem .9rem; margin-top: .3rem }

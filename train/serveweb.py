@@ -226,6 +226,7 @@ def application(desk: Desk) -> Counted:
     add("/metrics", scraped, "GET", response_class=PlainTextResponse)
     add("/docs", lambda: _page(servepage.listing(app.openapi())), "GET", include_in_schema=False)
     add("/", lambda: _page(page), "GET", include_in_schema=False)
+    add("/favicon.ico", lambda: Response(status_code=204), "GET", include_in_schema=False)
     for kind in (HTTPException, Exception):
         app.add_exception_handler(kind, _failed)
     return counted
