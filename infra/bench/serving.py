@@ -20,6 +20,7 @@ from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
 from rounds import at_least, machine, table, take_turns
 from samples import rendered
 
@@ -107,7 +108,7 @@ def pictures(settings: Settings, folder: Path) -> list[bytes]:
 def main(argv: list[str]) -> None:
     """One table."""
     settings = config.read(Settings, "bench", argv)
-    print(f"### Serving\n\n{machine(1)}\n")
+    print(f"### Serving\n\n{machine(torch.get_num_threads())}\n")
     kinds = {f"batch={settings.batch}": f"wait={settings.wait}", "batch=1": "wait=0"}
     with ExitStack() as stack:
         images = pictures(settings, Path(stack.enter_context(tempfile.TemporaryDirectory())))
