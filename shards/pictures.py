@@ -58,6 +58,19 @@ def ordinary(data: bytes) -> bool:
         return False
 
 
+def pixels(data: bytes) -> int:
+    """How many the header promises, 0 where no header can be read; none of them is decoded."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            width, height = Image.open(io.BytesIO(data), formats=FORMATS).size
+            return width * height
+    except Image.DecompressionBombError:
+        return PIXEL_LIMIT + 1
+    except Exception:
+        return 0
+
+
 def published(data: bytes) -> Published:
     """The image as it will be stored; Refused: empty, too_large, animated, truncated or undecodable."""
     if not data:

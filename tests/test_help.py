@@ -13,6 +13,7 @@ ENTRIES = {
     "train.calibrate": "train.calibrate", "train.evaluation": "train.evaluation",
     "train.ngram": "train.ngram", "train.predict": "train.predict",
     "train.report": "train.report", "train.search": "train.search",
+    "train.serve": "train.serve",
 }  # fmt: skip
 
 

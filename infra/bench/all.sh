@@ -9,8 +9,8 @@ out=$(realpath -m "${1:-bench.md}")
 real=$(realpath -m "${OCR_REAL_DATA:-../shared/data}")
 export PYTHONPATH=$PWD${PYTHONPATH:+:$PYTHONPATH} HF_HUB_OFFLINE=1
 case ${SIZE:-full} in
-    full) words=() training=() cache=() decoders=() hmean=() scale=() ;;
-    small) words=(count=64 rounds=1) training=(batch=16 steps=2 rounds=1) cache=(chunks=2 rows=64 rounds=1) decoders=(lines=512 words=500 rounds=1) hmean=(images=8 rounds=1) scale=(rows=16384 shards=2) ;;
+    full) words=() training=() cache=() decoders=() hmean=() scale=() serving=() ;;
+    small) words=(count=64 rounds=1) training=(batch=16 steps=2 rounds=1) cache=(chunks=2 rows=64 rounds=1) decoders=(lines=512 words=500 rounds=1) hmean=(images=8 rounds=1) scale=(rows=16384 shards=2) serving=(requests=16 rounds=1) ;;
     *) echo "SIZE=$SIZE: there are full and small" >&2; exit 2 ;;
 esac
 code=0
@@ -42,6 +42,7 @@ bench student.py "${training[@]}"
 bench decoders.py "${decoders[@]}"
 bench hmean.py "${hmean[@]}"
 bench scale.py "${scale[@]}"
+bench serving.py "${serving[@]}"
 weights=$real/weights/crnn_small_student_3.pt
 if [ -f "$weights" ]; then # a published teacher; beside a student as large, both run at the same efficiency
     printf '\n`python -m train.checkpoint format=crnn_pytorch weights=%s out=crnn_small_student_3`\n' "${weights##*/}" >> "$out"

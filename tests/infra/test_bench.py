@@ -81,12 +81,13 @@ ROWS = [  # script, rows of one of its tables, figures in a row
                  "logits, live teacher"], 7),
     ("decoders", ["greedy", "certified", "beam", "beam, own", "beam, ngram", "lexicon"], 6),
     ("hmean", ["H at all thresholds", "all figures", "marks of every word"], 3),
+    ("serving", ["batch=16", "batch=1"], 6),
 ]  # fmt: skip
 WRONG = [
     ("loader", "data=nowhere"), ("loader", "rounds=0"), ("sharding", "data=nowhere"), ("training", "batch=0"),
     ("training", "precision=fp8"), ("student", "views=0"), ("student", "method=nonsense"),
     ("decoders", "lines=0"), ("decoders", "classes=5"), ("models", "words=9"), ("models", "model=nonsense"),
-    ("hmean", "found=0"),
+    ("hmean", "found=0"), ("serving", "batch=1"), ("serving", "requests=0"),
 ]  # fmt: skip
 
 
