@@ -58,9 +58,8 @@ class Mosaics:
             return np.zeros((0, PARTS - 1), np.int64)
         count = len(self.uids)
         taken = np.searchsorted(self.uids, uids).clip(max=count - 1)
-        taken = np.where(self.uids[taken] == uids, taken, count)[
-            :, None
-        ]  # count: of no one in the population
+        own = np.where(self.uids[taken] == uids, taken, count)  # count: of no one in the population
+        taken = own[:, None]
         for number in range(PARTS - 1):  # the n-th of those that are left
             left = count - (taken < count).sum(1)
             drawn = (keyed.uniform(uids, view, keyed.word("partner"), number) * left).astype(np.int64)
