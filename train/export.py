@@ -3,6 +3,7 @@
     python -m train.export checkpoint=runs/first/best data.root=data/own to=onnx
     python -m train.export checkpoint=runs/first/best data.root=data/own to=onnx,torchscript,openvino out=edge
     python -m train.export checkpoint=runs/first/best data.root=data/own to=onnx precision=fp32,fp16,int8
+    python -m train.export checkpoint=runs/first/best data.root=data/own precision=int8 package=edge.zip
     python -m train.predict edge/model.int8.onnx photos/
 
 Charset, image spec and decoder travel in the file: it alone is a model for predict and evaluation. Before it
@@ -25,7 +26,7 @@ from shards.errors import BadSettings, GateFailed
 from shards.lookup import find, members, unknown
 from shards.progress import Reporter, run
 from shards.read import Shards
-from train import agreement, exported, modelfolder, quantised, writing
+from train import agreement, exported, modelfolder, package, quantised, writing
 
 LEAST = 256  # samples that are compared
 PRECISIONS = {"fp32": quantised.FULL, "fp16": quantised.HALF}
@@ -52,6 +53,7 @@ class Settings:
     calibrate: list[str] = field(default_factory=list)  # int8: roots of real samples; default: data.root
     calibrate_split: str = "train"  # their split
     calibrate_samples: int = 256  # how many of them activations are measured on
+    package: str = ""  # an archive to ship: the narrowest ONNX file, a program that reads with it, checksums
     json: bool = False  # print the result as JSON on the last line
 
     def __post_init__(self) -> None:
@@ -59,6 +61,8 @@ class Settings:
             raise BadSettings(f"samples={self.samples}: a gate of less than {LEAST} proves little")
         if self.calibrate_samples < 1:
             raise BadSettings(f"calibrate_samples={self.calibrate_samples}: must be at least 1")
+        if self.package and "onnx" not in self.to:
+            raise BadSettings(f"package={self.package} holds an ONNX file: to=onnx")
         if not 0 <= self.max_drop <= 100:
             raise BadSettings(f"max_drop={self.max_drop}: points, must be between 0 and 100")
         for key, given, known in (
@@ -165,6 +169,8 @@ def main(argv: list[str]) -> None:
     report.header(
         checkpoint=settings.checkpoint, data=shards.digest[:12], split=settings.data.split, out=str(out)
     )
+    if settings.package:
+        package.check(loaded)
     out.mkdir(parents=True, exist_ok=True)
     export, made = Export(settings, loaded, shards, out), {}
     for name, precision in product(settings.to, settings.precision):
@@ -175,24 +181,29 @@ def main(argv: list[str]) -> None:
             report.say(f"{name} {precision}: {len(one.wide)} layers stay wide: {', '.join(one.wide)}")
     columns = ["format", "precision", "file", "MB", *agreement.COLUMNS]
     report.table("exported", columns, [[*key, *one.cells()] for key, one in made.items()])
-    _end(settings, report, made)
+    _check(settings, made)
+    if settings.package:
+        files = [one.path for (name, _), one in made.items() if name == "onnx" and one.path]
+        package.write(Path(settings.package), min(files, key=exported.size), loaded)
+        report.say(f"{settings.package}: the narrowest ONNX file, read.py, card, licences, checksums")
+    kept = [one.path for one in made.values() if one.path]
+    result: dict[str, dict[str, Any]] = {name: {} for name, _ in made}
+    for (name, precision), one in made.items():
+        result[name][precision] = one.told()
+    report.done(f"python -m train.predict {kept[0]} IMAGES", exported=result)
 
 
-def _end(settings: Settings, report: Reporter, made: dict[tuple[str, str], Made]) -> None:
-    """The next command, or why there is none."""
+def _check(settings: Settings, made: dict[tuple[str, str], Made]) -> None:
+    """GateFailed names what answers otherwise; where nothing could be written, BadSettings says why."""
     failed = [" ".join(key) for key, one in made.items() if one.found and not one.path]
     if failed:
         lossy = f" (int8: by more than max_drop={settings.max_drop} points)" * ("int8" in str(failed))
         raise GateFailed(
             f"{', '.join(failed)}: answers otherwise than {settings.checkpoint}{lossy}, so it was not kept"
         )
-    kept = [one.path for one in made.values() if one.path]
-    if not kept:
-        raise BadSettings("; ".join(f"{' '.join(key)}: {one.why}" for key, one in made.items()))
-    result: dict[str, dict[str, Any]] = {}
-    for (name, precision), one in made.items():
-        result.setdefault(name, {})[precision] = one.told()
-    report.done(f"python -m train.predict {kept[0]} IMAGES", exported=result)
+    needed = {"onnx"} if settings.package else set(settings.to)
+    if not any(one.path for (name, _), one in made.items() if name in needed):
+        raise BadSettings("; ".join(f"{' '.join(key)}: {one.why}" for key, one in made.items() if one.why))
 
 
 if __name__ == "__main__":

@@ -24,6 +24,8 @@ def write(loaded: modelfolder.Loaded, name: str, path: Path, precision: Precisio
     if not getattr(model, "trains", True):
         raise BadSettings("this model is a file of another format already: there is no graph to write")
     answers = exported.meanings(model, image)
+    if not loaded.task.finds:
+        answers["characters"] = loaded.task.charset.characters  # for readers that know no task
     told = {"name": precision.name, "wide": list(precision.wide)}
     text = modelfolder.text_of({**loaded.config, "answers": answers, "precision": told})
     find(exported.SEAM, name).write(Graph(model), example(loaded), path, text, precision)

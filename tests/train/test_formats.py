@@ -18,7 +18,7 @@ def loaded(model, name="own"):
     """As modelfolder.load would hand it over."""
     from types import SimpleNamespace
 
-    task = SimpleNamespace(image=model.image)
+    task = SimpleNamespace(image=model.image, finds=True)
     return modelfolder.Loaded(model.eval(), task, {"format": 1, "name": name}, 0)
 
 
