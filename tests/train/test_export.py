@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from importlib.util import find_spec
 from itertools import pairwise
 
 import pytest
@@ -190,3 +191,13 @@ class Hidden:
     def record(self, position):
         found = self.shards.record(position)
         return replace(found, words=tuple(replace(word, text=None) for word in found.words))
+
+
+@pytest.mark.skipif(bool(find_spec("tensorrt")), reason="tensorrt is installed: it is tried as a format")
+def test_a_format_that_is_not_installed_is_a_row_with_the_command_that_makes_it(words, tmp_path, capsys):
+    exporting(words, tmp_path, "to=onnx,tensorrt", "json=true")
+    told = last_line(capsys)["exported"]
+    assert "trtexec --onnx=model.onnx" in told["tensorrt"]["fp32"]["unsupported"]
+    assert told["onnx"]["fp32"]["same"] > 0
+    with pytest.raises(BadSettings, match="tensorrt fp32: tensorrt is not installed"):
+        exporting(words, tmp_path, "to=tensorrt")

@@ -80,3 +80,15 @@ def test_another_kind_of_file_is_refused(tmp_path):
     path.write_bytes(b"1")
     with pytest.raises(BadData, match="a model is a folder"):
         modelfolder.load(path)
+
+
+def test_what_cannot_be_written_here_says_how_it_is_made_elsewhere():
+    tensorrt = find(exported.SEAM, "tensorrt")
+    assert tensorrt.recipe(ImageSpec()) == (
+        "trtexec --onnx=model.onnx --saveEngine=model.engine --noTF32 --minShapes=images:1x1x32x100 "
+        "--optShapes=images:16x1x32x100 --maxShapes=images:256x1x32x100"
+    )
+    assert "--minShapes=images:1x1x32x64,steps:1 " in tensorrt.recipe(BUCKETS)
+    assert "--maxShapes=images:256x1x32x160,steps:256" in tensorrt.recipe(BUCKETS)
+    absent = [name for name in members(exported.SEAM) if name not in FORMATS]
+    assert all("installed" in find(exported.SEAM, name).absent(BUCKETS) for name in absent)
