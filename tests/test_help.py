@@ -11,7 +11,7 @@ ENTRIES = {
     "shards.verify": "shards.verify", "shards.show": "shards.show", "shards.unpack": "shards.unpack",
     "ingest.shard": "ingest.splits", "train.teacher": "train.workbench",
     "train.calibrate": "train.calibrate", "train.evaluation": "train.evaluation",
-    "train.ngram": "train.ngram", "train.predict": "train.predict",
+    "train.export": "train.export", "train.ngram": "train.ngram", "train.predict": "train.predict",
     "train.report": "train.report", "train.search": "train.search",
     "train.serve": "train.serve",
 }  # fmt: skip

@@ -2,7 +2,7 @@
 
 Both get the encoded pictures and make canvases by their own image spec, so that a spec that travelled badly
 shows. Recognisers must spell the same; detectors must find the same words, corners within half a pixel of
-the canvas.
+the canvas. Files of int8 may answer otherwise, but lose little of the task's main figure.
 """
 
 from collections.abc import Sequence
@@ -12,10 +12,13 @@ from typing import Any
 
 import numpy as np
 
+from shards.errors import BadData
 from shards.read import Shards
+from shards.sample import Record
+from train.headings import Heading
 from train.reader import Answer, Reader
 
-COLUMNS = ("samples", "same", "largest difference")
+COLUMNS = ("samples", "same", "largest difference", "points lost")
 WORST = 5  # samples shown
 NEAR = 0.5  # pixels
 BATCH = 32
@@ -23,42 +26,77 @@ BATCH = 32
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """How many samples were compared and answered alike; gap: the largest difference of a confidence."""
+    """How many samples were compared and answered alike; gap: the largest difference of a confidence; lost:
+    points of the task's main figure, where that was asked for.
+    """
 
     samples: int
     same: int
     gap: float
     worst: tuple[str, ...]
+    lost: float | None = None
 
     @property
     def equal(self) -> bool:
         """Whether all were."""
         return self.same == self.samples
 
+    def holds(self, most: float | None) -> bool:
+        """Whether a file may be kept that may lose that many points; None: that may not answer otherwise."""
+        return self.equal if most is None else self.lost is not None and self.lost <= most
+
     def cells(self) -> list[str]:
         """Of a table, under COLUMNS."""
-        return [str(self.samples), str(self.same), f"{self.gap:.1e}"]
+        lost = "" if self.lost is None else f"{self.lost:.2f}"
+        return [str(self.samples), str(self.same), f"{self.gap:.1e}", lost]
 
     def told(self) -> dict[str, Any]:
         """The same as JSON."""
-        return {"samples": self.samples, "same": self.same, "largest_difference": self.gap}
+        told = {"samples": self.samples, "same": self.same, "largest_difference": self.gap}
+        return told if self.lost is None else {**told, "points_lost": self.lost}
 
 
-def compare(checkpoint: str, path: Path, shards: Shards, samples: int) -> Agreement:
-    """Over samples spread evenly through the shards."""
+def chosen(shards: Shards, samples: int) -> list[int]:
+    """Positions spread evenly through the shards."""
+    return np.unique(np.linspace(0, len(shards) - 1, min(samples, len(shards))).astype(int)).tolist()
+
+
+def compare(checkpoint: str, path: Path, shards: Shards, samples: int, scored: bool = False) -> Agreement:
+    """Over samples spread evenly through the shards; scored: also what the file loses of the main figure."""
     one, other = Reader(checkpoint), Reader(path)
-    places = np.unique(np.linspace(0, len(shards) - 1, min(samples, len(shards))).astype(int)).tolist()
+    meters = [reader.loaded.task.meter() for reader in (one, other)]
+    places = chosen(shards, samples)
     same, gap, wrong = 0, 0.0, []
     for start in range(0, len(places), BATCH):
         some = places[start : start + BATCH]
         images = [shards.image(place) for place in some]
-        for place, mine, its in zip(some, one.answers(images), other.answers(images), strict=True):
+        answers = [reader.answers(images) for reader in (one, other)]
+        for place, mine, its in zip(some, *answers, strict=True):
             alike, far = _alike(mine, its)
             same, gap = same + alike, max(gap, far)
             if not alike:
                 wrong.append((far, f"{int(shards.uids[place]):016x}: {_said(mine)} became {_said(its)}"))
+        if scored:
+            _score(meters, answers, [shards.record(place) for place in some], shards.uids[some].tolist())
     wrong.sort(reverse=True)
-    return Agreement(len(places), same, gap, tuple(line for _, line in wrong[:WORST]))
+    lost = _lost(meters, one.loaded.task.headings[0], shards) if scored else None
+    return Agreement(len(places), same, gap, tuple(line for _, line in wrong[:WORST]), lost)
+
+
+def _score(
+    meters: Sequence[Any], answers: Sequence[Sequence[Answer]], records: list[Record], uids: list[int]
+) -> None:
+    for meter, some in zip(meters, answers, strict=True):
+        meter.update(uids, [() if isinstance(one, Exception) else one for one in some], records)
+
+
+def _lost(meters: Sequence[Any], heading: Heading, shards: Shards) -> float:
+    """Points of a figure that the second meter has less than the first."""
+    mine, its = (meter.compute() for meter in meters)
+    if not mine["n"] or np.isnan(mine[heading.name]):
+        where = ", ".join(map(str, shards.folders))
+        raise BadData(f"{where}: no labels, so nothing tells what int8 loses; give data.root= with labels")
+    return heading.times * (mine[heading.name] - its[heading.name])
 
 
 def _alike(mine: Answer, its: Answer) -> tuple[bool, float]:

@@ -2,29 +2,34 @@
 
     python -m train.export checkpoint=runs/first/best data.root=data/own to=onnx
     python -m train.export checkpoint=runs/first/best data.root=data/own to=onnx,torchscript,openvino out=edge
-    python -m train.predict edge/model.onnx photos/
+    python -m train.export checkpoint=runs/first/best data.root=data/own to=onnx precision=fp32,fp16,int8
+    python -m train.export checkpoint=runs/first/best data.root=data/own precision=int8 package=edge.zip
+    python -m train.predict edge/model.int8.onnx photos/
 
 Charset, image spec and decoder travel in the file: it alone is a model for predict and evaluation. Before it
 is kept, real samples go through checkpoint and file, each with its own idea of an image; where they answer
-otherwise the export fails with code 4 and shows the worst.
+otherwise the export fails with code 4 and shows the worst. int8 may lose max_drop points of the task's main
+figure: the layers that cost most are kept wider until it loses no more. What a format cannot do is a row that
+says why; where that is all there was, the code is 2.
 """
 
 import sys
 import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import product
 from pathlib import Path
-
-import torch
+from typing import Any
 
 from shards import config, loader
 from shards.errors import BadSettings, GateFailed
 from shards.lookup import find, members, unknown
 from shards.progress import Reporter, run
 from shards.read import Shards
-from train import agreement, exported, modelfolder
-from train.formats import Graph
+from train import agreement, exported, modelfolder, package, quantised, writing
 
 LEAST = 256  # samples that are compared
+PRECISIONS = {"fp32": quantised.FULL, "fp16": quantised.HALF}
 
 
 @dataclass
@@ -40,45 +45,116 @@ class Settings:
 
     checkpoint: str = ""  # a model folder
     to: list[str] = field(default_factory=lambda: ["onnx"])  # formats
+    precision: list[str] = field(default_factory=lambda: ["fp32"])  # fp32, fp16, int8
     out: str = ""  # a folder for the files; default: export beside the model folder
     data: Data = field(default_factory=Data)
     samples: int = LEAST  # that are compared, at least 256 or all there are
+    max_drop: float = 0.5  # points of the main figure (word accuracy, H-mean) that int8 may lose
+    calibrate: list[str] = field(default_factory=list)  # int8: roots of real samples; default: data.root
+    calibrate_split: str = "train"  # their split
+    calibrate_samples: int = 256  # how many of them activations are measured on
+    package: str = ""  # an archive to ship: the narrowest ONNX file, a program that reads with it, checksums
     json: bool = False  # print the result as JSON on the last line
 
     def __post_init__(self) -> None:
         if self.samples < LEAST:
             raise BadSettings(f"samples={self.samples}: a gate of less than {LEAST} proves little")
-        for name in self.to:
-            if name not in members(exported.SEAM):
-                raise BadSettings(unknown("to", name, members(exported.SEAM)))
+        if self.calibrate_samples < 1:
+            raise BadSettings(f"calibrate_samples={self.calibrate_samples}: must be at least 1")
+        if self.package and "onnx" not in self.to:
+            raise BadSettings(f"package={self.package} holds an ONNX file: to=onnx")
+        if not 0 <= self.max_drop <= 100:
+            raise BadSettings(f"max_drop={self.max_drop}: points, must be between 0 and 100")
+        for key, given, known in (
+            ("to", self.to, members(exported.SEAM)), ("precision", self.precision, [*PRECISIONS, "int8"]),
+        ):  # fmt: skip
+            for name in given:
+                if name not in known:
+                    raise BadSettings(unknown(key, name, known))
 
 
-def write(loaded: modelfolder.Loaded, name: str, path: Path) -> None:
-    """One file; a model that only answers, and has no graph of its own, is a BadSettings."""
-    model, image = loaded.model, loaded.task.image
-    if not getattr(model, "trains", True):
-        raise BadSettings("this model is a file of another format already: there is no graph to write")
-    answers = exported.meanings(model, image)
-    told = modelfolder.text_of({**loaded.config, "answers": answers})
-    images = torch.rand(2, image.depth, image.height, image.edges[0]) * 2 - 1
-    steps = [torch.full((2,), answers["steps"][image.edges[0]])] if answers["steps"] else []
-    find(exported.SEAM, name).write(Graph(model), (images, *steps), path, told)
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A file (None: not kept, or never written), how it answered, and which layers stayed wide; why: it could
+    not be written.
+    """
+
+    path: Path | None
+    found: agreement.Agreement | None = None
+    wide: tuple[str, ...] = ()
+    why: str = ""
+
+    def cells(self) -> list[str]:
+        """Of a table, behind format and precision."""
+        if self.found is None:
+            return [f"unsupported: {self.why}", *[""] * (1 + len(agreement.COLUMNS))]
+        size = f"{exported.size(self.path) / 1e6:.2f}" if self.path else ""
+        return [str(self.path or "not kept"), size, *self.found.cells()]
+
+    def told(self) -> dict[str, Any]:
+        """The same as JSON."""
+        if self.path is None or self.found is None:
+            return {"unsupported": self.why} if self.why else {}
+        more = {"wide": list(self.wide)} if self.wide else {}
+        return {"file": str(self.path), "bytes": exported.size(self.path), **self.found.told(), **more}
 
 
-def passed(
-    settings: Settings, loaded: modelfolder.Loaded, name: str, out: Path, shards: Shards
-) -> tuple[Path | None, agreement.Agreement]:
-    """The file in `out` and how it answered; none where that is not as the checkpoint does."""
-    suffixes = find(exported.SEAM, name).SUFFIXES
-    with tempfile.TemporaryDirectory(dir=out, prefix=".") as place:
-        made = Path(place) / f"model{suffixes[0]}"
-        write(loaded, name, made)
-        found = agreement.compare(settings.checkpoint, made, shards, settings.samples)
-        if not found.equal:
-            return None, found
-        for suffix in reversed(suffixes):
-            made.with_suffix(suffix).replace(out / f"model{suffix}")
-    return out / f"model{suffixes[0]}", found
+class Export:
+    """One checkpoint on its way into files of a folder."""
+
+    def __init__(self, settings: Settings, loaded: modelfolder.Loaded, shards: Shards, out: Path) -> None:
+        self.settings, self.loaded, self.shards, self.out = settings, loaded, shards, out
+        self._quantiser: quantised.Quantiser | None = None
+
+    def file(self, name: str, precision: str) -> Made:
+        """The file of a format and precision, if it passes."""
+        member, image = find(exported.SEAM, name), self.loaded.task.image
+        if precision not in member.PRECISIONS:
+            return Made(None, why=f"{name} is written in {', '.join(member.PRECISIONS)} alone")
+        if why := member.absent(image):
+            return Made(None, why=why)
+        made = Made(None)
+        for wanted in self._precisions(precision):
+            made = self._passed(name, wanted, self.settings.max_drop if precision == "int8" else None)
+            if made.path:
+                break
+        return made
+
+    def _precisions(self, name: str) -> Iterator[quantised.Precision]:
+        """What to try in turn: of int8, with ever more of the layers that cost most kept wide."""
+        if name in PRECISIONS:
+            yield PRECISIONS[name]
+            return
+        quantiser = self._quantiser = self._quantiser or writing.quantiser(self.loaded, self._calibration())
+        yield quantiser.precision(())
+        worst, count = quantiser.by_effect(), 1
+        while count < len(worst):
+            yield quantiser.precision(worst[:count])
+            count *= 2
+
+    def _calibration(self) -> list[bytes]:
+        settings = self.settings
+        shards = Shards(
+            settings.calibrate or settings.data.root, settings.calibrate_split, fetched=settings.data.room
+        )
+        return [shards.image(place) for place in agreement.chosen(shards, settings.calibrate_samples)]
+
+    def _passed(self, name: str, precision: quantised.Precision, most: float | None) -> Made:
+        """The file in `out` and how it answered; none where it may not be kept."""
+        suffixes = find(exported.SEAM, name).SUFFIXES
+        stem = "model" if precision is quantised.FULL else f"model.{precision.name}"
+        with tempfile.TemporaryDirectory(dir=self.out, prefix=".") as place:
+            made = Path(place) / f"{stem}{suffixes[0]}"
+            writing.write(self.loaded, name, made, precision)
+            settings = self.settings
+            found = agreement.compare(
+                settings.checkpoint, made, self.shards, settings.samples, scored=most is not None
+            )
+            if not found.holds(most):
+                return Made(None, found, precision.wide)
+            for suffix in reversed(suffixes):
+                made.with_suffix(suffix).replace(self.out / f"{stem}{suffix}")
+        return Made(self.out / f"{stem}{suffixes[0]}", found, precision.wide)
 
 
 def main(argv: list[str]) -> None:
@@ -93,22 +169,41 @@ def main(argv: list[str]) -> None:
     report.header(
         checkpoint=settings.checkpoint, data=shards.digest[:12], split=settings.data.split, out=str(out)
     )
+    if settings.package:
+        package.check(loaded)
     out.mkdir(parents=True, exist_ok=True)
-    rows, result, failed = [], {}, []
-    for name in settings.to:
-        kept, found = passed(settings, loaded, name, out, shards)
-        rows.append([name, str(kept or "not kept"), f"{exported.size(kept) / 1e6:.2f}" if kept else ""])
-        rows[-1] += found.cells()
-        result[name] = {"file": str(kept), "bytes": exported.size(kept), **found.told()} if kept else {}
-        failed += [] if kept else [name]
-        for line in found.worst:
-            report.say(f"{name}: {line}")
-    report.table("exported", ["format", "file", "MB", *agreement.COLUMNS], rows)
+    export, made = Export(settings, loaded, shards, out), {}
+    for name, precision in product(settings.to, settings.precision):
+        one = made[name, precision] = export.file(name, precision)
+        for line in one.found.worst if one.found else ():
+            report.say(f"{name} {precision}: {line}")
+        if one.wide:
+            report.say(f"{name} {precision}: {len(one.wide)} layers stay wide: {', '.join(one.wide)}")
+    columns = ["format", "precision", "file", "MB", *agreement.COLUMNS]
+    report.table("exported", columns, [[*key, *one.cells()] for key, one in made.items()])
+    _check(settings, made)
+    if settings.package:
+        files = [one.path for (name, _), one in made.items() if name == "onnx" and one.path]
+        package.write(Path(settings.package), min(files, key=exported.size), loaded)
+        report.say(f"{settings.package}: the narrowest ONNX file, read.py, card, licences, checksums")
+    kept = [one.path for one in made.values() if one.path]
+    result: dict[str, dict[str, Any]] = {name: {} for name, _ in made}
+    for (name, precision), one in made.items():
+        result[name][precision] = one.told()
+    report.done(f"python -m train.predict {kept[0]} IMAGES", exported=result)
+
+
+def _check(settings: Settings, made: dict[tuple[str, str], Made]) -> None:
+    """GateFailed names what answers otherwise; where nothing could be written, BadSettings says why."""
+    failed = [" ".join(key) for key, one in made.items() if one.found and not one.path]
     if failed:
+        lossy = f" (int8: by more than max_drop={settings.max_drop} points)" * ("int8" in str(failed))
         raise GateFailed(
-            f"{', '.join(failed)}: answers otherwise than {settings.checkpoint}, so it was not kept"
+            f"{', '.join(failed)}: answers otherwise than {settings.checkpoint}{lossy}, so it was not kept"
         )
-    report.done(f"python -m train.predict {rows[0][1]} IMAGES", exported=result)
+    needed = {"onnx"} if settings.package else set(settings.to)
+    if not any(one.path for (name, _), one in made.items() if name in needed):
+        raise BadSettings("; ".join(f"{' '.join(key)}: {one.why}" for key, one in made.items() if one.why))
 
 
 if __name__ == "__main__":

@@ -1,12 +1,15 @@
 """The command: what it writes predicts alone, and what answers otherwise does not pass."""
 
 import json
+from dataclasses import replace
+from importlib.util import find_spec
+from itertools import pairwise
 
 import pytest
 
 from shards.errors import BadData, BadSettings, GateFailed
 from shards.read import Shards
-from train import agreement, evaluation, export, exported, modelfolder
+from train import agreement, evaluation, export, exported, modelfolder, quantised, writing
 from train.predict import PRETRAINED
 from train.reader import Reader
 
@@ -15,9 +18,13 @@ def exporting(words, out, *more):
     export.main([f"checkpoint={PRETRAINED}", f"data.root={words}", "data.split=train", f"out={out}", *more])
 
 
+def last_line(capsys):
+    return json.loads(capsys.readouterr().out.splitlines()[-1])
+
+
 def test_every_format_passes_reads_and_is_evaluated(words, tmp_path, capsys):
     exporting(words, tmp_path / "edge", "to=onnx,torchscript,openvino", "json=true")
-    told = json.loads(capsys.readouterr().out.splitlines()[-1])["exported"]
+    told = {name: one["fp32"] for name, one in last_line(capsys)["exported"].items()}
     shards = Shards([str(words)], "train")
     images = [shards.image(place) for place in range(20)]
     expected = [one.text for one in Reader(PRETRAINED).read(images)]
@@ -37,7 +44,7 @@ def test_every_format_passes_reads_and_is_evaluated(words, tmp_path, capsys):
 def test_a_file_with_another_idea_of_images_fails(words, tmp_path, change):
     loaded = modelfolder.load(PRETRAINED)
     loaded.config["image"] |= change
-    export.write(loaded, "onnx", tmp_path / "model.onnx")
+    writing.write(loaded, "onnx", tmp_path / "model.onnx")
     shards = Shards([str(words)], "train")
     found = agreement.compare(str(PRETRAINED), tmp_path / "model.onnx", shards, 256)
     assert not found.equal
@@ -45,13 +52,13 @@ def test_a_file_with_another_idea_of_images_fails(words, tmp_path, change):
 
 
 def test_a_file_that_answers_otherwise_ends_with_code_4_and_stays_away(words, tmp_path, monkeypatch, capsys):
-    write = export.write
+    write = writing.write
 
-    def tampered(loaded, name, path):
+    def tampered(loaded, name, path, precision):
         loaded.config["image"] |= {"mean": 0.1}
-        write(loaded, name, path)
+        write(loaded, name, path, precision)
 
-    monkeypatch.setattr(export, "write", tampered)
+    monkeypatch.setattr(writing, "write", tampered)
     with pytest.raises(GateFailed, match="onnx"):
         exporting(words, tmp_path / "edge")
     assert " became " in capsys.readouterr().out
@@ -63,6 +70,11 @@ def test_a_file_that_answers_otherwise_ends_with_code_4_and_stays_away(words, tm
     [
         (["to=pickle"], BadSettings, "there are: onnx"),
         (["samples=10"], BadSettings, "at least|less than 256"),
+        (["precision=int4"], BadSettings, "there are: fp32, fp16, int8"),
+        (["precision=int8", "max_drop=-1"], BadSettings, "max_drop=-1"),
+        (["precision=int8", "calibrate_samples=0"], BadSettings, "calibrate_samples=0"),
+        (["precision=int8", "calibrate=/no/where"], BadData, "/no/where"),
+        (["to=torchscript", "precision=int8,fp16"], BadSettings, "int8: torchscript is written in fp32"),
         (["checkpoint="], BadSettings, "checkpoint= is required"),
         (["checkpoint=/no/where"], BadData, "/no/where"),
         (["data.split=nowhere"], BadData, "nowhere"),
@@ -75,7 +87,7 @@ def test_bad_input_is_named(words, tmp_path, given, kind, said):
 
 def test_files_of_other_projects_are_told_from_ours(tmp_path):
     loaded = modelfolder.load(PRETRAINED)
-    export.write(loaded, "onnx", tmp_path / "model.onnx")
+    writing.write(loaded, "onnx", tmp_path / "model.onnx")
     import onnx
 
     made = onnx.load(str(tmp_path / "model.onnx"))
@@ -83,3 +95,109 @@ def test_files_of_other_projects_are_told_from_ours(tmp_path):
     onnx.save(made, str(tmp_path / "foreign.onnx"))
     with pytest.raises(BadData, match=r"not made by train\.export"):
         exported.opened(tmp_path / "foreign.onnx")
+
+
+def test_every_precision_is_written_where_a_format_has_it(words, tmp_path, capsys):
+    formats = ("to=onnx,openvino,torchscript", "precision=fp32,fp16,int8")
+    exporting(words, tmp_path, *formats, "max_drop=20", "json=true")
+    told = last_line(capsys)["exported"]
+    assert list(told) == ["onnx", "openvino", "torchscript"]
+    assert all(sorted(one) == ["fp16", "fp32", "int8"] for one in told.values())
+    assert "fp32 alone" in told["torchscript"]["int8"]["unsupported"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "model.bin", "model.fp16.bin", "model.fp16.onnx", "model.fp16.xml", "model.int8.bin",
+        "model.int8.onnx", "model.int8.xml", "model.onnx", "model.torchscript", "model.xml",
+    ]  # fmt: skip
+    sizes = [told["onnx"][one]["bytes"] for one in ("fp32", "fp16", "int8")]
+    assert sizes[0] > 1.7 * sizes[1]
+    assert sizes[1] > 1.5 * sizes[2]
+    wide = modelfolder.load(told["onnx"]["int8"]["file"]).config["precision"]
+    assert wide == {"name": "int8", "wide": told["onnx"]["int8"]["wide"]}
+    assert told["onnx"]["fp16"]["same"] == told["onnx"]["fp16"]["samples"]
+    assert "points_lost" in told["onnx"]["int8"]
+
+
+@pytest.fixture
+def losing(monkeypatch):
+    """losing(enough) -> the layers of each file that was tried; those with fewer wide ones lose too much."""
+
+    def set_up(enough):
+        tried = []
+
+        def compare(checkpoint, path, shards, samples, scored=False):
+            assert scored
+            tried.append(modelfolder.load(path).config["precision"]["wide"])
+            return agreement.Agreement(1, 0, 0.1, ("worst",), 0.4 if len(tried[-1]) >= enough else 0.6)
+
+        monkeypatch.setattr(agreement, "compare", compare)
+        return tried
+
+    return set_up
+
+
+def test_the_layers_that_cost_most_are_kept_wide_until_int8_loses_little(words, tmp_path, losing, capsys):
+    tried = losing(enough=4)
+    exporting(words, tmp_path, "precision=int8", "calibrate_samples=16", "json=true")
+    assert [len(wide) for wide in tried] == [1, 2, 3, 5]
+    assert all(more[: len(less)] == less for less, more in pairwise(tried))
+    assert last_line(capsys)["exported"]["onnx"]["int8"]["wide"] == tried[-1]
+
+
+def test_int8_that_loses_too_much_whatever_stays_wide_ends_with_code_4(words, tmp_path, losing, capsys):
+    tried = losing(enough=1000)
+    with pytest.raises(GateFailed, match=r"max_drop=0\.5"):
+        exporting(words, tmp_path, "precision=int8", "calibrate_samples=16")
+    assert len(tried) > 3
+    assert "onnx int8: worst" in capsys.readouterr().out
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_int8_loses_is_counted_in_points_of_labelled_words(words, tmp_path):
+    path, shards = tmp_path / "model.onnx", Shards([str(words)], "train")
+    loaded = modelfolder.load(PRETRAINED)
+    loaded.config["image"] |= {"mean": 4.0}
+    writing.write(loaded, "onnx", path, quantised.FULL)
+    found = agreement.compare(str(PRETRAINED), path, shards, 256, scored=True)
+    lost = 100 * (read_right(PRETRAINED, shards) - read_right(path, shards))
+    assert lost > 1
+    assert found.lost == pytest.approx(lost)
+    assert not found.holds(lost - 1)
+    assert found.holds(lost + 1)
+    with pytest.raises(BadData, match="no labels"):
+        agreement.compare(str(PRETRAINED), path, Hidden(shards), 256, scored=True)
+
+
+def read_right(model, shards):
+    """The share of words that a model reads right."""
+    reader = Reader(model)
+    read = reader.read([shards.image(place) for place in range(len(shards))])
+    charset = reader.loaded.task.charset
+    truths = [charset.normalise(shards.text(place)) for place in range(len(shards))]
+    return sum(one.text == truth for one, truth in zip(read, truths, strict=True)) / len(shards)
+
+
+class Hidden:
+    """Shards without labels."""
+
+    def __init__(self, shards):
+        self.shards = shards
+
+    def __getattr__(self, name):
+        return getattr(self.shards, name)
+
+    def __len__(self):
+        return len(self.shards)
+
+    def record(self, position):
+        found = self.shards.record(position)
+        return replace(found, words=tuple(replace(word, text=None) for word in found.words))
+
+
+@pytest.mark.skipif(bool(find_spec("tensorrt")), reason="tensorrt is installed: it is tried as a format")
+def test_a_format_that_is_not_installed_is_a_row_with_the_command_that_makes_it(words, tmp_path, capsys):
+    exporting(words, tmp_path, "to=onnx,tensorrt", "json=true")
+    told = last_line(capsys)["exported"]
+    assert "trtexec --onnx=model.onnx" in told["tensorrt"]["fp32"]["unsupported"]
+    assert told["onnx"]["fp32"]["same"] > 0
+    with pytest.raises(BadSettings, match="tensorrt fp32: tensorrt is not installed"):
+        exporting(words, tmp_path, "to=tensorrt")

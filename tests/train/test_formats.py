@@ -8,9 +8,9 @@ from shards.errors import BadData
 from shards.image import ImageSpec
 from shards.lookup import find, members
 from tests.train.test_models import MODELS, build
-from train import export, exported, modelfolder
+from train import exported, modelfolder, writing
 
-FORMATS = members(exported.SEAM)
+FORMATS = [name for name in members(exported.SEAM) if not find(exported.SEAM, name).absent(ImageSpec())]
 BUCKETS = ImageSpec(width=160, fit="keep", buckets=[64, 112, 160])
 
 
@@ -18,13 +18,13 @@ def loaded(model, name="own"):
     """As modelfolder.load would hand it over."""
     from types import SimpleNamespace
 
-    task = SimpleNamespace(image=model.image)
+    task = SimpleNamespace(image=model.image, finds=True)
     return modelfolder.Loaded(model.eval(), task, {"format": 1, "name": name}, 0)
 
 
 def through(model, form, tmp_path):
     path = tmp_path / f"model{find(exported.SEAM, form).SUFFIXES[0]}"
-    export.write(loaded(model), form, path)
+    writing.write(loaded(model), form, path)
     text, run = exported.opened(path)
     told = modelfolder._config(text.encode(), path)
     return exported.Model(run, exported.answers_of(told, path), model.image)
@@ -69,7 +69,7 @@ def test_a_model_is_as_it_was_after_it_was_written(form, tmp_path):
 @pytest.mark.parametrize("form", FORMATS)
 def test_a_cut_file_is_named(form, tmp_path):
     path = tmp_path / f"model{find(exported.SEAM, form).SUFFIXES[0]}"
-    export.write(loaded(build("crnn")), form, path)
+    writing.write(loaded(build("crnn")), form, path)
     path.write_bytes(path.read_bytes()[:-900])
     with pytest.raises(BadData, match=str(path)):
         exported.opened(path)
@@ -80,3 +80,15 @@ def test_another_kind_of_file_is_refused(tmp_path):
     path.write_bytes(b"1")
     with pytest.raises(BadData, match="a model is a folder"):
         modelfolder.load(path)
+
+
+def test_what_cannot_be_written_here_says_how_it_is_made_elsewhere():
+    tensorrt = find(exported.SEAM, "tensorrt")
+    assert tensorrt.recipe(ImageSpec()) == (
+        "trtexec --onnx=model.onnx --saveEngine=model.engine --noTF32 --minShapes=images:1x1x32x100 "
+        "--optShapes=images:16x1x32x100 --maxShapes=images:256x1x32x100"
+    )
+    assert "--minShapes=images:1x1x32x64,steps:1 " in tensorrt.recipe(BUCKETS)
+    assert "--maxShapes=images:256x1x32x160,steps:256" in tensorrt.recipe(BUCKETS)
+    absent = [name for name in members(exported.SEAM) if name not in FORMATS]
+    assert all("installed" in find(exported.SEAM, name).absent(BUCKETS) for name in absent)

@@ -1,8 +1,11 @@
 """Seam: one file per format that models are exported to. A member offers
 
 - `SUFFIXES`, of its files, that of the one which is named first; `PRECISIONS`, those that it writes;
-- `write(graph, example, path, told)`: a file that computes what the graph (`Graph`) computes of inputs like
-  the example, at any batch and width, and holds the text `told`;
+- `absent(image)`: why nothing can be written on this machine, and what to do for canvases of that spec; empty
+  where it can;
+- `write(graph, example, path, told, precision)`: a file that computes what the graph (`Graph`) computes of
+  inputs like the example, at any batch and width, and holds the text `told`; precision: of
+  `train.quantised`, one of PRECISIONS;
 - `read(path, threads)` -> (told, run): run takes the inputs and answers the logits, float32; a file that
   cannot be read is a BadData.
 Letters: N samples, L time steps or cells, C classes or terms of a cell, H W pixels.

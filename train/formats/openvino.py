@@ -1,8 +1,10 @@
 """OpenVINO's intermediate representation, made of the ONNX file (extras `onnx` and `openvino`).
 
-Two files: the network in .xml, which names its weights, the .bin beside it.
+Two files: the network in .xml, which names its weights, the .bin beside it. fp16 is how weights are stored;
+in int8, LSTMs stay wide.
 """
 
+import importlib.util
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -11,22 +13,35 @@ import numpy as np
 import torch
 
 from shards.errors import BadData, BadSettings
+from shards.image import ImageSpec
 from train.formats import Graph, Run, onnx
+from train.quantised import FULL, HALF, Precision
 
 SUFFIXES = (".xml", ".bin")
-PRECISIONS = ("fp32",)
+PRECISIONS = ("fp32", "fp16", "int8")
 TOLD = "ocr_distillery"  # the entry of rt_info that holds the config
 
 
-def write(graph: Graph, example: tuple[torch.Tensor, ...], path: Path, told: str) -> None:
+def absent(image: ImageSpec) -> str:
     """See the seam."""
+    if importlib.util.find_spec("openvino") is None:
+        return "openvino is not installed: pip install 'ocr-distillery[openvino]'"
+    return onnx.absent(image)
+
+
+def write(
+    graph: Graph, example: tuple[torch.Tensor, ...], path: Path, told: str, precision: Precision = FULL
+) -> None:
+    """See the seam."""
+    import onnx as library
+
     openvino = _installed()
     with tempfile.TemporaryDirectory() as folder:
         between = Path(folder) / "model.onnx"
-        onnx.write(graph, example, between, told)
+        library.save(precision.standard(onnx.traced(graph, example)), str(between))
         made = openvino.convert_model(str(between))
         made.set_rt_info(told, [TOLD])
-        openvino.save_model(made, str(path), compress_to_fp16=False)
+        openvino.save_model(made, str(path), compress_to_fp16=precision is HALF)
 
 
 def read(path: Path, threads: int) -> tuple[str, Run]:
@@ -51,5 +66,5 @@ def _installed() -> Any:
     try:
         import openvino
     except ModuleNotFoundError:
-        raise BadSettings("openvino is not installed: pip install 'ocr-distillery[openvino]'") from None
+        raise BadSettings(absent(ImageSpec())) from None
     return openvino

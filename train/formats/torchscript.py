@@ -12,14 +12,23 @@ import numpy as np
 import torch
 
 from shards.errors import BadData
+from shards.image import ImageSpec
 from train.formats import Graph, Run
+from train.quantised import FULL, Precision
 
 SUFFIXES = (".torchscript",)
 PRECISIONS = ("fp32",)
 TOLD = "config.json"  # a file inside
 
 
-def write(graph: Graph, example: tuple[torch.Tensor, ...], path: Path, told: str) -> None:
+def absent(image: ImageSpec) -> str:
+    """See the seam: torch is always there."""
+    return ""
+
+
+def write(
+    graph: Graph, example: tuple[torch.Tensor, ...], path: Path, told: str, precision: Precision = FULL
+) -> None:
     """See the seam."""
     with torch.inference_mode(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of what is looked at while tracing, too: the gate tries other sizes

@@ -1,0 +1,68 @@
+"""One archive to ship: an ONNX file, a short program that reads words with it, the card, licences, checksums.
+
+The program (train/edge/read.py) needs ONNX Runtime, NumPy and Pillow, and nothing of this project. It reads
+words greedily, on canvases of one width; for what it cannot do, no archive is made.
+"""
+
+import hashlib
+import zipfile
+from pathlib import Path
+from typing import Any
+
+from shards.errors import BadSettings
+from train import card, decoders, modelfolder, sealed
+
+PROGRAM = Path(__file__).with_name("edge") / "read.py"
+NEEDED = {"onnxruntime": "MIT", "numpy": "BSD-3-Clause", "Pillow": "MIT-CMU"}  # by the program
+BEGUN = (1980, 1, 1, 0, 0, 0)  # the time of every file, so that the same model gives the same bytes
+
+
+def check(loaded: modelfolder.Loaded) -> None:
+    """BadSettings says what the program that travels with a model cannot do."""
+    image, task = loaded.task.image, loaded.task
+    decoder = decoders.stored(loaded.config.get("decoder")).name
+    lacking = [
+        what
+        for what, is_so in (
+            ("it finds words in photographs", task.finds),
+            (f"decoder={decoder}, not greedy", decoder != "greedy"),
+            (f"image.buckets={image.buckets}", bool(image.buckets)),
+            (f"image.min_height={image.min_height}", image.min_height > 0),
+            (f"image.polarity={image.polarity}", image.polarity != "as_is"),
+        )
+        if is_so
+    ]
+    if lacking:
+        raise BadSettings(
+            f"package=: the program that travels with a model reads crops greedily on one canvas: "
+            f"{', '.join(lacking)}; ship the file itself and read it by train.predict"
+        )
+
+
+def write(path: Path, model: Path, loaded: modelfolder.Loaded) -> None:
+    """The archive of an exported ONNX file."""
+    content = {
+        model.name: model.read_bytes(),
+        "read.py": PROGRAM.read_bytes(),
+        "README.md": card.card(loaded.config, loaded.parameters).encode(),
+        "LICENCES.md": licences(loaded.config).encode(),
+    }
+    lines = [f"{hashlib.sha256(data).hexdigest()}  {name}\n" for name, data in sorted(content.items())]
+    content[sealed.SUMS] = "".join(lines).encode()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f"{path.name}.part")
+    with zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in sorted(content.items()):
+            archive.writestr(zipfile.ZipInfo(name, BEGUN), data, zipfile.ZIP_DEFLATED)
+    part.replace(path)
+
+
+def licences(config: dict[str, Any]) -> str:
+    """Markdown: under what each part may be used, as far as the model folder tells."""
+    lines = ["# Licences", "", "- read.py: Apache-2.0, of OCR Distillery"]
+    lines += [f"- {name}, which read.py imports; not in this archive: {by}" for name, by in NEEDED.items()]
+    data = config.get("data", {})
+    known = "The weights were learnt from:" if data else "What the weights were learnt from is not known."
+    lines += ["", known, ""]
+    lines += [f"- {name}: {facts.get('licence', 'not stated')}" for name, facts in sorted(data.items())]
+    return "\n".join(lines) + "\n"
