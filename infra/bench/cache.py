@@ -66,7 +66,8 @@ def card(settings: Settings, kept: Kept, pictures: str) -> Card:
     data = Data(IDENTITY, "train", "0", rows, settings.rows, settings.rows, settings.views)
     return Card(
         Teacher("0", {}, "fp32"), {}, {}, settings.frames, settings.classes, {KEY: data}, ImageSpec(), "",
-        augment.Settings(), "", "", settings.views, settings.batch, ["frames"], kept, Beam(), {}, {}, pictures,
+        augment.Settings(), "", "", settings.views, settings.batch, ["frames"], kept, Beam(), {}, {},
+        pictures,
     )  # fmt: skip
 
 
