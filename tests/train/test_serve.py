@@ -7,7 +7,7 @@ import pytest
 from shards import config
 from shards.errors import BadData, BadSettings
 from shards.read import Shards
-from train import export, modelfolder, predict, serve
+from train import modelfolder, predict, serve, writing
 
 pytest.importorskip("uvicorn", reason="needs the extra `serve`")
 pytest.importorskip("fastapi", reason="needs the extra `serve`")
@@ -61,7 +61,7 @@ def test_a_detector_with_a_recogniser_answers_what_predict_writes(files, detecto
 
 def test_an_exported_file_answers_what_predict_writes(files, tmp_path):
     pytest.importorskip("onnxruntime", reason="needs the extra `onnx`")
-    export.write(modelfolder.load(predict.PRETRAINED), "onnx", tmp_path / "model.onnx")
+    writing.write(modelfolder.load(predict.PRETRAINED), "onnx", tmp_path / "model.onnx")
     check_equal(files, tmp_path / "p.json", tmp_path / "model.onnx")
 
 
