@@ -5,12 +5,13 @@
     python infra/bench/models.py work=WORK model=svtr_micro rate=.0005,.001,.002 steps=2000 seed=100
 
 Each training is a child process of train/teacher.py: same data, order, batch and precision, AdamW, nothing
-augmented; whole passes, at least `steps` steps. The rate is the family's of RATES, or each of `rate=`: so, on
-another seed than the table's, a family's rate is found. Judged is what stood best on val, by words of test,
+augmented; whole passes, at least `steps` steps. The rate is the family's of RATES, scaled to the batch, or each
+of `rate=`: so, on another seed than the table's, a family's rate is found. Judged is what stood best on val, by words of test,
 which neither has. ms per image: from the file's bytes to text, one image at a time on one thread. A model
 whose steps are blanks nearly everywhere is marked. What is done in WORK is not done again.
 """
 
+import math
 import os
 import subprocess
 import sys
@@ -31,10 +32,11 @@ from train import evaluation, modelfolder, workbench
 from train.charset import Charset
 from train.judging import still_loader
 
-RATES = {  # optim.lr by member of train/models; svtr's was tried, crnn's is that of gain.sh, the others begin
+RATES = {  # optim.lr at TOLD words a step by member of train/models; crnn's is that of gain.sh, svtr's was tried
     "crnn": 0.004, "densenet": 0.002, "depthwise": 0.002, "mobilenet": 0.002, "resnet": 0.001,
     "shufflenet": 0.002, "svtr": 0.003,
 }  # fmt: skip
+TOLD = 64  # words a step that RATES are for; others take them times the root of the share (arXiv:2205.10287)
 COLLAPSED = 0.95  # share of blank steps that no model has which reads words of three characters and more
 HELD = 10  # training words for each one of val, and for each one of test
 COLUMNS = (
@@ -78,7 +80,8 @@ def main(argv: list[str]) -> None:
         rendered(data, settings.words // share, split)
     rows = []
     for name in settings.model:
-        for rate in settings.rate or [RATES[_family(name)]]:
+        own = RATES[_family(name)] * math.sqrt(settings.batch / TOLD)
+        for rate in settings.rate or [float(f"{own:.2g}")]:
             rows.append(_row(name, rate, figures(settings, name, rate, data)))
     print(f"### Models\n\n{machine(1)}; batch {settings.batch}, {settings.precision}\n")
     title = f"{settings.steps:,} steps or more on {settings.words:,} rendered words, seed {settings.seed}"
