@@ -22,7 +22,7 @@ from shards.errors import BadData, BadSettings
 from shards.progress import Reporter, run
 from shards.read import Shards
 from shards.written import read_json, write_json
-from train import (  # fmt: skip
+from train import (
     benches,
     decoders,
     fidelity,

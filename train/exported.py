@@ -4,7 +4,6 @@ The file alone is enough: it holds the config.json of the checkpoint, with `answ
 logits mean. Letters: N samples, L time steps or cells, C classes or terms of a cell.
 """
 
-import json
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -100,4 +99,4 @@ def answers_of(told: dict[str, Any], path: Path) -> dict[str, Any]:
     found = told.get("answers")
     if not isinstance(found, dict):
         raise BadData(f"{path}: its config has no `answers`; export it again")
-    return json.loads(json.dumps(found))
+    return found

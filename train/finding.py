@@ -3,6 +3,7 @@ and how what they find is judged.
 """
 
 import math
+from abc import abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -89,9 +90,9 @@ class Task:
         kept = nms_quads(quads, scores, self.overlap, self.settings.most)
         return tuple(words[i] for i in kept.tolist())
 
+    @abstractmethod
     def decode(self, output: Output) -> list[tuple[Read, ...]]:
         """The words found on each canvas, surest first: a member says how."""
-        raise NotImplementedError
 
     def meter(self) -> Meter:
         """A fresh meter."""

@@ -5,10 +5,11 @@
     python infra/bench/models.py work=WORK model=svtr_micro rate=.0005,.001,.002 steps=2000 seed=100
 
 Each training is a child process of train/teacher.py: same data, order, batch and precision, AdamW, nothing
-augmented; whole passes, at least `steps` steps. The rate is the family's of RATES, scaled to the batch, or each
-of `rate=`: so, on another seed than the table's, a family's rate is found. Judged is what stood best on val, by words of test,
-which neither has. ms per image: from the file's bytes to text, one image at a time on one thread. A model
-whose steps are blanks nearly everywhere is marked. What is done in WORK is not done again.
+augmented; whole passes, at least `steps` steps. The rate is the family's of RATES, scaled to the batch, or
+each of `rate=`: so, on another seed than the table's, a family's rate is found. Judged is what stood best
+on val, by words of test, which neither has. ms per image: from the file's bytes to text, one image at a
+time on one thread. A model whose steps are blanks nearly everywhere is marked. What is done in WORK is not
+done again.
 """
 
 import math
@@ -32,7 +33,7 @@ from train import evaluation, modelfolder, workbench
 from train.charset import Charset
 from train.judging import still_loader
 
-RATES = {  # optim.lr at TOLD words a step by member of train/models; crnn's is that of gain.sh, svtr's was tried
+RATES = {  # optim.lr at TOLD words a step, by member of train/models; crnn's is of gain.sh, svtr's was tried
     "crnn": 0.004, "densenet": 0.002, "depthwise": 0.002, "mobilenet": 0.002, "resnet": 0.001,
     "shufflenet": 0.002, "svtr": 0.003,
 }  # fmt: skip

@@ -6,6 +6,7 @@ Letters: N samples, L cells of all levels, C terms of a cell, H W pixels, D chan
 """
 
 import math
+from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Any
 
@@ -36,9 +37,9 @@ class Finder(nn.Module):
         self.grids = tuple((image.height // stride, image.width // stride) for stride in strides)
         self.frames = sum(h * w for h, w in self.grids)
 
+    @abstractmethod
     def of_edge(self, images: Tensor) -> Output:
         """The answer to images of any one size: a member says how."""
-        raise NotImplementedError
 
     def forward(self, images: Tensor, widths: Tensor | None = None) -> Output:
         """Logits by level, then row, then column, and the features by name, none where the images of a batch
