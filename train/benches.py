@@ -4,7 +4,7 @@
 usual selections (857 and 1,015; 1,811 and 2,077 words): figures of one are not figures of the other.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,11 +35,15 @@ class Average:
     n: int
 
 
-def roots(name: str, folder: str) -> list[str]:
-    """The data set folders of a bench below a folder, one for each of its sets, by name; all is checked."""
+def roots(name: str, split: str, folders: Sequence[str]) -> list[str]:
+    """The data set folders of a bench below a single folder, one for each of its sets; all is checked."""
     if name not in BENCHES:
         raise BadSettings(unknown("bench", name, list(BENCHES)))
-    counts, missing = BENCHES[name][0], []
+    if split != "test":
+        raise BadSettings(f"bench={name} reads the split test, not data.split={split}")
+    if len(folders) != 1:
+        raise BadSettings(f"bench={name}: data.root= is the one folder that holds its sets")
+    folder, counts, missing = folders[0], BENCHES[name][0], []
     for each, count in counts.items():
         place = Path(folder) / each
         if not place.is_dir():

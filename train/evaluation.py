@@ -2,7 +2,7 @@
 
     python -m train.evaluation checkpoint=runs/first/best data.root=data/own
     python -m train.evaluation checkpoint=runs/a/best,runs/b/best data.root=data/own baseline=runs/a/best
-    python -m train.evaluation checkpoint=models/crnn_small data.root=data/iiit5k latency=true
+    python -m train.evaluation checkpoint=models/a,models/b.int8.onnx data.root=data/own plot=models.png
     python -m train.evaluation checkpoint=runs/first/best data.root=data/own decoder=beam decoder.width=20
     python -m train.evaluation checkpoint=models/yolo data.root=data/scenes tta=true
     python -m train.evaluation checkpoint=runs/small/best teacher=runs/first/best data.root=data/own
@@ -70,6 +70,7 @@ class Settings:
     recogniser: str = ""  # a model folder that reads what detectors found: figures of both together
     tta: bool = False  # detectors look at each picture at several scales
     latency: bool = False  # also measure ms per image: one image at a time, one thread, decoding included
+    plot: str = ""  # a .png of accuracy over size and latency, which is measured then
     seed: int = 0  # of the bootstrap
     out: str = ""  # a JSON file for the result; runs also keep one in eval/
     suspects: str = ""  # a CSV file of labels that the first model reads otherwise, the surest first
@@ -133,7 +134,7 @@ def _fidelity(loaded: modelfolder.Loaded, shards: Shards, settings: Settings) ->
 
 
 def _gather(settings: Settings) -> list[str]:
-    """The checkpoints to evaluate: those asked for, the baseline, and the controls that exist."""
+    """The checkpoints to evaluate, each once: those asked for, the baseline, and the controls that exist."""
     if not settings.checkpoint:
         raise BadSettings("checkpoint= is required: one or more model folders, for example runs/first/best")
     paths = [*settings.checkpoint, *([settings.baseline] if settings.baseline else [])]
@@ -142,7 +143,10 @@ def _gather(settings: Settings) -> list[str]:
             control = control_of(path, modelfolder.load(path).config)
             if control and _trained(control):
                 paths.append(str(control) if Path(path).is_absolute() else os.path.relpath(control))
-    return list({Path(p).resolve(): p for p in reversed(paths)}.values())[::-1]
+    found: dict[Path, str] = {}
+    for path in paths:
+        found.setdefault(Path(path).resolve(), path)
+    return list(found.values())
 
 
 def _trained(control: Path) -> bool:
@@ -161,7 +165,8 @@ def main(argv: list[str]) -> None:
     )
     judged = [evaluate(path, shards, settings) for path in _gather(settings)]
     found = verdicts(judged, settings.baseline, settings.seed)
-    scoreboard.models(report, judged, found, settings.latency)
+    scoreboard.models(report, judged, found)
+    scoreboard.front(report, judged, settings.plot)
     scoreboard.reading(report, judged, settings.recogniser)
     scoreboard.groups(report, judged)
     if settings.bench:
@@ -180,11 +185,8 @@ def main(argv: list[str]) -> None:
     }
     runs = _keep(judged, result)
     if settings.suspects:
-        first = next(
-            one for one in judged if Path(one.path).resolve() == Path(settings.checkpoint[0]).resolve()
-        )
-        rows = suspects.write(Path(settings.suspects), first, shards)
-        report.say(f"{rows} labels that {short(first.path)} reads otherwise: {settings.suspects}")
+        rows = suspects.write(Path(settings.suspects), judged[0], shards)
+        report.say(f"{rows} labels that {short(judged[0].path)} reads otherwise: {settings.suspects}")
     read = {one.path: {f"{uid:016x}": hit for uid, hit in one.score.right.items()} for one in judged}
     for path, models in ((settings.out, result), (settings.words, read)):
         if path:
@@ -211,17 +213,14 @@ def _settle(settings: Settings) -> Settings:
         raise BadSettings(
             f"suspects={settings.suspects}: a folder stands there; give a file, as suspects.csv"
         )
-    if not settings.bench:
-        return settings
-    if settings.data.split != "test":
-        raise BadSettings(
-            f"bench={settings.bench} reads the split test, not data.split={settings.data.split}"
-        )
-    if len(settings.data.root) != 1:
-        raise BadSettings(f"bench={settings.bench}: data.root= is the one folder that holds its sets")
-    settings.data.root = benches.roots(settings.bench, settings.data.root[0])
-    if settings.protocol == "native":
-        settings.protocol = benches.PROTOCOL
+    if settings.plot:
+        settings.latency = True
+        if Path(settings.plot).suffix != ".png":
+            raise BadSettings(f"plot={settings.plot}: a picture is written as .png")
+    if settings.bench:
+        settings.data.root = benches.roots(settings.bench, settings.data.split, settings.data.root)
+        if settings.protocol == "native":
+            settings.protocol = benches.PROTOCOL
     return settings
 
 

@@ -1,17 +1,19 @@
 """What an evaluation shows: the figures of each model, and its accuracy within each group of words."""
 
+from pathlib import Path
 from typing import Any
 
 from shards.progress import Reporter
-from train import benches, metrics
+from train import benches, metrics, pareto
 from train.headings import READ, Heading
 from train.verdicts import Judged, short, told
 
 SHARES = {"agreement": 100, "blank": 100, "kl": 1, "peak_shift": 1}  # measures, shown times this
 
 
-def models(report: Reporter, judged: list[Judged], found: dict[str, dict[str, Any]], latency: bool) -> None:
+def models(report: Reporter, judged: list[Judged], found: dict[str, dict[str, Any]]) -> None:
     """Every model's figures and verdict."""
+    latency = "ms_per_image" in judged[0].figures
     headings = [Heading(**one) for one in judged[0].figures["headings"]]
     headings = [heading for heading in headings if heading not in READ]  # a table of their own
     columns = ["checkpoint", "params", "MB", f"{headings[0].title} [95 %]", *(h.title for h in headings[1:])]
@@ -27,6 +29,25 @@ def models(report: Reporter, judged: list[Judged], found: dict[str, dict[str, An
         row += [str(f["n"]), *([f"{f['ms_per_image']:.2f}"] if latency else [])]
         rows.append([*row, told(found[one.path])])
     report.table("evaluation (intervals are 95 %)", columns, rows)
+
+
+def front(report: Reporter, judged: list[Judged], plot: str) -> None:
+    """Where latency was measured: which models no other beats in size, latency and accuracy together; and
+    all of them as a PNG, where a path is given.
+    """
+    if "ms_per_image" not in judged[0].figures:
+        return
+    heading = Heading(**judged[0].figures["headings"][0])
+    points = []
+    for one in judged:
+        f, name = one.figures, short(one.path)
+        value, low, high = (heading.times * f[heading.name][key] for key in ("value", "low", "high"))
+        points.append(pareto.Point(name, (f["mb"], f["ms_per_image"]), value, low, high))
+    best = ", ".join(point.name for point in pareto.front(points))
+    report.say(f"beaten by none in size, latency and {heading.title.removesuffix(', %')} together: {best}")
+    if plot:
+        Path(plot).parent.mkdir(parents=True, exist_ok=True)
+        Path(plot).write_bytes(pareto.draw(points, heading.title))
 
 
 def reading(report: Reporter, judged: list[Judged], recogniser: str) -> None:

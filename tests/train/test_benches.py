@@ -56,13 +56,13 @@ def test_averages_are_of_sets_and_of_words():
 
 def test_a_set_that_is_missing_or_of_another_size_is_named(sets, few, tmp_path, monkeypatch):
     with pytest.raises(BadSettings, match="no 'std7'; did you mean 'std6'"):
-        benches.roots("std7", str(sets))
+        benches.roots("std7", "test", [str(sets)])
     monkeypatch.setitem(few, "svtp", 99)
     with pytest.raises(BadData, match="svtp: split test holds 8 words of svtp; std6 wants 99"):
-        benches.roots("std6", str(sets))
+        benches.roots("std6", "test", [str(sets)])
     (sets / "cute80").rename(sets / "cute")
     monkeypatch.setitem(few, "svtp", 8)
     with pytest.raises(BadSettings, match=r"lacks cute80; for each: python -m ingest.shard"):
-        benches.roots("std6", str(sets))
+        benches.roots("std6", "test", [str(sets)])
     with pytest.raises(BadSettings, match="the one folder"):
         evaluation.main(["bench=std6", "checkpoint=m", "data.root=a,b"])
