@@ -8,9 +8,9 @@
 
 Charset, image spec and decoder travel in the file: it alone is a model for predict and evaluation. Before it
 is kept, real samples go through checkpoint and file, each with its own idea of an image; where they answer
-otherwise the export fails with code 4 and shows the worst. int8 may lose max_drop points of the task's main
-figure: the layers that cost most are kept wider until it loses no more. What a format cannot do is a row that
-says why; where that is all there was, the code is 2.
+otherwise the export fails with code 4 and shows the worst. Only int8 may answer otherwise, and lose max_drop
+points of the task's main figure. Of fp16 and int8, the layers that cost most stay wide until the file passes.
+What a format cannot do is a row that says why; where that is all there was, the code is 2.
 """
 
 import sys
@@ -26,10 +26,10 @@ from shards.errors import BadSettings, GateFailed
 from shards.lookup import find, members, unknown
 from shards.progress import Reporter, run
 from shards.read import Shards
-from train import agreement, exported, modelfolder, package, quantised, writing
+from train import agreement, exported, halved, modelfolder, narrowing, package, quantised, writing
 
 LEAST = 256  # samples that are compared
-PRECISIONS = {"fp32": quantised.FULL, "fp16": quantised.HALF}
+NARROWERS = {one.name: one for one in (halved.Halver, quantised.Quantiser)}
 
 
 @dataclass
@@ -50,9 +50,9 @@ class Settings:
     data: Data = field(default_factory=Data)
     samples: int = LEAST  # that are compared, at least 256 or all there are
     max_drop: float = 0.5  # points of the main figure (word accuracy, H-mean) that int8 may lose
-    calibrate: list[str] = field(default_factory=list)  # int8: roots of real samples; default: data.root
+    calibrate: list[str] = field(default_factory=list)  # samples that fp16, int8 are fitted on; or data.root
     calibrate_split: str = "train"  # their split
-    calibrate_samples: int = 256  # how many of them activations are measured on
+    calibrate_samples: int = 256  # how many of them
     package: str = ""  # an archive to ship: the narrowest ONNX file, a program that reads with it, checksums
     json: bool = False  # print the result as JSON on the last line
 
@@ -66,8 +66,9 @@ class Settings:
         if not 0 <= self.max_drop <= 100:
             raise BadSettings(f"max_drop={self.max_drop}: points, must be between 0 and 100")
         for key, given, known in (
-            ("to", self.to, members(exported.SEAM)), ("precision", self.precision, [*PRECISIONS, "int8"]),
-        ):  # fmt: skip
+            ("to", self.to, members(exported.SEAM)),
+            ("precision", self.precision, [narrowing.FULL.name, *NARROWERS]),
+        ):
             for name in given:
                 if name not in known:
                     raise BadSettings(unknown(key, name, known))
@@ -104,7 +105,7 @@ class Export:
 
     def __init__(self, settings: Settings, loaded: modelfolder.Loaded, shards: Shards, out: Path) -> None:
         self.settings, self.loaded, self.shards, self.out = settings, loaded, shards, out
-        self._quantiser: quantised.Quantiser | None = None
+        self._narrowers: dict[str, narrowing.Narrower] = {}
 
     def file(self, name: str, precision: str) -> Made:
         """The file of a format and precision, if it passes."""
@@ -120,17 +121,14 @@ class Export:
                 break
         return made
 
-    def _precisions(self, name: str) -> Iterator[quantised.Precision]:
-        """What to try in turn: of int8, with ever more of the layers that cost most kept wide."""
-        if name in PRECISIONS:
-            yield PRECISIONS[name]
+    def _precisions(self, name: str) -> Iterator[narrowing.Precision]:
+        """What to try in turn: of narrower numbers, with ever more of the layers that cost most kept wide."""
+        if name == narrowing.FULL.name:
+            yield narrowing.FULL
             return
-        quantiser = self._quantiser = self._quantiser or writing.quantiser(self.loaded, self._calibration())
-        yield quantiser.precision(())
-        worst, count = quantiser.by_effect(), 1
-        while count < len(worst):
-            yield quantiser.precision(worst[:count])
-            count *= 2
+        if name not in self._narrowers:
+            self._narrowers[name] = writing.narrower(NARROWERS[name], self.loaded, self._calibration)
+        yield from self._narrowers[name].precisions()
 
     def _calibration(self) -> list[bytes]:
         settings = self.settings
@@ -139,10 +137,10 @@ class Export:
         )
         return [shards.image(place) for place in agreement.chosen(shards, settings.calibrate_samples)]
 
-    def _passed(self, name: str, precision: quantised.Precision, most: float | None) -> Made:
+    def _passed(self, name: str, precision: narrowing.Precision, most: float | None) -> Made:
         """The file in `out` and how it answered; none where it may not be kept."""
         suffixes = find(exported.SEAM, name).SUFFIXES
-        stem = "model" if precision is quantised.FULL else f"model.{precision.name}"
+        stem = "model" if precision is narrowing.FULL else f"model.{precision.name}"
         with tempfile.TemporaryDirectory(dir=self.out, prefix=".") as place:
             made = Path(place) / f"{stem}{suffixes[0]}"
             writing.write(self.loaded, name, made, precision)

@@ -1,4 +1,4 @@
-"""Narrower numbers in an ONNX file: float16, or int8 weights and activations (extra `onnx`).
+"""int8 weights and activations in an ONNX file (extra `onnx`).
 
 Convolutions, and products with weights, get static scales (Jacob et al. 2018, "Quantization and Training of
 Neural Networks for Efficient Integer-Arithmetic-Only Inference"), of weights one per channel, of activations
@@ -6,85 +6,32 @@ from their least and largest value over calibration samples. LSTMs get int8 weig
 while they run, by an operator that ONNX Runtime alone has. Layers named `wide` stay as they are.
 """
 
-import copy
 import tempfile
-from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from train.formats import INPUTS, OUTPUT
-from train.models.onnx import open_session
+from train.formats import INPUTS
+from train.narrowing import Narrower, Samples
 
 STATIC = ("Conv", "MatMul", "Gemm")  # whose second input is the weight
 FOLLOWING = ("Relu", "MaxPool")  # computed in the numbers of the convolution that they follow
 RECURRENT = "LSTM"
-LEAST = 64  # numbers: smaller tensors are not worth a node
-HIGHEST = float(np.finfo(np.float16).max)
 FEW = 4  # channels: a convolution of fewer is slower in int8 than in float32
-TRIED = 64  # samples by which layers are compared
-
-Samples = Callable[[], Iterator[list[np.ndarray]]]  # inputs of the graph, a few samples at a time
 
 
-def same(made: Any) -> Any:
-    """An ONNX model as it is."""
-    return made
+class Quantiser(Narrower):
+    """Makes int8 of one ONNX model of float32; samples: what its activations are measured on, too."""
 
-
-def half(made: Any) -> Any:
-    """An ONNX model whose weights are stored as float16; whatever runs it widens them once, and computes in
-    float32.
-    """
-    import onnx
-
-    made = copy.deepcopy(made)
-    for weight in made.graph.initializer:
-        values = onnx.numpy_helper.to_array(weight)
-        if values.dtype != np.float32 or values.size < LEAST:
-            continue
-        name, narrow = weight.name, f"{weight.name}_fp16"
-        values = np.clip(values, -HIGHEST, HIGHEST).astype(np.float16)
-        weight.CopyFrom(onnx.numpy_helper.from_array(values, narrow))
-        widen = onnx.helper.make_node("Cast", [narrow], [name], f"{name}_widened", to=onnx.TensorProto.FLOAT)
-        made.graph.node.insert(0, widen)
-    return made
-
-
-@dataclass(frozen=True, slots=True)
-class Precision:
-    """How an ONNX model of float32 is narrowed: `own`, with operators that ONNX Runtime alone has, or
-    `standard`; wide: its layers that stay as they were.
-    """
-
-    name: str = "fp32"
-    own: Callable[[Any], Any] = same
-    standard: Callable[[Any], Any] = same
-    wide: tuple[str, ...] = ()
-
-
-FULL, HALF = Precision(), Precision("fp16", half)
-
-
-class Quantiser:
-    """Makes int8 of one ONNX model of float32; samples: what its activations are measured on."""
+    name = "int8"
 
     def __init__(self, made: Any, samples: Samples) -> None:
-        self._made, self._samples = made, samples
+        super().__init__(made, samples)
         base = _prepared(made)
         nodes = _layers(base)
         self.thin = tuple(node.name for node in nodes if _few(node, base))  # never quantised
         self.layers = tuple(node.name for node in nodes if node.name not in self.thin)
         self._ranges = _ranges(_pool_last(base, self.layers), samples)
-
-    def precision(self, wide: Sequence[str]) -> Precision:
-        """Everything in int8 but these layers."""
-        return Precision(
-            "int8", lambda made: self.narrow(made, wide, True), lambda made: self.narrow(made, wide, False),
-            (*self.thin, *wide),
-        )  # fmt: skip
 
     def narrow(self, made: Any, wide: Collection[str], own: bool) -> Any:
         """The model with all layers but the wide ones in int8; without `own`, LSTMs are not."""
@@ -107,21 +54,6 @@ class Quantiser:
             made = quantiser.model.model
         recurrent = [name for name in chosen if kinds[name] == RECURRENT]
         return _recurrent(made, recurrent) if own and recurrent else made
-
-    def by_effect(self) -> list[str]:
-        """The layers, those first that change the logits most when they alone are int8."""
-        tried, count = [], 0
-        for inputs in self._samples():
-            tried.append(inputs)
-            count += len(inputs[0])
-            if count >= TRIED:
-                break
-        expected = _logits(self._made, tried)
-        effects = {
-            name: np.abs(_logits(self.narrow(self._made, set(self.layers) - {name}, True), tried) - expected)
-            for name in self.layers
-        }
-        return sorted(self.layers, key=lambda name: -float(effects[name].mean()))
 
 
 def _prepared(made: Any) -> Any:
@@ -235,9 +167,3 @@ def _recurrent(made: Any, names: list[str]) -> Any:
             weight_type=QuantType.QInt8,
         )  # fmt: skip
         return onnx.load(str(after))
-
-
-def _logits(made: Any, inputs: list[list[np.ndarray]]) -> np.ndarray:
-    session = open_session(made.SerializeToString(), 1)
-    answers = [session.run([OUTPUT], dict(zip(INPUTS, some, strict=False)))[0] for some in inputs]
-    return np.concatenate([answer.ravel() for answer in answers])

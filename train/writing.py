@@ -1,7 +1,7 @@
-"""A checkpoint as a file of `train.formats`, in a precision; and what int8 is measured on."""
+"""A checkpoint as a file of `train.formats`, in a precision; and what makes it narrower."""
 
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from shards.errors import BadSettings
 from shards.lookup import find
 from train import exported, modelfolder
 from train.formats import Graph, onnx
-from train.quantised import FULL, Precision, Quantiser
+from train.narrowing import FULL, Narrower, Precision
 from train.reader import Reader
 
 BATCH = 8  # pictures that are measured together
@@ -33,15 +33,17 @@ def write(loaded: modelfolder.Loaded, name: str, path: Path, precision: Precisio
 
 def example(loaded: modelfolder.Loaded) -> tuple[torch.Tensor, ...]:
     """Inputs of the graph for two images of the narrowest edge."""
-    image, model = loaded.task.image, loaded.model
+    image, task = loaded.task.image, loaded.task
     images = torch.rand(2, image.depth, image.height, image.edges[0]) * 2 - 1
-    answers = exported.meanings(model, image)
-    steps = [torch.full((2,), answers["steps"][image.edges[0]])] if answers["steps"] else []
-    return images, *steps
+    if task.finds or not image.buckets:
+        return (images,)
+    return images, torch.from_numpy(loaded.model.steps_of(np.full(2, image.edges[0])))
 
 
-def quantiser(loaded: modelfolder.Loaded, pictures: Sequence[bytes]) -> Quantiser:
-    """What makes int8 of the model, measured on encoded pictures as the model sees them."""
+def narrower(
+    kind: type[Narrower], loaded: modelfolder.Loaded, pictures: Callable[[], Sequence[bytes]]
+) -> Narrower:
+    """What makes the model narrower, measured on encoded pictures as the model sees them."""
     with tempfile.TemporaryDirectory() as place:
         path = Path(place) / "model.onnx"
         write(loaded, "onnx", path)
@@ -57,9 +59,10 @@ def quantiser(loaded: modelfolder.Loaded, pictures: Sequence[bytes]) -> Quantise
     reader = Reader(replace(loaded, model=model))
 
     def samples() -> Iterator[list[np.ndarray]]:
-        for start in range(0, len(pictures), BATCH):
-            reader.answers(pictures[start : start + BATCH])
+        given = pictures()
+        for start in range(0, len(given), BATCH):
+            reader.answers(given[start : start + BATCH])
             yield from seen
             seen.clear()
 
-    return Quantiser(onnx.traced(Graph(loaded.model), example(loaded)), samples)
+    return kind(onnx.traced(Graph(loaded.model), example(loaded)), samples)

@@ -9,7 +9,7 @@ import pytest
 
 from shards.errors import BadData, BadSettings, GateFailed
 from shards.read import Shards
-from train import agreement, evaluation, export, exported, modelfolder, quantised, writing
+from train import agreement, evaluation, export, exported, modelfolder, narrowing, writing
 from train.predict import PRETRAINED
 from train.reader import Reader
 
@@ -119,15 +119,18 @@ def test_every_precision_is_written_where_a_format_has_it(words, tmp_path, capsy
 
 @pytest.fixture
 def losing(monkeypatch):
-    """losing(enough) -> the layers of each file that was tried; those with fewer wide ones lose too much."""
+    """losing(enough) -> the layers of each file that was tried; those with fewer wide ones answer otherwise,
+    and lose too much.
+    """
 
     def set_up(enough):
         tried = []
 
         def compare(checkpoint, path, shards, samples, scored=False):
-            assert scored
             tried.append(modelfolder.load(path).config["precision"]["wide"])
-            return agreement.Agreement(1, 0, 0.1, ("worst",), 0.4 if len(tried[-1]) >= enough else 0.6)
+            passes = len(tried[-1]) >= enough
+            lost = (0.4 if passes else 0.6) if scored else None
+            return agreement.Agreement(1, passes and not scored, 0.1, ("worst",), lost)
 
         monkeypatch.setattr(agreement, "compare", compare)
         return tried
@@ -143,6 +146,14 @@ def test_the_layers_that_cost_most_are_kept_wide_until_int8_loses_little(words, 
     assert last_line(capsys)["exported"]["onnx"]["int8"]["wide"] == tried[-1]
 
 
+def test_the_layers_that_cost_most_are_kept_wide_until_fp16_answers_the_same(words, tmp_path, losing, capsys):
+    tried = losing(enough=3)
+    exporting(words, tmp_path, "precision=fp16", "calibrate_samples=16", "json=true")
+    assert [len(wide) for wide in tried] == [0, 1, 2, 4]
+    assert last_line(capsys)["exported"]["onnx"]["fp16"]["wide"] == tried[-1]
+    assert [path.name for path in tmp_path.iterdir()] == ["model.fp16.onnx"]
+
+
 def test_int8_that_loses_too_much_whatever_stays_wide_ends_with_code_4(words, tmp_path, losing, capsys):
     tried = losing(enough=1000)
     with pytest.raises(GateFailed, match=r"max_drop=0\.5"):
@@ -156,7 +167,7 @@ def test_what_int8_loses_is_counted_in_points_of_labelled_words(words, tmp_path)
     path, shards = tmp_path / "model.onnx", Shards([str(words)], "train")
     loaded = modelfolder.load(PRETRAINED)
     loaded.config["image"] |= {"mean": 4.0}
-    writing.write(loaded, "onnx", path, quantised.FULL)
+    writing.write(loaded, "onnx", path, narrowing.FULL)
     found = agreement.compare(str(PRETRAINED), path, shards, 256, scored=True)
     lost = 100 * (read_right(PRETRAINED, shards) - read_right(path, shards))
     assert lost > 1

@@ -13,7 +13,7 @@ from shards.errors import BadData, BadSettings
 from shards.image import ImageSpec
 from train.formats import INPUTS, OUTPUT, WANTED, Graph, Run
 from train.models.onnx import open_session
-from train.quantised import FULL, Precision
+from train.narrowing import FULL, Precision
 
 SUFFIXES = (".onnx",)
 PRECISIONS = ("fp32", "fp16", "int8")

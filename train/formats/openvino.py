@@ -15,7 +15,7 @@ import torch
 from shards.errors import BadData, BadSettings
 from shards.image import ImageSpec
 from train.formats import Graph, Run, onnx
-from train.quantised import FULL, HALF, Precision
+from train.narrowing import FULL, Precision
 
 SUFFIXES = (".xml", ".bin")
 PRECISIONS = ("fp32", "fp16", "int8")
@@ -41,7 +41,7 @@ def write(
         library.save(precision.standard(onnx.traced(graph, example)), str(between))
         made = openvino.convert_model(str(between))
         made.set_rt_info(told, [TOLD])
-        openvino.save_model(made, str(path), compress_to_fp16=precision is HALF)
+        openvino.save_model(made, str(path), compress_to_fp16=False)
 
 
 def read(path: Path, threads: int) -> tuple[str, Run]:

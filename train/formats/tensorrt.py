@@ -15,7 +15,7 @@ import torch
 from shards.errors import BadData, BadSettings
 from shards.image import ImageSpec
 from train.formats import INPUTS, OUTPUT, Graph, Run, onnx
-from train.quantised import FULL, HALF, Precision
+from train.narrowing import FULL, Precision
 
 SUFFIXES = (".engine", ".json")
 PRECISIONS = ("fp32", "fp16")
@@ -63,7 +63,7 @@ def write(
     if not parser.parse(onnx.traced(graph, example).SerializeToString()):
         raise BadSettings(f"TensorRT does not take this model: {parser.get_error(0)}")
     settings.clear_flag(tensorrt.BuilderFlag.TF32)
-    if precision is HALF:
+    if precision.name == "fp16":
         settings.set_flag(tensorrt.BuilderFlag.FP16)
     profile, (least, usual, most) = builder.create_optimization_profile(), shapes(graph.model.image)
     for i in range(network.num_inputs):

@@ -14,7 +14,7 @@ import torch
 from shards.errors import BadData
 from shards.image import ImageSpec
 from train.formats import Graph, Run
-from train.quantised import FULL, Precision
+from train.narrowing import FULL, Precision
 
 SUFFIXES = (".torchscript",)
 PRECISIONS = ("fp32",)
