@@ -1,5 +1,7 @@
 """Every model in every format answers what it answers itself, at any batch and at every width of its spec."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -16,9 +18,8 @@ BUCKETS = ImageSpec(width=160, fit="keep", buckets=[64, 112, 160])
 
 def loaded(model, name="own"):
     """As modelfolder.load would hand it over."""
-    from types import SimpleNamespace
-
-    task = SimpleNamespace(image=model.image, finds=True)
+    finds, charset = hasattr(model, "grids"), SimpleNamespace(characters="ab")
+    task = SimpleNamespace(image=model.image, finds=finds, charset=charset)
     return modelfolder.Loaded(model.eval(), task, {"format": 1, "name": name}, 0)
 
 
