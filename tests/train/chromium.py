@@ -79,10 +79,26 @@ class Tab:
         node = self.ask("DOM.querySelector", nodeId=root, selector=selector)["nodeId"]
         self.ask("DOM.setFileInputFiles", files=[str(file) for file in files], nodeId=node)
 
-    def press(self, key: str, code: int) -> None:
-        """A key down and up."""
-        for kind in ("rawKeyDown", "keyUp"):
-            self.ask("Input.dispatchKeyEvent", type=kind, key=key, code=key, windowsVirtualKeyCode=code)
+    def drop(self, selector: str, *files: Path) -> None:
+        """Drags files from the desktop onto the middle of an element, and lets them go."""
+        box = self.run(f"document.querySelector('{selector}').getBoundingClientRect().toJSON()")
+        x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+        data = {"items": [], "files": [str(file) for file in files], "dragOperationsMask": 1}
+        for kind in ("dragEnter", "dragOver", "drop"):
+            self.ask("Input.dispatchDragEvent", type=kind, x=x, y=y, data=data)
+
+    def press(self, key: str, code: int, *commands: str) -> None:
+        """A key down and up; commands: of an editor, that the key means."""
+        for kind, meant in (("rawKeyDown", commands), ("keyUp", ())):
+            self.ask(
+                "Input.dispatchKeyEvent", type=kind, key=key, code=key, windowsVirtualKeyCode=code,
+                commands=list(meant),
+            )  # fmt: skip
+
+    def allow_clipboard(self, address: str) -> None:
+        """Lets the pages of an address read and write the clipboard, which is the browser's own."""
+        allowed = ["clipboardReadWrite", "clipboardSanitizedWrite"]
+        self.ask("Browser.grantPermissions", origin=address, permissions=allowed)
 
     def resize(self, width: int, height: int, dark: bool = False) -> None:
         """The size of the window, and what the reader prefers."""

@@ -78,6 +78,31 @@ def test_a_browser_shows_the_word_that_the_model_reads_and_asks_nobody_else(pict
 
 @browser
 @pytest.mark.slow
+def test_a_picture_can_be_dropped_or_pasted_and_the_text_copied(picture, tmp_path):
+    png = io.BytesIO()
+    Image.open(picture).save(png, "PNG")
+    (wanted,) = Reader(predict.PRETRAINED).read([png.getvalue()])
+    read = "document.querySelector('#answers bdi')?.textContent"
+    with served() as server, chromium.tab(tmp_path) as tab:
+        tab.resize(1000, 800)
+        tab.open(server.address)
+        tab.allow_clipboard(server.address)
+        tab.drop("#drop", picture)
+        tab.until(read)
+        assert not tab.run("document.querySelector('#drop').classList.contains('over')")
+        tab.open(server.address)
+        assert tab.run(read) is None
+        held = f"new Blob([new Uint8Array({list(png.getvalue())})], {{type: 'image/png'}})"
+        tab.run(f"navigator.clipboard.write([new ClipboardItem({{'image/png': {held}}})])")
+        tab.press("v", ord("V"), "paste")
+        assert tab.until(read) == wanted.text
+        tab.run("document.querySelector('#answers button').click()")
+        tab.until("document.querySelector('#said').textContent === 'Copied.'")
+        assert tab.run("navigator.clipboard.readText()") == wanted.text
+
+
+@browser
+@pytest.mark.slow
 def test_two_models_stand_side_by_side_and_below_each_other_where_it_is_narrow(picture, tmp_path):
     with served(predict.PRETRAINED, f"beside={predict.PRETRAINED}") as server, chromium.tab(tmp_path) as tab:
         tab.open(server.address)
