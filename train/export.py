@@ -114,10 +114,10 @@ class Export:
             return Made(None, why=f"{name} is written in {', '.join(member.PRECISIONS)} alone")
         if why := member.absent(image):
             return Made(None, why=why)
-        made = Made(None)
+        made, most = Made(None), self.settings.max_drop if precision == "int8" else None
         for wanted in self._precisions(precision):
-            made = self._passed(name, wanted, self.settings.max_drop if precision == "int8" else None)
-            if made.path:
+            made = self._passed(name, wanted, most)
+            if made.path or made.why:
                 break
         return made
 
@@ -143,7 +143,10 @@ class Export:
         stem = "model" if precision is narrowing.FULL else f"model.{precision.name}"
         with tempfile.TemporaryDirectory(dir=self.out, prefix=".") as place:
             made = Path(place) / f"{stem}{suffixes[0]}"
-            writing.write(self.loaded, name, made, precision)
+            try:
+                writing.write(self.loaded, name, made, precision)
+            except BadSettings as error:
+                return Made(None, why=str(error))
             settings = self.settings
             found = agreement.compare(
                 settings.checkpoint, made, self.shards, settings.samples, scored=most is not None

@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 import torch
 
-from shards.errors import BadData
+from shards.errors import BadData, BadSettings
 from shards.image import ImageSpec
 from shards.lookup import find, members
 from tests.train.test_models import MODELS, build
 from train import exported, modelfolder, writing
 
+TAKEN = {"paddle": ("crnn", "densenet", "mobilenet", "resnet", "yolo")}  # by formats that do not take all
 FORMATS = [name for name in members(exported.SEAM) if not find(exported.SEAM, name).absent(ImageSpec())]
 BUCKETS = ImageSpec(width=160, fit="keep", buckets=[64, 112, 160])
 
@@ -35,6 +36,10 @@ def through(model, form, tmp_path):
 @pytest.mark.parametrize("name", MODELS)
 def test_every_model_answers_alike_at_any_batch(name, form, tmp_path):
     model = build(name).eval()
+    if name not in TAKEN.get(form, MODELS):
+        with pytest.raises(BadSettings, match="does not take this model"):
+            through(model, form, tmp_path)
+        return
     other = through(model, form, tmp_path)
     for samples in (1, 3, 16):
         images = torch.randn(samples, model.image.depth, model.image.height, model.image.width)
@@ -44,7 +49,7 @@ def test_every_model_answers_alike_at_any_batch(name, form, tmp_path):
         torch.testing.assert_close(its.logits, mine.logits, atol=2e-4, rtol=1e-3)
 
 
-@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.parametrize("form", [form for form in FORMATS if form not in TAKEN])
 @pytest.mark.parametrize("name", ["crnn", "svtr", "densenet"])
 def test_images_of_every_width_are_read_at_their_own(name, form, tmp_path):
     model = build(name, BUCKETS).eval()

@@ -5,7 +5,7 @@
   where it can;
 - `write(graph, example, path, told, precision)`: a file that computes what the graph (`Graph`) computes of
   inputs like the example, at any batch and width, and holds the text `told`; precision: of
-  `train.narrowing`, one of PRECISIONS;
+  `train.narrowing`, one of PRECISIONS; a model that the format cannot hold is a BadSettings;
 - `read(path, threads)` -> (told, run): run takes the inputs and answers the logits, float32; a file that
   cannot be read is a BadData.
 Letters: N samples, L time steps or cells, C classes or terms of a cell, H W pixels.

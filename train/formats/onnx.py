@@ -38,8 +38,8 @@ def write(
     onnx.save(made, str(path))
 
 
-def traced(graph: Graph, example: tuple[torch.Tensor, ...]) -> Any:
-    """The graph as an ONNX model of float32."""
+def traced(graph: Graph, example: tuple[torch.Tensor, ...], operators: int = WANTED) -> Any:
+    """The graph as an ONNX model of float32, of the set of operators with that number."""
     if why := absent(graph.model.image):
         raise BadSettings(why)
     import onnx
@@ -50,7 +50,7 @@ def traced(graph: Graph, example: tuple[torch.Tensor, ...]) -> Any:
         warnings.simplefilter("ignore")  # of what is looked at while tracing: the gate tries other sizes
         path = str(Path(place) / "model.onnx")
         torch.onnx.export(
-            graph, example, path, dynamo=False, opset_version=WANTED, input_names=names,
+            graph, example, path, dynamo=False, opset_version=operators, input_names=names,
             output_names=[OUTPUT], dynamic_axes={name: axes[name] for name in (*names, OUTPUT)},
         )  # fmt: skip
         return onnx.load(path)
