@@ -114,8 +114,8 @@ class Reporter:
             table.add_column(name, justify="right" if numeric else "left")
         for row in rows:
             table.add_row(*(f"{cell:.4g}" if isinstance(cell, float) else str(cell) for cell in row))
-        console = Console()
-        Console(width=None if console.is_terminal else 140).print(table)
+        width = None if Console().is_terminal else 140
+        Console(width=width, markup=False, emoji=False).print(table)  # [b] and :ok: are what was read
 
     def failed(self, stop: Stop, next_command: str = "", **result: Any) -> Stop:
         """The end of a stage that found something wrong: the Stop to raise; its JSON line has the result."""
