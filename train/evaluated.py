@@ -62,8 +62,7 @@ def kept(found: dict[str, Any], mistakes: dict[str, Any], split: str, protocol: 
     ways["length"] = [[str(length), n, right] for length, n, right in mistakes["lengths"]]
     verdict = {key: found[key] for key in COMPARED if key in found}
     return {
-        "split": split, "protocol": protocol, "decoder": found["decoder"],
-        "data": found["data"], "n": found["n"],
+        "split": split, "protocol": protocol, "data": found["data"], "n": found["n"],
         "figures": {name: found[name] for name in HEADINGS if isinstance(found.get(name), dict)},
         "verdict": {**verdict, "against": short(found["against"]) if found["against"] else ""},
         "weak": {way: rows for way, groups in sorted(ways.items()) if (rows := weakest(groups))},
@@ -94,9 +93,8 @@ def read(config: dict[str, Any]) -> list[Evaluated]:
     if figures := _figures({name: {"value": value} for name, value in metrics.items()}):
         measured, n = config.get("measured", {}), int(metrics.get("n", 0))
         split = str(measured.get("split", "val"))
-        names = _names(measured.get("sets", {}), split) or (
-            sets(config) if measured else ["not recorded which"]
-        )
+        known = sets(config) if measured else ["not recorded which"]
+        names = _names(measured.get("sets", {}), split) or known
         name, data = f"{'+'.join(names)} ({split})", measured.get("digest", "")
         found.append(Evaluated(name, split, n, "native", figures, data))
     return found

@@ -34,9 +34,8 @@ class Place:
         python = self.folder / "venv" / "bin" / "python"
         if not python.exists():
             call(sys.executable, "-m", "venv", self.folder / "venv")
-            call(
-                python, "-m", "pip", "install", "--quiet", "--upgrade", "pip"
-            )  # older ones report no licence
+            # pip of 2023 tells nothing of the field License-Expression
+            call(python, "-m", "pip", "install", "--quiet", "--upgrade", "pip")
         return python
 
     def install(self, *what: object) -> subprocess.CompletedProcess[str]:

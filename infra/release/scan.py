@@ -30,9 +30,8 @@ def check_licences(chosen: Sequence[str], place: Place) -> Found:
         found, why = resolved(name, asked, place)
         if not found:
             rows.append([called, "", "not seen", "", why])
-            failures.append(
-                f"{called}: pip cannot tell what it installs: {why}; give versions that exist, or drop it"
-            )
+            said = f"{called}: pip cannot tell what it installs: {why}"
+            failures.append(f"{said}; give versions that exist, or drop it")
             continue
         free = sum(one.verdict == licences.FREE for one in found)
         rows.append([called, "", f"{free} of {len(found)} free", "", why])
@@ -43,7 +42,7 @@ def check_licences(chosen: Sequence[str], place: Place) -> Found:
         rows.append([", ".join(by), f"{one.name} {one.version}", one.verdict, one.says, one.why])
         if one.verdict != licences.LISTED:
             remedy = (
-                "drop it" if one.verdict == licences.REFUSED else "read its licence, add it to licences.OPEN"
+                "drop it" if one.verdict == licences.REFUSED else "read its licence, add to licences.OPEN"
             )
             said = f"{one.name} {one.version} ({', '.join(by)}): {one.verdict}, it says {one.says!r}"
             failures.append(f"{said}; {remedy}")

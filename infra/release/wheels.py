@@ -24,9 +24,8 @@ def check_wheel(place: Place) -> Found:
         begun, done = time.monotonic(), place.install(what)
         rows.append([f"pip install {Path(what).name}", f"{time.monotonic() - begun:.0f} s", code(done)])
         if done.returncode:
-            failures.append(
-                f"pip install {Path(what).name}: {tail(done)}; see pyproject.toml, constraints.txt"
-            )
+            said = f"pip install {Path(what).name}: {tail(done)}"
+            failures.append(f"{said}; see dependencies in pyproject.toml, infra/constraints.txt")
     checked = call(place.python, "-m", "pip", "check", check=False)
     rows.append(["pip check", "", code(checked)])
     failures += [f"pip check: {tail(checked)}"] if checked.returncode else []
@@ -35,10 +34,8 @@ def check_wheel(place: Place) -> Found:
 
 def tracked() -> list[str]:
     """The files that git knows, those of the working tree that it would take included."""
-    listed = call(
-        "git", "ls-files", "--cached", "--others", "--exclude-standard", cwd=ROOT
-    ).stdout.splitlines()
-    return [name for name in listed if (ROOT / name).is_file()]
+    listed = call("git", "ls-files", "--cached", "--others", "--exclude-standard", cwd=ROOT).stdout
+    return [name for name in listed.splitlines() if (ROOT / name).is_file()]
 
 
 def wheel(place: Place) -> Path:
@@ -62,9 +59,8 @@ def amiss(names: Sequence[str], known: Sequence[str]) -> list[str]:
     lacking = sorted(set(wanted) - set(names))
     said = [f"{name} does not belong into it: see [tool.setuptools] in pyproject.toml" for name in strange]
     said += [f"{name} is lacking: see packages and package-data in pyproject.toml" for name in lacking]
-    return (
-        said if any("/licenses/" in name for name in names) else [*said, "no licence is in it: license-files"]
-    )
+    licensed = any("/licenses/" in name for name in names)
+    return said if licensed else [*said, "no licence is in it: see license-files in pyproject.toml"]
 
 
 def check_help(place: Place) -> Found:

@@ -23,7 +23,7 @@ OPEN, UNSAID = "CC BY 4.0 (attribution is needed)", "not stated"
 RESEARCH = "none stated (research use; images and shards are not to be passed on)"
 DATA = {"svt-train-0a1b2c": {"split": "train", "digest": "d" * 64, "samples": 257, "licence": OPEN}}
 KEPT = {
-    "split": "test", "protocol": "36", "decoder": {"name": "greedy"}, "data": "e" * 64, "n": 90,
+    "split": "test", "protocol": "36", "data": "e" * 64, "n": 90,
     "figures": {"word_acc": {"value": 0.6667, "low": 0.5642, "high": 0.7555}, "cer": {"value": 0.1}},
     "verdict": {"verdict": "BETTER", "against": "small-control/best",
                 "difference": 0.03, "low": 0.01, "high": 0.05},

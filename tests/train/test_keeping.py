@@ -4,9 +4,12 @@ import json
 
 import pytest
 
+from ingest import shard
 from shards.errors import BadSettings
+from tests.train.served import small_detector
 from tests.train.test_verdicts import run_folder
 from train import evaluation, modelfolder
+from train.predict import PRETRAINED
 
 
 def evaluate(words, path, *more):
@@ -56,3 +59,18 @@ def test_a_file_has_no_card_to_write_on(words, tmp_path):
     (tmp_path / "model.onnx").write_bytes(b"")
     with pytest.raises(BadSettings, match=r"card=true: .*model.onnx is a file"):
         evaluate(words, tmp_path / "model.onnx", "card=true")
+
+
+def test_the_card_of_a_detector_tells_how_well_it_finds(tmp_path):
+    shard.main([
+        "source=rendered", f"out={tmp_path / 'scenes'}", "split=test", "count=4", "level=scenes",
+        "scene_width=320", "scene_height=320", "min_word_height=.05", "max_words=6",
+    ])  # fmt: skip
+    finder = small_detector(tmp_path / "finder")
+    evaluate(tmp_path / "scenes", finder, "card=true", f"recogniser={PRETRAINED}", "latency=true")
+    (told,) = json.loads((finder / "config.json").read_text())["evaluated"].values()
+    assert {"hmean", "precision", "recall", "end_to_end"} <= set(told["figures"])
+    assert not any("ms" in name.split("_") for name in told["figures"])
+    card = (finder / "README.md").read_text()
+    assert "pipeline_tag: object-detection" in card
+    assert "| rendered-test | 4 | native | H-mean, % | " in card
