@@ -39,7 +39,7 @@ def frontmatter(config: dict[str, Any]) -> str:
     if not found:
         del told["model-index"]
     said = {key: value for key, value in told.items() if value}
-    return f"---\n{yaml.safe_dump(said, sort_keys=False, allow_unicode=True, width=110)}---\n"
+    return f"---\n{yaml.safe_dump(said, sort_keys=False, width=110)}---\n"
 
 
 def licences(config: dict[str, Any]) -> dict[str, str]:
