@@ -9,10 +9,10 @@ OUT ?= runs/demo$(if $(filter detect,$(TASK)),-detect)
 BENCH ?= bench.md
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check campaign bench setup lint size clean
+.PHONY: help demo test check campaign bench release-check setup lint size clean
 
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 22
 
 demo: $(VENV)/base ## words in, a distilled student out: render, shard, teach, record, distil, judge (TASK=detect: scenes; SIZE=small)
 	@PYTHON=$(BIN)/python TASK=$(TASK) SIZE=$(SIZE) OUT=$(OUT) bash infra/demo.sh
@@ -30,6 +30,9 @@ campaign: setup ## the long counts (kills, faults); appends to infra/bench/RESUL
 
 bench: setup ## every benchmark into the Markdown file BENCH=bench.md, on an idle machine (SIZE=small: does it work)
 	@PYTHON=$(BIN)/python SIZE=$(SIZE) bash infra/bench/all.sh $(BENCH)
+
+release-check: setup ## licences of every extra, the wheel in an empty environment, every entry's help, README's commands
+	@$(BIN)/python infra/release/check.py
 
 setup: $(VENV)/dev ## .venv with everything the tests use
 

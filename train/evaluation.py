@@ -6,6 +6,7 @@
     python -m train.evaluation checkpoint=runs/first/best data.root=data/own decoder=beam decoder.width=20
     python -m train.evaluation checkpoint=models/yolo data.root=data/scenes tta=true
     python -m train.evaluation checkpoint=runs/small/best teacher=runs/first/best data.root=data/own
+    python -m train.evaluation checkpoint=runs/small/best data.root=data/own by=length card=true
 
 Each sample is read once; a damaged one counts as missed. A student is judged against its control if that
 stands beside it and differs in nothing but method and teacher.
@@ -27,6 +28,7 @@ from train import (
     decoders,
     fidelity,
     judging,
+    keeping,
     modelfolder,
     protocols,
     scales,
@@ -40,8 +42,6 @@ from train.latency import latency
 from train.reader import Reader
 from train.straightened import beside
 from train.verdicts import Judged, control_of, short, verdicts, words_of
-
-DAMAGE_KEPT = 50  # damaged samples that a run's file names; all are counted
 
 
 @dataclass
@@ -75,6 +75,9 @@ class Settings:
     out: str = ""  # a JSON file for the result; runs also keep one in eval/
     suspects: str = ""  # a CSV file of labels that the first model reads otherwise, the surest first
     words: str = ""  # a JSON file that says of each word, by uid, whether each model read it right
+    card: bool = (
+        False  # write figures, verdict and failures into the models' folders, so that their cards tell
+    )
     json: bool = False  # print the result as JSON on the last line
 
 
@@ -179,11 +182,11 @@ def main(argv: list[str]) -> None:
     for path, verdict in found.items():
         if said := words_of(path, verdict):
             report.say(said)
-    name = _set(settings, shards)
-    result = {
-        one.path: {**one.figures, **found[one.path], "set": name, "data": shards.digest} for one in judged
-    }
-    runs = _keep(judged, result)
+    told = {"set": _set(settings, shards), "data": shards.digest}
+    result = {one.path: {**one.figures, **found[one.path], **told} for one in judged}
+    runs = keeping.in_runs(judged, result)
+    if settings.card:
+        report.say(f"written on the card of {', '.join(_cards(settings, judged, result))}")
     if settings.suspects:
         rows = suspects.write(Path(settings.suspects), judged[0], shards)
         report.say(f"{rows} labels that {short(judged[0].path)} reads otherwise: {settings.suspects}")
@@ -193,6 +196,10 @@ def main(argv: list[str]) -> None:
             Path(path).parent.mkdir(parents=True, exist_ok=True)
             write_json(Path(path), {"format": 1, "models": models})
     report.done(f"python -m train.report {' '.join(runs)}" if runs else "", models=result)
+
+
+def _cards(settings: Settings, judged: list[Judged], result: dict[str, dict[str, Any]]) -> list[str]:
+    return keeping.on_cards(settings.checkpoint, judged, result, settings.data.split, settings.protocol)
 
 
 def _set(settings: Settings, shards: Shards) -> str:
@@ -209,6 +216,7 @@ def _settle(settings: Settings) -> Settings:
     for way in settings.by:
         check(way)
     protocols.known(settings.protocol)
+    keeping.check_folders(settings.checkpoint if settings.card else ())
     if settings.suspects and Path(settings.suspects).is_dir():
         raise BadSettings(
             f"suspects={settings.suspects}: a folder stands there; give a file, as suspects.csv"
@@ -222,22 +230,6 @@ def _settle(settings: Settings) -> Settings:
         if settings.protocol == "native":
             settings.protocol = benches.PROTOCOL
     return settings
-
-
-def _keep(judged: list[Judged], result: dict[str, dict[str, Any]]) -> list[str]:
-    """Writes each result into its model's run folder, if it stands in one; returns those folders."""
-    runs = []
-    for one in judged:
-        path = Path(one.path).resolve()
-        if not (path.parent / "status.json").exists():
-            continue
-        (path.parent / "eval").mkdir(exist_ok=True)
-        found = result[one.path]
-        content = {"format": 1, **found, "checkpoint": one.path, "model": path.name, **one.mistakes}
-        content["damage"] = {f"{uid:016x}": one.damage[uid] for uid in sorted(one.damage)[:DAMAGE_KEPT]}
-        write_json(path.parent / "eval" / f"{found['set']}-{path.name}.json", content)
-        runs.append(str(Path(one.path).parent))
-    return list(dict.fromkeys(runs))
 
 
 if __name__ == "__main__":

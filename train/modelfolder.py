@@ -25,7 +25,8 @@ from train.card import OWN, card
 from train.formats import Run
 
 FORMAT = 1
-FILES = ("README.md", "config.json", "model.safetensors")
+WEIGHTS = "model.safetensors"
+FILES = ("README.md", "config.json", WEIGHTS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +66,8 @@ def save(
         **extra,
     }
     tensors = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
-    weights = {"model.safetensors": safetensors.torch.save(tensors)}
-    sealed.write(Path(folder), {**_texts(told, model), **weights})
+    weights = safetensors.torch.save(tensors)
+    sealed.write(Path(folder), {**_texts(told, model, weights), WEIGHTS: weights})
 
 
 def load(
@@ -87,8 +88,8 @@ def load(
         place, content = _found(place)
         where = place / "config.json"
         told = _config(content["config.json"], where)
-        make = partial(_built, told, content["model.safetensors"], place / "model.safetensors")
-        size = len(content["model.safetensors"])
+        make = partial(_built, told, content[WEIGHTS], place / WEIGHTS)
+        size = len(content[WEIGHTS])
     try:
         image = ImageSpec(**told["image"])
         tasks = find("train.tasks", told["task"]["name"])
@@ -137,14 +138,16 @@ def amend(folder: str | Path, **changes: Any) -> None:
     model = load(folder).model
     place, content = sealed.read(Path(folder), FILES)
     told = _config(content["config.json"], place / "config.json") | changes
-    content |= _texts(told, model)
+    content |= _texts(told, model, content[WEIGHTS])
     sealed.write(Path(folder), content)
 
 
-def _texts(told: dict[str, Any], model: nn.Module) -> dict[str, bytes]:
+def _texts(told: dict[str, Any], model: nn.Module, weights: bytes) -> dict[str, bytes]:
     """The files of a model folder that hold text, but for the checksums."""
+    config, tensors = text_of(told).encode(), safetensors.torch.load(weights)
     parameters = sum(p.numel() for p in model.parameters())
-    return {"README.md": card(told, parameters).encode(), "config.json": text_of(told).encode()}
+    hashes = {WEIGHTS: hashlib.sha256(weights).hexdigest(), "its tensors": _digest(tensors)}
+    return {"README.md": card(told, parameters, hashes).encode(), "config.json": config}
 
 
 def text_of(told: dict[str, Any]) -> str:
@@ -155,8 +158,12 @@ def text_of(told: dict[str, Any]) -> str:
 def weights_digest(folder: str | Path) -> str:
     """sha256 over names, types, shapes and values of the tensors of a model folder."""
     place, content = sealed.read(Path(folder), FILES)
+    return _digest(_tensors(content[WEIGHTS], place / WEIGHTS))
+
+
+def _digest(tensors: dict[str, Tensor]) -> str:
     digest = hashlib.sha256()
-    for name, value in sorted(_tensors(content["model.safetensors"], place / "model.safetensors").items()):
+    for name, value in sorted(tensors.items()):
         digest.update(f"{name} {_kind(value)}\n".encode())
         digest.update(value.contiguous().view(-1).view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()

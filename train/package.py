@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from shards.errors import BadSettings
-from train import card, decoders, modelfolder, sealed
+from train import decoders, frontmatter, modelfolder, sealed
+from train.card import card
 
 PROGRAM = Path(__file__).with_name("edge") / "read.py"
 NEEDED = {"onnxruntime": "MIT", "numpy": "BSD-3-Clause", "Pillow": "MIT-CMU"}  # by the program
@@ -41,10 +42,12 @@ def check(loaded: modelfolder.Loaded) -> None:
 
 def write(path: Path, model: Path, loaded: modelfolder.Loaded) -> None:
     """The archive of an exported ONNX file."""
+    weights = model.read_bytes()
+    hashes = {model.name: hashlib.sha256(weights).hexdigest()}
     content = {
-        model.name: model.read_bytes(),
+        model.name: weights,
         "read.py": PROGRAM.read_bytes(),
-        "README.md": card.card(loaded.config, loaded.parameters).encode(),
+        "README.md": card(loaded.config, loaded.parameters, hashes).encode(),
         "LICENCES.md": licences(loaded.config).encode(),
     }
     lines = [f"{hashlib.sha256(data).hexdigest()}  {name}\n" for name, data in sorted(content.items())]
@@ -61,8 +64,7 @@ def licences(config: dict[str, Any]) -> str:
     """Markdown: under what each part may be used, as far as the model folder tells."""
     lines = ["# Licences", "", "- read.py: Apache-2.0, of OCR Distillery"]
     lines += [f"- {name}, which read.py imports; not in this archive: {by}" for name, by in NEEDED.items()]
-    data = config.get("data", {})
+    data = frontmatter.licences(config)
     known = "The weights were learnt from:" if data else "What the weights were learnt from is not known."
-    lines += ["", known, ""]
-    lines += [f"- {name}: {facts.get('licence', 'not stated')}" for name, facts in sorted(data.items())]
+    lines += ["", known, "", *(f"- {name}: {by}" for name, by in data.items())]
     return "\n".join(lines) + "\n"

@@ -78,11 +78,11 @@ def test_the_digest_is_of_the_weights_alone(tmp_path):
 def test_the_card_says_what_the_model_sees_and_scores(tmp_path):
     saved(tmp_path / "m")
     card = (tmp_path / "m" / "README.md").read_text()
-    for part in ("# crnn for recognise", "grey 32x100", "word_acc: 0.5", "greedy", '"rnn_hidden": 8'):
+    for part in ("# crnn for recognise", "grey 32x100", "accuracy, % | 50.00 |", "greedy", '"rnn_hidden": 8'):
         assert part in card
 
 
-@pytest.mark.parametrize("extra", [{"format": 2}, {"metrics": float("nan")}])
+@pytest.mark.parametrize("extra", [{"format": 2}, {"metrics": {"word_acc": float("nan")}}])
 def test_extra_cannot_replace_own_fields_or_hold_what_json_cannot(tmp_path, extra):
     with pytest.raises(ValueError, match=r"format|JSON"):
         saved(tmp_path / "m", extra=extra)

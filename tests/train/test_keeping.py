@@ -1,0 +1,76 @@
+"""An evaluation writes what it found on the cards it was asked for, and on no others."""
+
+import json
+
+import pytest
+
+from ingest import shard
+from shards.errors import BadSettings
+from tests.train.served import small_detector
+from tests.train.test_verdicts import run_folder
+from train import evaluation, modelfolder
+from train.predict import PRETRAINED
+
+
+def evaluate(words, path, *more):
+    evaluation.main([f"checkpoint={path}", f"data.root={words}", "data.threads=1", *more])
+
+
+def test_a_card_tells_of_an_evaluation_beside_the_earlier_ones(words, tmp_path):
+    student, control = (run_folder(tmp_path / name, seed) for seed, name in enumerate(("s", "s-control")))
+    before, weights = (control / "README.md").read_bytes(), modelfolder.weights_digest(student)
+    evaluate(words, student, "card=true", "by=length")
+    evaluate(words, student, "card=true", "data.split=val", "protocol=36")
+    told = json.loads((student / "config.json").read_text())["evaluated"]
+    assert set(told) == {"rendered-test", "rendered-val-36"}
+    one = told["rendered-test"]
+    (kept,) = [
+        json.loads(path.read_text()) for path in (student.parent / "eval").glob("rendered-test-best.json")
+    ]
+    assert one["figures"]["word_acc"] == kept["word_acc"]
+    assert (one["n"], one["data"], one["split"]) == (32, kept["data"], "test")
+    assert one["verdict"]["against"] == "s-control/best"
+    assert one["verdict"]["difference"] == kept["difference"]
+    card = (student / "README.md").read_text()
+    assert "- rendered-test: " in card
+    assert "rendered-val-36" in card
+    assert str(tmp_path) not in card + (student / "config.json").read_text()
+    assert (control / "README.md").read_bytes() == before
+    assert modelfolder.weights_digest(student) == weights
+
+
+def test_without_being_asked_an_evaluation_leaves_the_model_as_it_is(words, tmp_path):
+    student = run_folder(tmp_path / "s")
+    before = {path.name: path.read_bytes() for path in student.iterdir()}
+    evaluate(words, student)
+    assert {path.name: path.read_bytes() for path in student.iterdir()} == before
+
+
+def test_the_same_evaluation_writes_the_same_card(words, tmp_path):
+    cards = []
+    for name in ("a", "b"):
+        student = run_folder(tmp_path / name / "s")
+        evaluate(words, student, "card=true", "latency=true")
+        cards.append([(student / file).read_bytes() for file in ("README.md", "config.json", "sha256sums")])
+    assert cards[0] == cards[1]
+
+
+def test_a_file_has_no_card_to_write_on(words, tmp_path):
+    (tmp_path / "model.onnx").write_bytes(b"")
+    with pytest.raises(BadSettings, match=r"card=true: .*model.onnx is a file"):
+        evaluate(words, tmp_path / "model.onnx", "card=true")
+
+
+def test_the_card_of_a_detector_tells_how_well_it_finds(tmp_path):
+    shard.main([
+        "source=rendered", f"out={tmp_path / 'scenes'}", "split=test", "count=4", "level=scenes",
+        "scene_width=320", "scene_height=320", "min_word_height=.05", "max_words=6",
+    ])  # fmt: skip
+    finder = small_detector(tmp_path / "finder")
+    evaluate(tmp_path / "scenes", finder, "card=true", f"recogniser={PRETRAINED}", "latency=true")
+    (told,) = json.loads((finder / "config.json").read_text())["evaluated"].values()
+    assert {"hmean", "precision", "recall", "end_to_end"} <= set(told["figures"])
+    assert not any("ms" in name.split("_") for name in told["figures"])
+    card = (finder / "README.md").read_text()
+    assert "pipeline_tag: object-detection" in card
+    assert "| rendered-test | 4 | native | H-mean, % | " in card

@@ -1,0 +1,89 @@
+"""The front matter of a model card: YAML that the Hugging Face Hub reads, made of config.json alone.
+
+Fields and results are those of the Hub's model card specification
+(https://github.com/huggingface/hub-docs/blob/main/modelcard.md). The licence is that of the weights, and what
+the data allow decides it: it is never a free one that nobody granted.
+"""
+
+import re
+from typing import Any
+
+import yaml
+
+from shards.lookup import find
+from train.evaluated import Evaluated, Figure, read, sets
+
+LIBRARY = "ocr-distillery"
+HUB = {  # names of figures on the Hub, where it knows them
+    "word_acc": "accuracy", "word_acc_ics": "accuracy", "cer": "cer", "hmean": "f1",
+    "precision": "precision", "recall": "recall",
+}  # fmt: skip
+UNSTATED = "not stated"
+UNKNOWN = re.compile(r"\b(not|none|never)\s+(yet\s+)?(stated|established|known)", re.IGNORECASE)
+RESTRICTED = re.compile(r"restricted|research use|non-?commercial|\bNC\b", re.IGNORECASE)
+
+
+def frontmatter(config: dict[str, Any]) -> str:
+    """The block between two lines of ---, these included."""
+    finds, found = find("train.tasks", config["task"]["name"]).Task.finds, read(config)
+    taught = ["knowledge-distillation"] if config.get("teacher") else []
+    told = {
+        **licence(config),
+        "library_name": LIBRARY,
+        "pipeline_tag": "object-detection" if finds else "image-to-text",
+        "tags": ["ocr", "text-detection" if finds else "text-recognition", config["model"]["name"], *taught],
+        "datasets": sets(config),
+        "metrics": list(dict.fromkeys(_metric(figure) for one in found for figure in one.figures)),
+        "model-index": [{"name": config["model"]["name"], "results": [_result(one, finds) for one in found]}],
+    }
+    if not found:
+        del told["model-index"]
+    said = {key: value for key, value in told.items() if value}
+    return f"---\n{yaml.safe_dump(said, sort_keys=False, width=110)}---\n"
+
+
+def licences(config: dict[str, Any]) -> dict[str, str]:
+    """Data set -> its licence, as far as config.json tells."""
+    data = config.get("data", {})
+    return {key: str(one.get("licence", UNSTATED)) if isinstance(one, dict) else UNSTATED
+            for key, one in sorted(data.items())}  # fmt: skip
+
+
+def licence(config: dict[str, Any]) -> dict[str, str]:
+    """Of the weights, as the Hub spells it; `unknown` where that of some data is."""
+    told = licences(config).values()
+    if any(RESTRICTED.search(one) for one in told):
+        return {"license": "other", "license_name": "data-for-research-use", "license_link": "README.md"}
+    if not told or any(UNKNOWN.search(one) for one in told):
+        return {"license": "unknown"}
+    return {"license": "other", "license_name": "that-of-the-data", "license_link": "README.md"}
+
+
+def _result(one: Evaluated, finds: bool) -> dict[str, Any]:
+    """An entry of model-index."""
+    kind = "object-detection" if finds else "image-to-text"
+    name = "Finding words in photographs" if finds else "Reading words"
+    dataset = {"name": one.set, "type": re.sub(r"[^\w.+-]+", "-", one.set).strip("-"), "split": one.split}
+    revision = {"revision": one.data} if one.data else {}
+    args = {"protocol": one.protocol, **({"n": one.n} if one.n else {})}
+    return {
+        "task": {"type": kind, "name": name},
+        "dataset": {**dataset, **revision, "args": args},
+        "metrics": [_entry(figure) for figure in one.figures],
+    }
+
+
+def _entry(figure: Figure) -> dict[str, Any]:
+    heading = figure.heading
+    entry = {"type": _metric(figure), "name": heading.title, "value": _number(figure, figure.value)}
+    if figure.low is not None and figure.high is not None:
+        entry["args"] = {"interval 95 %": [_number(figure, figure.low), _number(figure, figure.high)]}
+    return entry
+
+
+def _number(figure: Figure, value: float) -> float:
+    return float(figure.heading.shown(value))
+
+
+def _metric(figure: Figure) -> str:
+    return HUB.get(figure.heading.name, figure.heading.name)
