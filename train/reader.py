@@ -70,11 +70,12 @@ class Reader:
         there = [picture for picture in pictures if isinstance(picture, Image.Image)]
         if not there:
             return [picture for picture in pictures if isinstance(picture, Exception)]
-        pixels = torch.from_numpy(np.stack([spec.canvas(picture) for picture in there]))
-        spans = torch.tensor([spec.placement(*picture.size)[2] for picture in there])
-        images = (pixels.to(self.device).float() / 255 - spec.mean) / spec.std
+        canvases = np.stack([spec.canvas(picture) for picture in there])
+        normal = (canvases.astype(np.float32) / 255 - spec.mean) / spec.std
+        spans = [spec.placement(*picture.size)[2] for picture in there]
+        images = torch.from_numpy(normal).to(self.device, memory_format=torch.channels_last)
         with torch.inference_mode():
-            output = self.loaded.model(images.contiguous(memory_format=torch.channels_last), spans)
+            output = self.loaded.model(images, torch.tensor(spans) if spec.buckets else None)
         found = iter(task.decode(output))
         return [self._told(picture, found) for picture in pictures]
 
