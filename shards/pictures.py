@@ -74,7 +74,7 @@ def _promised(data: bytes) -> bool:
         height, width, colours, _ = simplejpeg.decode_jpeg_header(data)
     except ValueError:
         return False
-    return colours in ("Gray", "YCbCr") and height * width <= PIXEL_LIMIT
+    return colours in ("Gray", "YCbCr") and int(height) * int(width) <= PIXEL_LIMIT
 
 
 def pixels(data: bytes) -> int:
@@ -98,14 +98,14 @@ def published(data: bytes) -> Published:
     if kept and image.format:
         return Published(data, KEPT[image.format], image.size, False)
     try:
-        plain = _plain(image)
+        upright = plain(image)
     except MemoryError:  # says nothing of the image
         raise
     except Exception as error:
         raise Refused("undecodable", _judged(error)) from None
     file = io.BytesIO()
-    plain.save(file, "PNG")
-    return Published(file.getvalue(), "png", plain.size, True, _turned(image))
+    upright.save(file, "PNG")
+    return Published(file.getvalue(), "png", upright.size, True, _turned(image))
 
 
 def _opened(data: bytes) -> tuple[ImageFile.ImageFile, bool]:
@@ -155,7 +155,7 @@ def _turned(image: Image.Image) -> bool:
         return False
 
 
-def _plain(image: Image.Image) -> Image.Image:
+def plain(image: Image.Image) -> Image.Image:
     """Upright, 8 bits, grey or RGB, transparency laid on white, nothing but pixels."""
     if _turned(image):
         image = ImageOps.exif_transpose(image)

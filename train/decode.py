@@ -54,6 +54,16 @@ class Path:
         some = zip((ends - self.counts)[lines].tolist(), ends[lines].tolist(), strict=True)
         return [tuple(flat[start:end]) for start, end in some]
 
+    def runs(self) -> list[tuple[tuple[int, int], ...]]:
+        """Of each line, the steps of each symbol that it spells: the first, and the one behind the last."""
+        turns = np.ones((len(self.classes), self.classes.shape[1] + 1), bool)  # where another class begins
+        turns[:, 1:-1] = self.classes[:, 1:] != self.classes[:, :-1]
+        lines, firsts = np.nonzero(self._kept)
+        places, width = np.flatnonzero(turns), turns.shape[1]
+        ends = places[np.searchsorted(places, lines * width + firsts, side="right")] - lines * width
+        flat, last = list(zip(firsts.tolist(), ends.tolist(), strict=True)), np.cumsum(self.counts)
+        return [tuple(flat[a:b]) for a, b in zip((last - self.counts).tolist(), last.tolist(), strict=True)]
+
     def chances(self, temperature: float = 1.0) -> np.ndarray:
         """The probability of the path's class at every step, [N,L]; of a broken step, 0."""
         if temperature == 1.0:
