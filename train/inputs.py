@@ -50,7 +50,8 @@ def _found(given: str) -> Iterator[Encoded]:
 
 def _matches(pattern: str) -> list[Path]:
     """The files that match, or where none does the folders, sorted."""
-    found = [Path(name) for name in sorted(glob.glob(pattern, recursive=True))]
+    names = filter(os.path.lexists, glob.glob(pattern, recursive=True))  # `**` names its folder unseen
+    found = [Path(name) for name in sorted(names)]
     if not found:
         raise BadData(f"{pattern}: no file matches; ** stands for folders at any depth")
     return [path for path in found if not path.is_dir()] or found
