@@ -138,7 +138,7 @@ class Reporter:
             numeric = rows and all(isinstance(row[place], int | float) for row in rows)
             table.add_column(name, justify="right" if numeric else "left")
         for row in rows:
-            table.add_row(*(f"{cell:.4g}" if isinstance(cell, float) else str(cell) for cell in row))
+            table.add_row(*map(_cell, row))
         console = Console()
         Console(width=None if console.is_terminal else 140).print(table)
 
@@ -160,6 +160,11 @@ class Reporter:
                 json.dumps({"stage": self.stage, **self.result, "next": next_command}, default=str),
                 flush=True,
             )
+
+
+def _cell(value: Any) -> str:
+    """As it can be printed, a file's name that is no utf-8 too."""
+    return f"{value:.4g}" if isinstance(value, float) else str(value).encode("utf-8", "replace").decode()
 
 
 def status(folder: Path, state: str, code: int | None = None, reason: str = "", **more: Any) -> None:
