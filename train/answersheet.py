@@ -3,12 +3,11 @@ drawn.
 """
 
 import csv
-import errno
 import io
 import json
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from itertools import chain
 from pathlib import Path
@@ -128,15 +127,21 @@ def target(out: str) -> Iterator[TextIO]:
         yield sys.stdout
         return
     path = storage.place(out)
-    with ExitStack() as stack:
-        try:
-            if path.is_dir():
-                raise IsADirectoryError(errno.EISDIR, "a folder")
-            path.parent.mkdir(parents=True, exist_ok=True)
-            file = stack.enter_context(growing(path))
-        except OSError as error:
-            raise BadSettings(f"out={out}: cannot be written: {error.strerror}; give another file") from None
+    if path.is_dir():
+        raise BadSettings(f"out={out}: a folder stands there; give another file")
+    make(path.parent, f"out={out}")
+    with growing(path) as file:
         yield file
+
+
+def make(folder: Path, asked: str) -> None:
+    """A folder in which files can be written; else a BadSettings that names what was asked for."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with storage.desk(folder, "try"):
+            pass
+    except OSError as error:
+        raise BadSettings(f"{asked}: cannot be written ({error.strerror}); give another place") from None
 
 
 def write(batches: Batches, out: str, shown: Shown) -> None:
@@ -180,5 +185,4 @@ def draw(folder: Path, name: str, given: Given, answer: Answer) -> None:
     picture = opened(given, PHOTO)
     if isinstance(picture, Exception) or isinstance(answer, Exception):
         return
-    folder.mkdir(parents=True, exist_ok=True)
     drawn(picture, answer, [""] * len(answer)).save(folder / f"{Path(name).stem}.jpg", quality=90)

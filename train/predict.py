@@ -172,8 +172,8 @@ def _sorted(given: list[str]) -> tuple[str, list[str]]:
 class Rows:
     """The rows of all images, a batch at a time; each image is drawn and remembered as asked.
 
-    count: of images; errors: of those that could not be read; kept: the rows, where a table or JSON is to
-    show them all at the end.
+    total: how many; count: of images; errors: of those that could not be read; kept: the rows, where JSON is
+    to hold them all at the end.
     """
 
     def __init__(self, settings: Settings, answers: Answers, images: Sequence[str]) -> None:
@@ -197,7 +197,7 @@ class Rows:
         self.count += images
         self.total += len(rows)
         self.errors += sum(bool(row.error) for row in rows)
-        if self.settings.json or not self.settings.out:
+        if self.settings.json:
             self.kept += rows
         return rows
 
@@ -207,6 +207,8 @@ def _search(settings: Settings, report: Reporter) -> None:
     columns = ("image", "text", "score", "polygon")
     cells = [[getattr(row, column) for column in columns] for row in rows]
     report.table(f"{settings.search} in {settings.index}", columns, cells)
+    if settings.out:
+        answersheet.write([rows], settings.out, Shown(places=True))
     report.done(readings=[asdict(row) for row in rows])
 
 
@@ -220,6 +222,8 @@ def main(argv: list[str]) -> None:
     answers = answers_of(settings, model)
     shown = Shown(answers.places, settings.raw, settings.topk > 0)
     rows = Rows(settings, answers, images)
+    if settings.drawn:
+        answersheet.make(Path(settings.drawn), f"drawn={settings.drawn}")
     if settings.out:
         answersheet.write(rows, settings.out, shown)
         report.say(f"{rows.total} rows of {rows.count} images in {settings.out}")

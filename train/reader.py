@@ -28,6 +28,7 @@ from train.tasks import Alternative, Detail, Read
 
 PHOTO = ImageSpec(channels="rgb")  # how photographs are decoded that words are cut from
 PRETRAINED = Path(__file__).resolve().parent / "pretrained" / "words"  # reads when no model is given
+AT_ONCE = 64  # pictures that `Reader.read` looks at together
 FAILURES = (BadData, ValueError, OSError)  # of a file that is no picture
 Given = bytes | str | Path | Image.Image | np.ndarray | Exception  # an exception says why there is none
 Answer = tuple[Read, ...] | Exception
@@ -104,7 +105,8 @@ class Reader:
         why. names: of the images; else their paths, and the places of those that have none.
         """
         names = names or [str(one if isinstance(one, str | Path) else i) for i, one in enumerate(images)]
-        return readings(names, self.answers(images), self.kind)
+        parts = (images[at : at + AT_ONCE] for at in range(0, len(images), AT_ONCE))
+        return readings(names, [answer for part in parts for answer in self.answers(part)], self.kind)
 
     def answers(self, images: Sequence[Given]) -> list[Answer]:
         """The words of each image, or why there is none."""
