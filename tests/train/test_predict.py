@@ -255,9 +255,16 @@ def test_a_file_that_cannot_be_written_is_said_before_an_image_is_read(
 def test_a_run_that_is_stopped_leaves_the_file_of_the_last_one(model, pictures, tmp_path, monkeypatch):
     out = tmp_path / "words.csv"
     before = rows(out, model, pictures)
-    answers = iter([[], KeyboardInterrupt])
-    monkeypatch.setattr(predict.Reader, "answers", lambda *given: next(answers)())
-    with pytest.raises((KeyboardInterrupt, TypeError)):
+    answers, batches = predict.Reader.answers, []
+
+    def stopped(self, images):
+        batches.append(len(images))
+        if len(batches) == 3:
+            raise KeyboardInterrupt
+        return answers(self, images)
+
+    monkeypatch.setattr(predict.Reader, "answers", stopped)
+    with pytest.raises(KeyboardInterrupt):
         predict.main([str(model), str(pictures), f"out={out}", "batch=4"])
     assert list(csv.DictReader(out.read_text().splitlines())) == before
     assert list(tmp_path.iterdir()) == [out]
@@ -271,6 +278,15 @@ def test_a_name_that_is_no_text_is_written_as_it_is(model, pictures, tmp_path, c
         assert name in (tmp_path / f"o.{form}").read_bytes()
     predict.main([str(model), os.fsdecode(name), "json=true"])
     assert "?.png" in capsys.readouterr().out.replace("\n", "")
+
+
+def test_what_search_finds_is_written_too(model, pictures, tmp_path, capsys):
+    predict.main([str(model), str(pictures), f"index={tmp_path / 'i.db'}", f"out={tmp_path / 'o.json'}"])
+    word = next(row["text"] for row in json.loads((tmp_path / "o.json").read_text()) if row["text"])
+    capsys.readouterr()
+    predict.main([f"index={tmp_path / 'i.db'}", f"search={word}", "out=jsonl"])
+    found = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert found[0]["text"] == word
 
 
 def test_an_image_or_a_list_of_paths_comes_on_standard_input(model, pictures, tmp_path, monkeypatch):

@@ -117,6 +117,30 @@ def test_a_batch_reads_as_each_alone(models, pictures, name, more):
         assert [(row.raw, row.spans) for row in together] == [(row.raw, row.spans) for row in alone]
 
 
+def test_many_pictures_are_read_in_parts(models, pictures, monkeypatch):
+    chosen = Reader(models / "one width")
+    wanted = chosen.read(pictures[:7])
+    sizes, answers = [], chosen.answers
+    monkeypatch.setattr(reader, "AT_ONCE", 3)
+    monkeypatch.setattr(chosen, "answers", lambda part: sizes.append(len(part)) or answers(part))
+    assert alike(chosen.read(pictures[:7]), wanted)
+    assert sizes == [3, 3, 1]
+
+
+@pytest.mark.parametrize("mean", [0.5, 0.449])
+def test_canvases_are_normalised_as_they_are_for_training(models, mean):
+    grey = np.arange(256, dtype=np.uint8).repeat(32).reshape(256, 32).T  # every value, [32,256]
+    spec = ImageSpec(width=256, mean=mean, std=0.226)
+    loaded, seen = modelfolder.load(models / "one width"), []
+    loaded.task.image = spec
+    chosen = Reader(loaded)
+    loaded.model.register_forward_pre_hook(lambda model, given: seen.append(given[0]))
+    chosen.answers([grey])
+    canvas = torch.from_numpy(spec.canvas(Image.fromarray(grey)).copy())
+    wanted = (canvas[None].float() / 255 - spec.mean) / spec.std
+    assert torch.equal(seen[0], wanted)
+
+
 @pytest.mark.parametrize("form", FORMATS)
 @pytest.mark.parametrize("name", ["one width", "widths"])
 def test_a_file_of_any_format_tells_what_the_checkpoint_tells(models, pictures, name, form, tmp_path):
