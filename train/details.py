@@ -75,10 +75,16 @@ def alternatives(
     read = path.labels(np.arange(len(values)))
     rows = [list(dict.fromkeys([own, *more]))[:count] for own, more in zip(read, best, strict=True)]
     scores = _probabilities(values, rows, temperature)
-    return [
-        tuple(Alternative(charset.decode(label), p) for label, p in zip(*one, strict=True))
-        for one in zip(rows, scores, strict=True)
-    ]
+    return [_texts(charset, *one) for one in zip(rows, scores, strict=True)]
+
+
+def _texts(charset: Charset, labels: Labels, scores: Sequence[float]) -> tuple[Alternative, ...]:
+    """Labellings as texts; those that read the same, since a character has several classes, are one."""
+    found: dict[str, float] = {}
+    for label, score in zip(labels, scores, strict=True):
+        text = charset.decode(label)
+        found[text] = found.get(text, 0.0) + score
+    return tuple(Alternative(*one) for one in found.items())
 
 
 def _probabilities(values: np.ndarray, rows: list[Labels], temperature: float) -> list[list[float]]:

@@ -121,7 +121,7 @@ class Reader:
         canvases = np.stack([spec.canvas(picture) for picture in there])
         normal = (canvases.astype(np.float32) / 255 - spec.mean) / spec.std
         spans = [spec.placement(*picture.size)[2] for picture in there]
-        images = torch.from_numpy(normal).to(self.device, memory_format=torch.channels_last)
+        images = torch.from_numpy(normal).to(self.device).contiguous(memory_format=torch.channels_last)
         with torch.inference_mode():
             output = self.loaded.model(images, torch.tensor(spans) if spec.buckets else None)
         found = iter(self._decode(output))

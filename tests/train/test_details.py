@@ -1,6 +1,7 @@
 """What stands behind readings: frames spell the text, spans are where they say, alternatives are the best."""
 
 import itertools
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from shards.errors import BadSettings
 from shards.image import ImageSpec
 from tests.train.exhaustive import ABC, all_readings, lines
 from train import decoders, details
+from train.charset import Charset
 from train.models import Output
 from train.tasks import Detail, Read
 from train.tasks.recognise import Settings, Task
@@ -76,6 +78,18 @@ def test_alternatives_are_the_most_probable_of_all_texts(steps, scale, seed, dec
         if steps <= 3:  # of so few readings a beam of 10 loses none of the first
             best = sorted(scores.values(), reverse=True)[:topk]
             assert sorted((scores[text] for text in texts), reverse=True) == pytest.approx(best, rel=1e-3)
+
+
+def test_classes_of_one_character_make_one_text():
+    twice, logits = Charset("aba"), lines(1, 3, 4)
+    asked = details.Asked(False, 9, COLUMNS)
+    ((_, detail),) = asked.of(decoders.make(decoders.stored("beam"), twice), twice, Output(logits))
+    scores = Counter()
+    for symbols, score in all_readings(logits[0]).items():
+        scores[twice.decode(symbols)] += np.exp(score)
+    texts = [one.text for one in detail.alternatives]
+    assert len(set(texts)) == len(texts)
+    assert all(0 < one.probability <= scores[one.text] + 1e-6 for one in detail.alternatives)
 
 
 def test_a_broken_line_has_no_probable_text():
