@@ -7,6 +7,7 @@ JPEG by the strict decoder that will read it, since Pillow passes grey rubble wh
 
 import io
 import re
+import struct
 import warnings
 from dataclasses import dataclass
 
@@ -22,6 +23,10 @@ SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", "
 KEPT = {"JPEG": "jpg", "MPO": "jpg", "PNG": "png"}  # MPO: a JPEG with previews behind it
 KEPT_MODES = ("1", "L", "P", "RGB")
 ORIENTATION = 0x0112
+# What may say more of a JPEG or PNG than its first header does: a turn, transparency, several frames.
+MORE = (b"Exif", b"exif", b"eXIf", b"ns.adobe.com", b"tRNS", b"acTL", b"XMP", b"xmp")
+SMALL = 1 << 15  # bytes that are searched for these sooner than Pillow opens an image
+PLAIN_PNG = re.compile(rb"\x89PNG\r\n\x1a\n\0\0\0\rIHDR.{8}[\x01-\x08][\0\x02\x03]", re.DOTALL)
 WHITE = 255
 
 
@@ -48,6 +53,8 @@ class Published:
 
 def ordinary(data: bytes) -> bool:
     """Whether the header promises an image that `published` keeps as it is; its pixels are not decoded."""
+    if len(data) <= SMALL and not any(word in data for word in MORE) and _promised(data):
+        return True
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -56,6 +63,18 @@ def ordinary(data: bytes) -> bool:
             return image.format in KEPT and _agreed(image, data)
     except Exception:
         return False
+
+
+def _promised(data: bytes) -> bool:
+    """Whether the first header alone promises a grey or coloured image of 8 bits within the limit."""
+    if PLAIN_PNG.match(data):
+        width, height = struct.unpack(">2I", data[16:24])
+        return 0 < width * height <= PIXEL_LIMIT
+    try:
+        height, width, colours, _ = simplejpeg.decode_jpeg_header(data)
+    except ValueError:
+        return False
+    return colours in ("Gray", "YCbCr") and int(height) * int(width) <= PIXEL_LIMIT
 
 
 def pixels(data: bytes) -> int:
@@ -79,14 +98,14 @@ def published(data: bytes) -> Published:
     if kept and image.format:
         return Published(data, KEPT[image.format], image.size, False)
     try:
-        plain = _plain(image)
+        upright = plain(image)
     except MemoryError:  # says nothing of the image
         raise
     except Exception as error:
         raise Refused("undecodable", _judged(error)) from None
     file = io.BytesIO()
-    plain.save(file, "PNG")
-    return Published(file.getvalue(), "png", plain.size, True, _turned(image))
+    upright.save(file, "PNG")
+    return Published(file.getvalue(), "png", upright.size, True, _turned(image))
 
 
 def _opened(data: bytes) -> tuple[ImageFile.ImageFile, bool]:
@@ -136,7 +155,7 @@ def _turned(image: Image.Image) -> bool:
         return False
 
 
-def _plain(image: Image.Image) -> Image.Image:
+def plain(image: Image.Image) -> Image.Image:
     """Upright, 8 bits, grey or RGB, transparency laid on white, nothing but pixels."""
     if _turned(image):
         image = ImageOps.exif_transpose(image)

@@ -5,7 +5,7 @@ i reaches from i to i + 1. Words without a polygon, those of crops, stand nowher
 Letters: N samples, P points.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TypeVar
 
@@ -41,8 +41,10 @@ def placed(record: Record, place: np.ndarray, size: tuple[int, int]) -> Record:
     return replace(record, words=tuple(word for word in words if word is not None))
 
 
-def returned(words: Iterable[W], affine: np.ndarray) -> tuple[W, ...]:
+def returned(words: Sequence[W], affine: np.ndarray) -> tuple[W, ...]:
     """Words that a model found on a canvas, as they stand in the source. affine: [2,3], source to canvas."""
+    if all(word.polygon is None for word in words):
+        return tuple(words)
     back = np.linalg.inv(whole(affine[None])[0])
     return tuple(
         word if word.polygon is None else replace(word, polygon=_points(np.array(word.polygon), back, -0.5))

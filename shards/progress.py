@@ -1,10 +1,12 @@
 """What a stage tells people: header, one live line, final table, next command, JSON, and the exit code.
 
-`run(main)` is how every entry starts: it turns a Stop into one clear line and the stage's exit code.
+`run(main)` is how every entry starts: it turns a Stop into one clear line and the stage's exit code, and ends
+without a word where nobody reads on (`... | head`).
 """
 
 import json
 import os
+import select
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -22,10 +24,33 @@ def version() -> str:
     return metadata.version("ocr-distillery")
 
 
+UNREAD = 141  # as shells say of a process that SIGPIPE ended
+
+
 def run(main: Callable[[list[str]], Any], doc: str | None = None, schema: type | None = None) -> int:
-    """Runs an entry's main on the command line; returns 0, 2, 3, 4 or 85. Anything else is a bug and keeps
-    its trace.
+    """Runs an entry's main on the command line; returns 0, 2, 3, 4 or 85, or 141 where standard output was
+    closed. Anything else is a bug and keeps its trace.
     """
+    code = 0
+    try:
+        code = _code(main, doc, schema)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        if not _closed(sys.stdout.fileno()):
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # takes what is flushed at the end
+        return code or UNREAD
+    return code
+
+
+def _closed(pipe: int) -> bool:
+    """Whether nobody reads any more what is written to a file descriptor."""
+    poll = select.poll()
+    poll.register(pipe, select.POLLOUT)
+    return any(event & select.POLLERR for _, event in poll.poll(0))
+
+
+def _code(main: Callable[[list[str]], Any], doc: str | None, schema: type | None) -> int:
     argv = sys.argv[1:]
     if schema and any(a in ("--help", "-h") for a in argv):
         print(usage(doc or "", schema))
@@ -113,7 +138,7 @@ class Reporter:
             numeric = rows and all(isinstance(row[place], int | float) for row in rows)
             table.add_column(name, justify="right" if numeric else "left")
         for row in rows:
-            table.add_row(*(f"{cell:.4g}" if isinstance(cell, float) else str(cell) for cell in row))
+            table.add_row(*map(_cell, row))
         width = None if Console().is_terminal else 140
         Console(width=width, markup=False, emoji=False).print(table)  # [b] and :ok: are what was read
 
@@ -135,6 +160,11 @@ class Reporter:
                 json.dumps({"stage": self.stage, **self.result, "next": next_command}, default=str),
                 flush=True,
             )
+
+
+def _cell(value: Any) -> str:
+    """As it can be printed, a file's name that is no utf-8 too."""
+    return f"{value:.4g}" if isinstance(value, float) else str(value).encode("utf-8", "replace").decode()
 
 
 def status(folder: Path, state: str, code: int | None = None, reason: str = "", **more: Any) -> None:

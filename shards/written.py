@@ -8,7 +8,10 @@ as they are.
 import hashlib
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TextIO
 
 from shards import storage
 from shards.errors import BadData
@@ -59,6 +62,18 @@ def write_bytes(path: Path, data: bytes) -> None:
         file.flush()
         os.fsync(file.fileno())
     os.replace(part, path)
+
+
+@contextmanager
+def growing(path: Path) -> Iterator[TextIO]:
+    """A utf-8 text that is written piece by piece and gets its name, or its address, when it is whole; what
+    of a file's name was no utf-8 is written as it was. OSError, at once, where nothing can be written.
+    """
+    with storage.desk(path.parent, path.name) as desk:
+        part = desk / path.name
+        with open(part, "w", encoding="utf-8", errors="surrogateescape", newline="") as file:
+            yield file
+        storage.publish(part, path)
 
 
 def read_json(path: Path) -> dict:

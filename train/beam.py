@@ -40,6 +40,11 @@ class NBest:
         lines = zip(self.symbols[:, 0].tolist(), self.lengths[:, 0].tolist(), strict=True)
         return [tuple(symbols[: max(0, length)]) for symbols, length in lines]
 
+    def labels(self) -> list[list[tuple[int, ...]]]:
+        """The symbols of every reading of each line."""
+        lines = zip(self.symbols.tolist(), self.lengths.tolist(), strict=True)
+        return [[tuple(s[:n]) for s, n in zip(*line, strict=True) if n >= 0] for line in lines]
+
 
 @dataclass(slots=True)
 class Prefixes:

@@ -44,8 +44,8 @@ class Model(nn.Module):
 
     def of_edge(self, images: Tensor, steps: Tensor | None = None) -> Output:
         """The answer to images of one edge."""
-        given = [images.detach().float().cpu().contiguous().numpy()]
-        given += [] if steps is None else [steps.cpu().numpy()]
+        given = [np.ascontiguousarray(images.float().numpy(force=True))]
+        given += [] if steps is None else [steps.numpy(force=True)]
         logits = torch.from_numpy(np.asarray(self.run(given), np.float32)).to(images.device)
         return Output(logits, self.grids.get(images.shape[-1], ()), steps=steps)
 

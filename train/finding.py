@@ -4,7 +4,7 @@ and how what they find is judged.
 
 import math
 from abc import abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -25,6 +25,8 @@ from train.models import Output
 from train.nms import nms_quads
 from train.scenescore import Score, mistakes
 from train.tasks import Read
+
+STRINGS = " are of strings, this model finds places; recogniser=words reads what it finds"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +56,11 @@ class Task:
     def read_by(self, decoder: Choice, temperature: float = 1.0) -> None:
         """Places are read in one way; another decoder is refused."""
         if decoder.name != "greedy":
-            raise BadSettings(f"decoder={decoder.name}: decoders read strings, this model finds places")
+            raise BadSettings(f"decoder={decoder.name}: decoders (lexicon= and topk= choose one){STRINGS}")
+
+    def detailed(self, raw: bool, topk: int) -> Callable[[Output], list[tuple[Read, ...]]]:
+        """Refused: a place has no steps and no texts."""
+        raise BadSettings(f"raw= and topk={STRINGS}")
 
     def check(self, shards: Shards) -> None:
         """Refuses crops: their words stand nowhere; and lines where words are to be found, and the like."""

@@ -55,6 +55,11 @@ class Found:
         lines = zip(self.symbols[:, 0].tolist(), (self.lengths[:, 0] * there).tolist(), strict=True)
         return [tuple(symbols[:length]) for symbols, length in lines]
 
+    def labels(self, count: int) -> list[list[tuple[int, ...]]]:
+        """The symbols of the best readings of each line, at most so many."""
+        lengths = np.where(np.isfinite(self.scores), self.lengths, -1)
+        return beam.NBest(self.symbols[:, :count], lengths[:, :count], self.scores[:, :count]).labels()
+
 
 @dataclass(slots=True)
 class _Walk:

@@ -1,40 +1,52 @@
-"""Reads images with a checkpoint: files, folders of images, or a split of shards; prints, or writes csv,
-json, jsonl, or txt. Without a model folder, the recogniser that comes with the package reads.
+"""Reads images with a model: files, folders, globs, splits of shards, or what comes on standard input.
 
     python -m train.predict images/*.jpg
-    python -m train.predict models/crnn_small crops/ out=words.csv
+    python -m train.predict models/crnn_small "crops/**/*.png" out=words.csv
+    find photos -name "*.jpg" | python -m train.predict models/yolo - recogniser=words out=jsonl | jq .text
+
+MODEL, the first path, is a model folder or a file of train.export; without one, the recogniser that comes
+with the package reads. `-` is standard input: the bytes of an image, or paths, one a line. out=csv, json or
+jsonl alone prints such rows and nothing else. A file that is not a readable image becomes a row with an
+error, never a stop.
+
+What a recogniser tells:
+    python -m train.predict models/crnn_small crops/ lexicon=words.txt
+    python -m train.predict models/crnn_small crops/ topk=5 out=words.jsonl
+    python -m train.predict models/crnn_small crops/ raw=true
+topk= adds the best texts of each word and their probabilities, found by decoder=beam unless another is named.
+raw=true adds the best class of every frame, a symbol each, the blank as `-`, and the span of each character:
+from which pixel to which of the image its frames reach, or of the upright crop of a word that was found.
+
+A detector finds words in photographs, and recogniser= reads them; boxes= names the places instead. A txt is
+a list of labels that `ingest.shard source=paddle_labels` takes: so a model labels photographs for another.
     python -m train.predict models/yolo photos/ recogniser=words out=words.json drawn=drawn/
     python -m train.predict models/yolo photos/ tta=true
     python -m train.predict models/crnn_small photos/ boxes=words.json out=read.json
     python -m train.predict models/yolo photos/ recogniser=words index=photos.db
     python -m train.predict search="cafe" index=photos.db
-    python -m train.predict models/crnn_small crops/ decoder=lexicon decoder.words=words.txt
-
-A detector finds words in photographs, and recogniser= reads them; boxes= names the places instead. A txt is
-a list of labels that `ingest.shard source=paddle_labels` takes: so a model labels photographs for another.
-A file that is not a readable image becomes a row with an error, never a stop.
 """
 
 import math
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
+from typing import Any
 
-from shards import config, pack, storage
-from shards.errors import BadData, BadSettings
-from shards.pictures import SUFFIXES
+from shards import config
+from shards.errors import BadSettings, Stop
 from shards.progress import Reporter, run
-from shards.read import Shards
 from shards.typed import check_ranges
-from train import answersheet, exported, photoindex, scales
+from train import answersheet, decoders, exported, inputs, photoindex, scales
+from train.answersheet import Shown
+from train.inputs import Encoded
 from train.judging import device
-from train.reader import Answer, Given, Reader, Reading, readings, together
+from train.reader import PRETRAINED, Answer, Detailed, Given, Reader, Reading, readings, together
+from train.tasks import Read
 
-PRETRAINED = Path(__file__).resolve().parent / "pretrained" / "words"  # reads when no model is given
-PACKAGED = "words"  # its name as recogniser=
+PACKAGED = "words"  # the packaged recogniser's name as recogniser=
 
 
 @dataclass
@@ -43,10 +55,10 @@ class Settings:
 
     inputs: list[str] = field(
         default_factory=list, metadata={"positional": True}
-    )  # a model folder or nothing, then images or folders
+    )  # a model or nothing, then images, folders, globs, splits of shards, or - for standard input
     recogniser: str = ""  # a model folder that reads what a detector found; words: that of the package
     boxes: str = ""  # a json file of words with polygons, as out= writes it: these are read, none looked for
-    out: str = ""  # a .csv, .json, .jsonl or .txt file; empty = print
+    out: str = ""  # a .csv, .json, .jsonl or .txt file; csv, json or jsonl alone = printed; empty = a table
     drawn: str = ""  # a folder for the pictures with their words drawn
     index: str = ""  # a file that remembers which words stand in which image, for search=
     search: str = ""  # words to look for in index=, of which one letter may be wrong
@@ -57,125 +69,168 @@ class Settings:
     decoder: config.Choice | None = field(
         default=None, metadata={"seam": "train.decoders", "bare": "name"}
     )  # how the answers are read; none = as the model folder says
+    lexicon: str = ""  # a file of the words there are, short for decoder=lexicon decoder.words=FILE
+    topk: int = 0  # so many best texts of each word, with their probabilities
+    raw: bool = False  # the best class of every frame, and where each character stands
     json: bool = False  # print the rows as JSON on the last line
 
     def __post_init__(self) -> None:
-        check_ranges(self, "", batch=(1, math.inf), limit=(0, math.inf))
+        check_ranges(self, "", batch=(1, math.inf), limit=(0, math.inf), topk=(0, 1000))
         if self.search and not self.index:
             raise BadSettings(f"search={self.search}: index= is required, the file to look into")
         if self.boxes and self.tta:
             raise BadSettings("boxes= says where words are; tta is of models that find them")
         if self.boxes and self.recogniser:
             raise BadSettings("boxes= is read by the model given first; recogniser= is of detectors")
+        if self.lexicon and self.decoder:
+            raise BadSettings(f"lexicon= is decoder=lexicon; leave it or decoder={self.decoder.name} out")
+        answersheet.form(self.out)
+        if self.json and self.printed:
+            raise BadSettings(f"json=true and out={self.out} both print the rows; choose one")
+
+    @property
+    def printed(self) -> bool:
+        """Whether rows are what is printed, and nothing else."""
+        return self.out in answersheet.FORMATS
+
+    @property
+    def chosen(self) -> dict[str, Any]:
+        """How words are read, as `Reader` takes it."""
+        words = {"name": "lexicon", "words": self.lexicon}
+        decoder = decoders.stored(words) if self.lexicon else self.decoder
+        return {"decoder": decoder, "raw": self.raw, "topk": self.topk}
 
 
-Encoded = tuple[str, Callable[[], bytes]]  # a name, and how to get the bytes
 Answers = Callable[[Sequence[str], Sequence[Given]], list[Answer]]  # of a batch of images with their names
 
 
-def images(inputs: Sequence[str]) -> Iterator[Encoded]:
-    """The images of files, folders and splits of shards; a path that does not exist is a BadData."""
-    paths = [storage.place(given) for given in inputs]
-    for missing in (path for path in paths if not path.exists()):
-        raise BadData(f"{missing}: no such file or folder")  # before anything is read
-    for given in paths:
-        if (given / "manifest.json").exists():
-            shards = Shards([given.parent], given.name)
-            for position, uid in enumerate(shards.uids):
-                yield f"{given}/{pack.key_of(int(uid))}", partial(shards.image, position)
-        elif given.is_dir():
-            inside = sorted(p for p in given.rglob("*") if p.suffix.lower() in SUFFIXES)
-            if not inside:
-                raise BadData(f"{given}: no image in this folder")
-            yield from ((str(path), path.read_bytes) for path in inside)
-        else:
-            yield str(given), given.read_bytes
+@dataclass(frozen=True, slots=True)
+class Answering:
+    """What answers images with their names, and whether the words it tells stand in places."""
+
+    answers: Answers
+    places: bool
+
+    def __call__(self, names: Sequence[str], given: Sequence[Given]) -> list[Answer]:
+        """The answer to each image."""
+        return self.answers(names, given)
 
 
-def answers_of(settings: Settings, model: str) -> Answers:
+def answers_of(settings: Settings, model: str) -> Answering:
     """What answers images: a recogniser, a detector, a detector with a recogniser, or one at given places."""
     place = str(device(settings.device))
-    first = Reader(model, place, None if settings.recogniser else settings.decoder)
+    first = Reader(model, place, **({} if settings.recogniser else settings.chosen))
     if settings.tta:
         first = Reader(scales.several(first.loaded), place)
     if settings.boxes:
         known = answersheet.places(Path(settings.boxes))
-        return lambda names, given: [
-            first.inside(image, known.get(name, known.get(Path(name).name, ())))
-            for name, image in zip(names, given, strict=True)
-        ]
+        return Answering(partial(_inside, first, known), True)
     if not settings.recogniser:
-        return lambda names, given: first.answers(given)
+        return Answering(lambda names, given: first.answers(given), first.loaded.task.finds)
     path = str(PRETRAINED) if settings.recogniser == PACKAGED else settings.recogniser
-    second = Reader(path, place, settings.decoder)
+    second = Reader(path, place, **settings.chosen)
     if not first.loaded.task.finds or second.loaded.task.finds:
         raise BadSettings(f"recogniser={settings.recogniser}: {model} must find words, and it must read")
-    return lambda names, given: together(first, second, given)
+    return Answering(lambda names, given: together(first, second, given), True)
 
 
-def answered(answers: Answers, encoded: Iterator[Encoded], batch: int) -> Iterator[tuple[str, Given, Answer]]:
+def _inside(
+    reader: Reader, known: Mapping[str, Sequence[Read]], names: Sequence[str], given: Sequence[Given]
+) -> list[Answer]:
+    """What is read in the places known of each image, by its path or its name alone."""
+    places = [known.get(name, known.get(Path(name).name, ())) for name in names]
+    return [reader.inside(image, own) for image, own in zip(given, places, strict=True)]
+
+
+def answered(
+    answers: Answers, encoded: Iterator[Encoded], batch: int
+) -> Iterator[tuple[list[str], list[Given], list[Answer]]]:
     """Images with their names and answers, a batch at a time."""
     while some := list(islice(encoded, batch)):
         names, given = [name for name, _ in some], [_got(get) for _, get in some]
-        yield from zip(names, given, answers(names, given), strict=True)
+        yield names, given, answers(names, given)
 
 
 def _got(get: Callable[[], bytes]) -> Given:
     try:
         return get()
-    except (BadData, OSError) as error:
+    except (Stop, OSError, ValueError) as error:
         return error
 
 
-def _sorted(inputs: list[str]) -> tuple[str, list[str]]:
+def _sorted(given: list[str]) -> tuple[str, list[str]]:
     """(model folder, images): the first path is the model where it is a model or a run folder."""
-    first = Path(inputs[0]) if inputs else PRETRAINED
+    first = Path(given[0]) if given else PRETRAINED
     chosen = any((first / name).exists() for name in ("config.json", "best", "status.json"))
     chosen = chosen or first.suffix in exported.suffixes()
-    model, images = (inputs[0], inputs[1:]) if inputs and chosen else (str(PRETRAINED), inputs)
+    model, images = (given[0], given[1:]) if given and chosen else (str(PRETRAINED), given)
     if not images:
         raise BadSettings("at least one image is needed: train.predict [MODEL] IMAGE...")
     return model, images
 
 
-def _read(settings: Settings, model: str, inputs: list[str]) -> tuple[list[Reading], int]:
-    """The rows of all images, drawn and remembered as asked; and how many images there were."""
-    rows, count = [], 0
-    found = islice(images(inputs), settings.limit or None)
-    with photoindex.opened(settings.index) as index:
-        for name, given, answer in answered(answers_of(settings, model), found, settings.batch):
-            own = readings([name], [answer])
-            rows += own
-            count += 1
-            index.remember(name, own)
-            if settings.drawn:
-                answersheet.draw(Path(settings.drawn), name, given, answer)
-    return rows, count
+class Rows:
+    """The rows of all images, a batch at a time; each image is drawn and remembered as asked.
+
+    total: how many; count: of images; errors: of those that could not be read; kept: the rows, where JSON is
+    to hold them all at the end.
+    """
+
+    def __init__(self, settings: Settings, answers: Answers, images: Sequence[str]) -> None:
+        self.settings, self._answers, self._images = settings, answers, images
+        self.kept: list[Reading] = []
+        self.total = self.count = self.errors = 0
+
+    def __iter__(self) -> Iterator[list[Reading]]:
+        settings, kind = self.settings, Detailed if self.settings.raw or self.settings.topk else Reading
+        found = islice(inputs.images(self._images), settings.limit or None)
+        with photoindex.opened(settings.index) as index:
+            for names, given, told in answered(self._answers, found, settings.batch):
+                parts = [readings([name], [answer], kind) for name, answer in zip(names, told, strict=True)]
+                for name, image, answer, own in zip(names, given, told, parts, strict=True):
+                    index.remember(name, own)
+                    if settings.drawn:
+                        answersheet.draw(Path(settings.drawn), name, image, answer)
+                yield self._counted(list(chain.from_iterable(parts)), len(names))
+
+    def _counted(self, rows: list[Reading], images: int) -> list[Reading]:
+        self.count += images
+        self.total += len(rows)
+        self.errors += sum(bool(row.error) for row in rows)
+        if self.settings.json:
+            self.kept += rows
+        return rows
+
+
+def _search(settings: Settings, report: Reporter) -> None:
+    rows = photoindex.search(Path(settings.index), settings.search)
+    columns = ("image", "text", "score", "polygon")
+    cells = [[getattr(row, column) for column in columns] for row in rows]
+    report.table(f"{settings.search} in {settings.index}", columns, cells)
+    if settings.out:
+        answersheet.write([rows], settings.out, Shown(places=True))
+    report.done(readings=[asdict(row) for row in rows])
 
 
 def main(argv: list[str]) -> None:
     """Entry."""
     settings = config.read(Settings, "predict", argv)
-    report = Reporter("train.predict", settings.json)
+    report = Reporter("train.predict", settings.json, silent=settings.printed)
     if settings.search:
-        rows = photoindex.search(Path(settings.index), settings.search)
-        columns = ("image", "text", "score", "polygon")
-        cells = [[getattr(row, column) for column in columns] for row in rows]
-        report.table(f"{settings.search} in {settings.index}", columns, cells)
-        report.done(readings=[asdict(row) for row in rows])
-        return
-    model, inputs = _sorted(settings.inputs)
-    suffix = Path(settings.out).suffix if settings.out else ".csv"
-    answersheet.check(settings.out, suffix)
-    rows, count = _read(settings, model, inputs)
+        return _search(settings, report)
+    model, images = _sorted(settings.inputs)
+    answers = answers_of(settings, model)
+    shown = Shown(answers.places, settings.raw, settings.topk > 0)
+    rows = Rows(settings, answers, images)
+    if settings.drawn:
+        answersheet.make(Path(settings.drawn), f"drawn={settings.drawn}")
     if settings.out:
-        Path(settings.out).parent.mkdir(parents=True, exist_ok=True)
-        Path(settings.out).write_text(answersheet.written(rows, suffix), encoding="utf-8")
-        report.say(f"{len(rows)} rows of {count} images in {settings.out}")
+        answersheet.write(rows, settings.out, shown)
+        report.say(f"{rows.total} rows of {rows.count} images in {settings.out}")
     else:
-        cells = [[getattr(row, column) for column in answersheet.COLUMNS] for row in rows]
-        report.table(f"read by {model}", answersheet.COLUMNS, cells)
-    report.done(readings=[asdict(row) for row in rows], errors=sum(bool(row.error) for row in rows))
+        cells = [shown.cells(row) for row in chain.from_iterable(rows)]
+        report.table(f"read by {model}", shown.columns, cells)
+    report.done(readings=[shown.plain(row) for row in rows.kept], errors=rows.errors)
 
 
 if __name__ == "__main__":

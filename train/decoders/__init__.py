@@ -2,7 +2,8 @@
 
 A member offers `Settings` (a dataclass) and `Decoder(settings, charset)`, a `train.decode.Decoder`: its
 `paths(values)` answers the path of the reading of each line and whether that reading is certified. What a
-path spells and how sure it is are told by `train.decode`, alike for all.
+path spells and how sure it is are told by `train.decode`, alike for all. One that knows several readings also
+has `best(values, count)`: of each line the labels of its best ones, best first, at most so many.
 """
 
 from dataclasses import fields

@@ -26,9 +26,12 @@ from train.guided import guided_beam
 ALPHA, BETA = 0.5, 0.0
 FIRST = 0xF0000  # class i is spelled as this code point + i for fast-ctc-decode; there is room for 131,068
 MANY = 6  # classes followed at a step, on average: from here on our own search is the faster one
+TRIED = 64  # classes of a step from which several readings are made with an ngram model
 NOTHING = 1e-35  # it leaves out what is less probable; the cut was made before
 
 Labels = list[tuple[int, ...]]
+Search = Callable[[np.ndarray, int], Labels]  # of log-probabilities and a width: the best of each line
+Several = Callable[[np.ndarray, int, int], list[Labels]]  # of these and a count: the best ones
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +55,19 @@ class Decoder:
 
     def __init__(self, settings: Settings, charset: Charset) -> None:
         self.settings = settings
-        self.search = _guided(settings, charset) if settings.ngram else _fast(charset) or own
+        plain = _fast(charset) or own, own_several
+        self.search, self.several = _guided(settings, charset) if settings.ngram else plain
 
     def paths(self, values: np.ndarray) -> tuple[Path, np.ndarray]:
         """See train.decode."""
         lines = np.arange(len(values))
         return greedy_path(values).reading(lines, self.labels(values)), np.zeros(len(values), bool)
+
+    def best(self, values: np.ndarray, count: int) -> list[Labels]:
+        """See the seam; every class is followed, since what is improbable is asked for too."""
+        width = max(self.settings.width, count)
+        parts = (self.several(log_softmax(values[part]), count, width) for part in blocks(values))
+        return list(chain.from_iterable(parts))
 
     def labels(self, values: np.ndarray) -> Labels:
         """The symbols of the reading of each line; values: see train.decode."""
@@ -80,7 +90,12 @@ def own(log_probs: np.ndarray, width: int) -> Labels:
     return prefix_beam(log_probs, 1, width).best()
 
 
-def _fast(charset: Charset) -> Callable[[np.ndarray, int], Labels] | None:
+def own_several(log_probs: np.ndarray, count: int, width: int) -> list[Labels]:
+    """The best readings by `train.beam`."""
+    return prefix_beam(log_probs, count, width).labels()
+
+
+def _fast(charset: Charset) -> Search | None:
     """The same by fast-ctc-decode; None where it is not installed."""
     try:
         from fast_ctc_decode.fast_ctc_decode import beam_search
@@ -98,12 +113,15 @@ def _fast(charset: Charset) -> Callable[[np.ndarray, int], Labels] | None:
     return search
 
 
-def _guided(settings: Settings, charset: Charset) -> Callable[[np.ndarray, int], Labels]:
-    """Readings with the ngram model of the settings."""
+def _guided(settings: Settings, charset: Charset) -> tuple[Search, Several]:
+    """Readings with the ngram model of the settings: the best one, and several."""
     guide = kneserney.Fusion(kneserney.load(settings.ngram, charset), settings.alpha, settings.beta)
 
     def search(log_probs: np.ndarray, width: int) -> Labels:
         followed = np.isfinite(log_probs[..., 1:]).sum(-1).max(initial=1)
         return guided_beam(log_probs, guide, width, int(followed)).best()
 
-    return search
+    def several(log_probs: np.ndarray, count: int, width: int) -> list[Labels]:
+        return guided_beam(log_probs, guide, width, TRIED).labels(count)
+
+    return search, several

@@ -48,6 +48,10 @@ class Decoder:
             certified[open_] = proved(path, values, open_)
         return path, certified
 
+    def best(self, values: np.ndarray, count: int) -> list[beam.Labels]:
+        """See the seam: those that the search finds."""
+        return self.beam.best(values, count)
+
 
 def proved(path: Path, values: np.ndarray, lines: np.ndarray) -> np.ndarray:
     """Whether all paths of what is read in some lines make more than 1/2; what is broken proves nothing."""

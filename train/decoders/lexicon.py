@@ -91,6 +91,10 @@ class Decoder:
         found, certified[open_] = self._search(log_softmax(values[open_]))
         return path.reading(open_, found), certified
 
+    def best(self, values: np.ndarray, count: int) -> list[Words]:
+        """See the seam: words of the list."""
+        return guided_beam(log_softmax(values), self._trie, max(self.width, count), TRIED).labels(count)
+
     def _search(self, log_probs: np.ndarray) -> tuple[Words, np.ndarray]:
         """The word of each line, () where none fits, and whether it is certified."""
         found = guided_beam(log_probs, self._trie, self.width, TRIED)

@@ -5,6 +5,7 @@ that digest, seal and loading are those of any model; there is no parameter, no 
 Letters: N samples, L time steps, C classes of ours, O classes of the file, H W pixels.
 """
 
+import os
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -16,6 +17,8 @@ from shards.errors import BadData, BadSettings
 from shards.image import ImageSpec
 from train.models import Output
 
+# onnxruntime looks at it when it is imported, and else keeps an identifier in HOME and reports to its maker
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 LEAST = torch.finfo(torch.float32).tiny  # stands for a probability of 0
 
 

@@ -15,6 +15,7 @@ A task is an object with these members, and nobody else asks which task it is:
   frames: the time steps that each has;
 - `decode(output)` -> one tuple of `Read` per sample;
 - `merged(outputs)`, where it finds words: `decode` of answers to the same canvases at several scales;
+- `detailed(raw, topk)` -> a `decode` whose words have their `detail`, where it reads words (`train.details`);
 - `read_by(decoder, temperature)`: from now on `decode` takes that decoder (a Choice of `train.decoders`), and
   confidences at that temperature;
 - `trials(output, records, temperatures)` -> (right [n], confidence [n,K] at each of K temperatures) of the n
@@ -35,13 +36,36 @@ from shards.sample import Word
 
 
 @dataclass(frozen=True, slots=True)
+class Alternative:
+    """A text that a word may have, and its probability, over all paths that spell it."""
+
+    text: str
+    probability: float
+
+
+@dataclass(frozen=True, slots=True)
+class Detail:
+    """What stands behind a reading, as far as it was asked for.
+
+    raw: the best class of every time step, a symbol each, the blank as `-`; spans: of each character, from
+    which x to which its steps reach, as a polygon on the canvas or in the picture, where pixel i reaches from
+    i to i + 1; alternatives: the best texts, that of the word first.
+    """
+
+    raw: str = ""
+    spans: tuple[tuple[float, float], ...] = ()
+    alternatives: tuple[Alternative, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Read(Word):
     """A word as it was read; `score` is its confidence.
 
     characters: the confidence of each character of the text; certified: see `train.decode.Reading`; found:
-    how sure it is that a word stands there, of one that was first found and then read.
+    how sure it is that a word stands there, of one that was first found and then read; detail: where asked.
     """
 
     characters: tuple[float, ...] = ()
     certified: bool = False
     found: float | None = None
+    detail: Detail | None = None

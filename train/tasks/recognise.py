@@ -5,7 +5,7 @@ Letters: N samples, L time steps, C classes (class 0 the blank).
 """
 
 import itertools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,16 +20,17 @@ from shards.image import ImageSpec
 from shards.lookup import unknown
 from shards.read import Shards
 from shards.sample import Record
-from train import decoders, mistakes
+from train import decoders, details, mistakes
 from train.charset import FOLDS, NAMED, Charset
 from train.ctc import VARIES, ctc_loss, needed_frames
-from train.decode import array_of, read
+from train.decode import Reading, array_of, read
 from train.headings import WORDS
 from train.models import Output
-from train.tasks import Read
+from train.tasks import Detail, Read
 from train.wordscore import Meter, Score, truth
 
 CENSUS_AT_A_TIME = 8192
+SEVERAL = "decoder=beam, certified and lexicon"
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,18 +118,25 @@ class Task:
 
     def decode(self, output: Output) -> list[tuple[Read, ...]]:
         """One word per sample, by the decoder, with its confidence as score."""
-        readings = read(self._decoder, output.logits, self._temperature)
-        return [
-            (
-                Read(
-                    self.charset.decode(r.symbols),
-                    score=r.confidence,
-                    characters=r.characters,
-                    certified=r.certified,
-                ),
-            )
-            for r in readings
-        ]
+        return [(self._word(r),) for r in read(self._decoder, output.logits, self._temperature)]
+
+    def detailed(self, raw: bool, topk: int) -> Callable[[Output], list[tuple[Read, ...]]]:
+        """`decode` with the `detail` of each word; BadSettings where the decoder knows one text alone."""
+        if topk and not hasattr(self._decoder, "best"):
+            raise BadSettings(f"topk={topk}: this decoder knows one text alone; {SEVERAL} know several")
+        ask = details.Asked(raw, topk, self.image.width, self._temperature)
+
+        def decode(output: Output) -> list[tuple[Read, ...]]:
+            told = ask.of(self._decoder, self.charset, output)
+            return [(self._word(reading, detail),) for reading, detail in told]
+
+        return decode
+
+    def _word(self, r: Reading, detail: Detail | None = None) -> Read:
+        return Read(
+            self.charset.decode(r.symbols), score=r.confidence, characters=r.characters,
+            certified=r.certified, detail=detail,
+        )  # fmt: skip
 
     def trials(
         self, output: Output, records: Sequence[Record], temperatures: Sequence[float]
