@@ -1,10 +1,13 @@
 """Reads words with the model beside it: python read.py PICTURE ... (needs onnxruntime, numpy, Pillow)."""
 
 import json
+import os
 import sys
 from pathlib import Path
 
 import numpy as np
+
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 import onnxruntime
 from PIL import Image, ImageOps
 
@@ -14,8 +17,7 @@ class Reader:
 
     def __init__(self, path, threads=1):
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = threads
-        options.log_severity_level = 3
+        options.intra_op_num_threads, options.log_severity_level = threads, 3
         self.session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         told = json.loads(self.session.get_modelmeta().custom_metadata_map["ocr_distillery"])
         self.spec, self.characters = told["image"], told["answers"]["characters"]
@@ -31,10 +33,9 @@ class Reader:
             wide, high = max(1, round(w * scale)), max(1, round(h * scale))
             left, top = (width - wide) // 2, (height - high) // 2
         picture = picture.convert("L" if spec["channels"] == "grey" else "RGB")
-        if picture.size != (wide, high):
-            picture = picture.resize((wide, high), Image.Resampling[spec["resample"].upper()])
-        pixels = np.atleast_3d(np.asarray(picture)).transpose(2, 0, 1)
-        pixels = pixels[::-1] if spec["channels"] == "bgr" else pixels
+        picture = picture.resize((wide, high), Image.Resampling[spec["resample"].upper()])
+        turned = -1 if spec["channels"] == "bgr" else 1
+        pixels = np.atleast_3d(np.asarray(picture)).transpose(2, 0, 1)[::turned]
         out = np.full((len(pixels), height, width), spec["pad"], np.float32)
         out[:, top : top + high, left : left + wide] = pixels
         return (out / 255 - np.float32(spec["mean"])) / np.float32(spec["std"])
@@ -48,8 +49,7 @@ class Reader:
 
     def text(self, picture):
         """What a picture says: the best class of every step, repeats merged, blanks (class 0) dropped."""
-        (logits,) = self.session.run(["logits"], {"images": self.canvas(picture)[None]})
-        best = np.asarray(logits)[0].argmax(-1)
+        best = self.session.run(["logits"], {"images": self.canvas(picture)[None]})[0][0].argmax(-1)
         kept = (best != 0) & (np.diff(best, prepend=0) != 0)
         return "".join(self.characters[i - 1] for i in best[kept])
 
