@@ -77,7 +77,7 @@ def test_the_program_is_short_and_imports_nothing_of_ours():
     nodes = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Import | ast.ImportFrom)]
     names = {a.name for n in nodes if isinstance(n, ast.Import) for a in n.names}
     names |= {n.module for n in nodes if isinstance(n, ast.ImportFrom)}
-    assert names <= {"json", "sys", "pathlib", "numpy", "onnxruntime", "PIL"}
+    assert names <= {"json", "os", "sys", "pathlib", "numpy", "onnxruntime", "PIL"}
 
 
 SPECS = st.builds(
