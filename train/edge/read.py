@@ -34,8 +34,8 @@ class Reader:
             left, top = (width - wide) // 2, (height - high) // 2
         picture = picture.convert("L" if spec["channels"] == "grey" else "RGB")
         picture = picture.resize((wide, high), Image.Resampling[spec["resample"].upper()])
-        turned = -1 if spec["channels"] == "bgr" else 1
-        pixels = np.atleast_3d(np.asarray(picture)).transpose(2, 0, 1)[::turned]
+        pixels = np.atleast_3d(np.asarray(picture)).transpose(2, 0, 1)
+        pixels = pixels[::-1] if spec["channels"] == "bgr" else pixels
         out = np.full((len(pixels), height, width), spec["pad"], np.float32)
         out[:, top : top + high, left : left + wide] = pixels
         return (out / 255 - np.float32(spec["mean"])) / np.float32(spec["std"])
@@ -49,9 +49,9 @@ class Reader:
 
     def text(self, picture):
         """What a picture says: the best class of every step, repeats merged, blanks (class 0) dropped."""
-        best = self.session.run(["logits"], {"images": self.canvas(picture)[None]})[0][0].argmax(-1)
-        kept = (best != 0) & (np.diff(best, prepend=0) != 0)
-        return "".join(self.characters[i - 1] for i in best[kept])
+        (logits,) = self.session.run(["logits"], {"images": self.canvas(picture)[None]})
+        best = np.asarray(logits)[0].argmax(-1)
+        return "".join(self.characters[i - 1] for i in best[(best != 0) & (np.diff(best, prepend=0) != 0)])
 
 
 if __name__ == "__main__":
