@@ -38,9 +38,10 @@ class Place:
             call(python, "-m", "pip", "install", "--quiet", "--upgrade", "pip")
         return python
 
-    def install(self, *what: object) -> subprocess.CompletedProcess[str]:
-        """pip of the environment, under the constraints."""
-        return call(self.python, "-m", "pip", "install", "--quiet", "-c", CONSTRAINTS, *what, check=False)
+    def install(self, *what: object, pinned: bool = True) -> subprocess.CompletedProcess[str]:
+        """pip of the environment; pinned: under the constraints."""
+        under = ("-c", CONSTRAINTS) if pinned else ()
+        return call(self.python, "-m", "pip", "install", "--quiet", *under, *what, check=False)
 
 
 def call(*command: object, check: bool = True, **more: object) -> subprocess.CompletedProcess[str]:

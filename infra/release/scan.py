@@ -11,6 +11,7 @@ OWN = "ocr-distillery"
 ALONE = {  # extra -> why what it names brings along cannot be seen everywhere
     "tensorrt": "what it brings is on NVIDIA's index, for machines with CUDA",
 }
+APART = ("paddle",)  # extras that want other versions than the constraints: for an environment of their own
 
 
 def extras() -> dict[str, list[str]]:
@@ -56,7 +57,7 @@ def resolved(name: str, asked: Sequence[str], place: Place) -> tuple[list[licenc
     """
     report = place.folder / "report.json"
     line = ("--dry-run", "--ignore-installed", "--report", report)
-    done, why = place.install(*line, *asked), ""
+    done, why = place.install(*line, *asked, pinned=name not in APART), ""
     if done.returncode and name in ALONE:
         done, why = place.install(*line, "--no-deps", *asked), f"it alone: {ALONE[name]}"
     if done.returncode:

@@ -144,17 +144,20 @@ def test_the_extras_looked_at_are_those_of_the_project_without_itself(module):
 
 
 def place(tmp_path, *codes):
-    """A double of a Place whose pip answers with these codes, and with a report where the code is 0."""
+    """A double of a Place whose pip answers with these codes, and with a report where the code is 0; pinned:
+    whether it was last asked to keep to the constraints.
+    """
     report = '{"install": [{"metadata": {"name": "gnu", "version": "3", "license": "GPL"}}]}'
     left = list(codes)
 
-    def install(*arguments):
-        code = left.pop(0)
+    def install(*arguments, pinned=True):
+        code, made.pinned = left.pop(0), pinned
         if code == 0:
             (tmp_path / "report.json").write_text(report)
         return SimpleNamespace(returncode=code, stdout="", stderr="no such version")
 
-    return SimpleNamespace(folder=tmp_path, install=install)
+    made = SimpleNamespace(folder=tmp_path, install=install)
+    return made
 
 
 @pytest.mark.parametrize(
@@ -171,6 +174,15 @@ def test_what_cannot_be_seen_or_given_away_fails_with_a_remedy(module, tmp_path,
     assert found.rows[0][:3] == [f"extra {extra}", "", row]
     (said,) = found.failures
     assert said.startswith(failure)
+
+
+@pytest.mark.parametrize(("extra", "pinned"), [("onnx", True), ("paddle", False)])
+def test_an_extra_for_an_environment_of_its_own_is_resolved_without_the_constraints(
+    module, tmp_path, extra, pinned
+):
+    asked = place(tmp_path, 0)
+    module("scan").check_licences([extra], asked)
+    assert asked.pinned == pinned
 
 
 def test_a_wheel_holds_the_packages_and_their_data_and_nothing_else(module):
