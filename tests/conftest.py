@@ -33,7 +33,7 @@ def words(tmp_path_factory) -> Path:
     return out
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def real() -> Path:
     """The folder of real data; the test is skipped where there is none."""
     if not REAL.is_dir():
