@@ -1,7 +1,7 @@
 """The addresses of a server: what each takes and gives, and what it says to a request that it does not take.
 
-POST /read takes one image as it is, POST /batch several as JSON; the rows are those of `train.predict`. An
-error is JSON with the one key `error`, and names the setting where a limit was met. Needs the extra `serve`.
+POST /read takes one image as it is, or several as JSON; the rows are those of `train.predict`. An error is JSON
+with the one key `error`, and names the setting where a limit was met. Needs the extra `serve`.
 """
 
 import asyncio
@@ -35,6 +35,7 @@ ERRORS = {
     504: "no answer within timeout=",
 }
 RAW = ("image/", "application/octet-stream")
+JSON = "application/json"
 ONE = {"image/*": {"schema": {"type": "string", "format": "binary"}}}
 DATA = {"type": "object", "required": ["data"], "properties": {
     "data": {"type": "string", "format": "byte"}, "name": {"type": "string", "maxLength": 256},
@@ -44,7 +45,7 @@ IMAGES = {
     "required": ["images"],
     "properties": {"images": {"type": "array", "items": DATA}},
 }
-MANY = {"application/json": {"schema": IMAGES}}
+MANY = {JSON: {"schema": IMAGES}}
 
 
 class TooLarge(BadData):
@@ -117,31 +118,30 @@ class Desk:
         return TooLarge(f"{found} pixels, at most pixels={most} are read") if found > most else image
 
     async def read(self, request: Request, name: str = "") -> Response:
-        """What stands in one image, sent as it is."""
-        async with self._admitted():
-            name, kind = named(name), request.headers.get("content-type", "")
-            if not kind.lower().startswith(RAW):
-                raise HTTPException(415, f"content-type {kind[:99]!r}: an image is sent as image/jpeg or so")
-            (answers,) = await self._answered([await self._body(request)])
-            failed = next((one for one in answers if isinstance(one, Exception)), None)
-            if failed:
-                raise HTTPException(413 if isinstance(failed, TooLarge) else 422, str(failed))
-            return JSONResponse(asdict(self._told(name, answers)))
-
-    async def batch(self, request: Request) -> Response:
-        """What stands in several images, sent as JSON in base64."""
+        """What stands in one image, sent as it is, or in several, sent as JSON in base64."""
         async with self._admitted():
             kind = request.headers.get("content-type", "")
-            if kind.partition(";")[0].strip().lower() != "application/json":
-                raise HTTPException(415, f"content-type {kind[:99]!r}: images are sent as application/json")
-            body = await self._body(request)
-            given = await asyncio.to_thread(parsed, body, self.settings.images)
-            found = await self._answered([image for _, image in given])
-            failed = [one for (one, *_) in found if isinstance(one, Exception)]
-            if len(failed) == len(found):
-                raise HTTPException(413 if isinstance(failed[0], TooLarge) else 422, str(failed[0]))
-            told = [self._told(name, answers) for (name, _), answers in zip(given, found, strict=True)]
-            return JSONResponse(asdict(Pictures(told)))
+            if kind.lower().startswith(RAW):
+                return JSONResponse(asdict(await self._one(request, named(name))))
+            if kind.partition(";")[0].strip().lower() == JSON:
+                return JSONResponse(asdict(await self._several(request)))
+            said = f"content-type {kind[:99]!r}: an image is sent as image/jpeg or so, several as {JSON}"
+            raise HTTPException(415, said)
+
+    async def _one(self, request: Request, name: str) -> Picture:
+        (answers,) = await self._answered([await self._body(request)])
+        failed = next((one for one in answers if isinstance(one, Exception)), None)
+        if failed:
+            raise HTTPException(413 if isinstance(failed, TooLarge) else 422, str(failed))
+        return self._told(name, answers)
+
+    async def _several(self, request: Request) -> Pictures:
+        given = await asyncio.to_thread(parsed, await self._body(request), self.settings.images)
+        found = await self._answered([image for _, image in given])
+        failed = [one for (one, *_) in found if isinstance(one, Exception)]
+        if len(failed) == len(found):
+            raise HTTPException(413 if isinstance(failed[0], TooLarge) else 422, str(failed[0]))
+        return Pictures([self._told(name, answers) for (name, _), answers in zip(given, found, strict=True)])
 
     def _told(self, name: str, answers: Sequence[Answer]) -> Picture:
         rows = [readings([name], [answer]) for answer in answers]
@@ -211,12 +211,10 @@ def application(desk: Desk) -> Counted:
     def add(path: str, answer: Any, method: str, **more: Any) -> None:
         app.add_api_route(path, answer, methods=[method], **more)
 
-    add("/read", desk.read, "POST", response_model=Picture, responses=wrong,
-        openapi_extra={"requestBody": {"required": True, "content": ONE}})  # fmt: skip
-    add("/batch", desk.batch, "POST", response_model=Pictures, responses=wrong,
-        openapi_extra={"requestBody": {"required": True, "content": MANY}})  # fmt: skip
+    add("/read", desk.read, "POST", response_model=Picture | Pictures, responses=wrong,
+        openapi_extra={"requestBody": {"required": True, "content": {**ONE, **MANY}}})  # fmt: skip
     add("/health", desk.health, "GET", response_model=Health)
-    counted = Counted(app, {"/", "/docs", "/openapi.json", "/read", "/batch", "/health", "/metrics"})
+    counted = Counted(app, {"/", "/docs", "/openapi.json", "/read", "/health", "/metrics"})
     metrics = [*counted.metrics, desk.read_at_once, *desk.gauges]
 
     def scraped() -> Response:

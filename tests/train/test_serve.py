@@ -74,7 +74,7 @@ def test_a_batch_is_answered_as_predict_answers_it_and_one_that_is_no_picture_ha
         one["data"] = json.loads(one["data"])["images"][0]["data"]
     with served("batch=6", "wait=1000") as server:
         status, told = ask(
-            server.address, "/batch", json.dumps({"images": images}).encode(), "application/json"
+            server.address, "/read", json.dumps({"images": images}).encode(), "application/json"
         )
     assert status == 200
     assert {one["name"]: one["answers"][0]["readings"] for one in told["images"]} == wanted

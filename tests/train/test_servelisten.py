@@ -48,7 +48,7 @@ def test_a_signal_while_a_request_comes_lets_it_be_answered_and_nothing_was_writ
     env = {name: str(place) for name, place in places.items()}
     with command(cwd=cwd, **env) as (process, address):
         assert ask(address, "/read", word)[0] == 200
-        assert ask(address, "/batch", together(word, b"none"), "application/json")[0] == 200
+        assert ask(address, "/read", together(word, b"none"), "application/json")[0] == 200
         assert ask(address, "/")[0] == 200
         with closing(line_to(address)) as line:
             line.sendall(HEAD % len(word) + word[:100])
@@ -106,14 +106,14 @@ class Hostile:
         body = bytearray(together(self.word[:50]))
         for _ in range(self.draw.randrange(4)):
             body[self.draw.randrange(len(body))] = self.draw.randrange(256)
-        return ask(self.address, "/batch", bytes(body), "application/json")[0]
+        return ask(self.address, "/read", bytes(body), "application/json")[0]
 
     def typed(self) -> int:
         """JSON of other types."""
         odd = [None, 3, 1e308, "a", [], {}, [[]], {"data": None}, {"data": [1]}, {"data": "", "name": {}}]
         told = {"images": [self.draw.choice(odd) for _ in range(self.draw.randrange(70))]}
         body = json.dumps(self.draw.choice([told, odd, {"images": self.draw.choice(odd)}])).encode()
-        return ask(self.address, "/batch", body, "application/json")[0]
+        return ask(self.address, "/read", body, "application/json")[0]
 
     def large(self) -> int:
         """More than is taken, told beforehand or not."""

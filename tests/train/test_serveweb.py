@@ -48,27 +48,32 @@ def promised(width: int, height: int) -> bytes:
 WRONG = {
     "no body": ("/read", b"", "image/png", 422, "empty"),
     "no image": ("/read", b"hello", "image/png", 422, "no known image format"),
-    "a form": ("/read", b"a=b", "application/x-www-form-urlencoded", 415, "sent as image/jpeg"),
+    "a form": (
+        "/read",
+        b"a=b",
+        "application/x-www-form-urlencoded",
+        415,
+        "sent as image/jpeg or so, several as application/json",
+    ),
     "no type": ("/read", b"a=b", "", 415, "content-type ''"),
     "too many bytes": ("/read", bytes(20001), "image/png", 413, "body=20000"),
     "too many pixels": ("/read", promised(200, 200), "image/png", 413, "pixels=20000"),
     "a bad name": ("/read?name=%00", b"hello", "image/png", 422, "name: must be"),
     "a long name": ("/read?name=" + "a" * 257, b"hello", "image/png", 422, "256"),
-    "a batch of no JSON": ("/batch", b"{", JSON, 422, "no JSON"),
-    "a deep one": ("/batch", b"[" * 19000, JSON, 422, "no JSON"),
-    "not UTF-8": ("/batch", b'"\xff"', JSON, 422, "no JSON"),
-    "a list": ("/batch", b"[]", JSON, 422, "JSON must be"),
-    "no images": ("/batch", b'{"images": []}', JSON, 422, "JSON must be"),
-    "images of another type": ("/batch", b'{"images": "all"}', JSON, 422, "JSON must be"),
-    "an image of another type": ("/batch", b'{"images": [3]}', JSON, 422, "images[0]"),
-    "data of another type": ("/batch", b'{"images": [{"data": 3}]}', JSON, 422, "images[0]"),
-    "no base64": ("/batch", b'{"images": [{"data": "%"}]}', JSON, 422, "images[0].data"),
-    "no ASCII": ("/batch", '{"images": [{"data": "\u00e4"}]}'.encode(), JSON, 422, "images[0].data"),
-    "half a character": ("/batch", rb'{"images": [{"data": "", "name": "\ud800"}]}', JSON, 422, "name"),
-    "no picture at all": ("/batch", together(b"a", b"b"), JSON, 422, "no known image format"),
-    "too wide in a batch": ("/batch", together(promised(60000, 60000)), JSON, 413, "pixels=20000"),
-    "too many": ("/batch", together(b"", b"", b"", b""), JSON, 413, "images=3"),
-    "an image as a batch": ("/batch", b"", "image/png", 415, "application/json"),
+    "a batch of no JSON": ("/read", b"{", JSON, 422, "no JSON"),
+    "a deep one": ("/read", b"[" * 19000, JSON, 422, "no JSON"),
+    "not UTF-8": ("/read", b'"\xff"', JSON, 422, "no JSON"),
+    "a list": ("/read", b"[]", JSON, 422, "JSON must be"),
+    "no images": ("/read", b'{"images": []}', JSON, 422, "JSON must be"),
+    "images of another type": ("/read", b'{"images": "all"}', JSON, 422, "JSON must be"),
+    "an image of another type": ("/read", b'{"images": [3]}', JSON, 422, "images[0]"),
+    "data of another type": ("/read", b'{"images": [{"data": 3}]}', JSON, 422, "images[0]"),
+    "no base64": ("/read", b'{"images": [{"data": "%"}]}', JSON, 422, "images[0].data"),
+    "no ASCII": ("/read", '{"images": [{"data": "\u00e4"}]}'.encode(), JSON, 422, "images[0].data"),
+    "half a character": ("/read", rb'{"images": [{"data": "", "name": "\ud800"}]}', JSON, 422, "name"),
+    "no picture at all": ("/read", together(b"a", b"b"), JSON, 422, "no known image format"),
+    "too wide in a batch": ("/read", together(promised(60000, 60000)), JSON, 413, "pixels=20000"),
+    "too many": ("/read", together(b"", b"", b"", b""), JSON, 413, "images=3"),
     "another address": ("/rad", b"", "image/png", 404, "Not Found"),
     "another method": ("/read", None, "", 405, "Method Not Allowed"),
 }
@@ -111,12 +116,11 @@ def test_requests_are_counted_by_address_and_status(word):
     with served() as server:
         for body in (word, word, b"no picture"):
             ask(server.address, "/read", body)
-        ask(server.address, "/batch", together(word, word), JSON)
+        ask(server.address, "/read", together(word, word), JSON)
         ask(server.address, "/some/other")
         for path, status, count in (
-            ("/read", 200, 2),
+            ("/read", 200, 3),
             ("/read", 422, 1),
-            ("/batch", 200, 1),
             ("other", 404, 1),
         ):
             line = f'ocr_requests_total{{path="{path}",status="{status}"}}'
@@ -207,7 +211,7 @@ def test_a_fault_of_the_model_is_told_as_json_and_does_not_stop_the_server(word,
 
 def test_the_addresses_describe_themselves_without_anything_from_elsewhere(server):
     _, told = ask(server.address, "/openapi.json")
-    assert set(told["paths"]) == {"/read", "/batch", "/health", "/metrics"}
+    assert set(told["paths"]) == {"/read", "/health", "/metrics"}
     assert "Reading" in told["components"]["schemas"]
     assert set(told["paths"]["/read"]["post"]["responses"]) >= {"200", "413", "415", "422", "503", "504"}
     _, page = ask(server.address, "/docs")
@@ -218,8 +222,8 @@ def test_the_addresses_describe_themselves_without_anything_from_elsewhere(serve
 
 def test_the_schema_of_a_batch_takes_what_the_server_takes(server, word):
     _, told = ask(server.address, "/openapi.json")
-    schema = told["paths"]["/batch"]["post"]["requestBody"]["content"][JSON]["schema"]
+    schema = told["paths"]["/read"]["post"]["requestBody"]["content"][JSON]["schema"]
     one = {"data": base64.b64encode(word).decode(), "name": "a"}
     assert set(one) == set(schema["properties"]["images"]["items"]["properties"])
     body = json.dumps({"images": [one]}).encode()
-    assert ask(server.address, "/batch", body, JSON)[1]["images"][0]["name"] == "a"
+    assert ask(server.address, "/read", body, JSON)[1]["images"][0]["name"] == "a"
