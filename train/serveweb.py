@@ -1,7 +1,7 @@
 """The addresses of a server: what each takes and gives, and what it says to a request that it does not take.
 
-POST /read takes one image as it is, or several as JSON; the rows are those of `train.predict`. An error is JSON
-with the one key `error`, and names the setting where a limit was met. Needs the extra `serve`.
+POST /read takes one image as it is, or several as JSON; the rows are those of `train.predict`. An error is
+JSON with the one key `error`, and names the setting where a limit was met. Needs the extra `serve`.
 """
 
 import asyncio
