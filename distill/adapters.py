@@ -6,7 +6,7 @@ gradient, has other positions than the student's, it is interpolated to them.
 Letters: N samples, L time steps, D channels, h w of a map.
 """
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import ClassVar
@@ -83,7 +83,7 @@ class Adapters(nn.ModuleList):
             yield adapter(student.flatten(2)).unflatten(2, student.shape[2:]), teacher
 
 
-class Compared(nn.Module):
+class Compared(nn.Module, ABC):
     """A method that adds up over its taps how far the sides are from each other. how: of `Adapters`."""
 
     def __init__(self, settings: Tapped, sides: Sides, **how: bool) -> None:

@@ -163,8 +163,11 @@ class Reporter:
 
 
 def _cell(value: Any) -> str:
-    """As it can be printed, a file's name that is no utf-8 too."""
-    return f"{value:.4g}" if isinstance(value, float) else str(value).encode("utf-8", "replace").decode()
+    """As it can be printed, a file's name that is no utf-8, or would move the cursor, too."""
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    text = str(value).encode("utf-8", "replace").decode()
+    return "".join(one if one.isprintable() or one == "\n" else "\ufffd" for one in text)
 
 
 def status(folder: Path, state: str, code: int | None = None, reason: str = "", **more: Any) -> None:

@@ -223,8 +223,7 @@ def _settle(settings: Settings) -> Settings:
         )
     if settings.plot:
         settings.latency = True
-        if Path(settings.plot).suffix != ".png":
-            raise BadSettings(f"plot={settings.plot}: a picture is written as .png")
+        scoreboard.check(settings.plot)
     if settings.bench:
         settings.data.root = benches.roots(settings.bench, settings.data.split, settings.data.root)
         if settings.protocol == "native":

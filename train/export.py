@@ -8,8 +8,8 @@
 
 Charset, image spec and decoder travel in the file: it alone is a model for predict and evaluation. Before it
 is kept, real samples go through checkpoint and file, each with its own idea of an image; where they answer
-otherwise the export fails with code 4 and shows the worst. Only int8 may answer otherwise, and lose max_drop
-points of the task's main figure. Of fp16 and int8, the layers that cost most stay wide until the file passes.
+otherwise the export fails with code 4 and shows the worst. fp16 must pass too; int8 may lose max_drop
+points of the task's main figure. Of both, the layers that change answers most stay wide until a file passes.
 What a format cannot do is a row that says why; where that is all there was, the code is 2.
 """
 
@@ -30,6 +30,7 @@ from train import agreement, exported, halved, modelfolder, narrowing, package, 
 
 LEAST = 256  # samples that are compared
 NARROWERS = {one.name: one for one in (halved.Halver, quantised.Quantiser)}
+LOSSY = {name for name, one in NARROWERS.items() if one.lossy}  # precisions that may answer otherwise
 
 
 @dataclass
@@ -114,11 +115,13 @@ class Export:
             return Made(None, why=f"{name} is written in {', '.join(member.PRECISIONS)} alone")
         if why := member.absent(image):
             return Made(None, why=why)
-        made, most = Made(None), self.settings.max_drop if precision == "int8" else None
+        made, most = Made(None), self.settings.max_drop if precision in LOSSY else None
         for wanted in self._precisions(precision):
             made = self._passed(name, wanted, most)
             if made.path or made.why:
-                break
+                return made
+        for place in self._places(name, precision):
+            place.unlink(missing_ok=True)  # that of an earlier export answers as an earlier checkpoint did
         return made
 
     def _precisions(self, name: str) -> Iterator[narrowing.Precision]:
@@ -139,10 +142,9 @@ class Export:
 
     def _passed(self, name: str, precision: narrowing.Precision, most: float | None) -> Made:
         """The file in `out` and how it answered; none where it may not be kept."""
-        suffixes = find(exported.SEAM, name).SUFFIXES
-        stem = "model" if precision is narrowing.FULL else f"model.{precision.name}"
+        kept = self._places(name, precision.name)
         with tempfile.TemporaryDirectory(dir=self.out, prefix=".") as place:
-            made = Path(place) / f"{stem}{suffixes[0]}"
+            made = Path(place) / kept[0].name
             try:
                 writing.write(self.loaded, name, made, precision)
             except BadSettings as error:
@@ -153,9 +155,14 @@ class Export:
             )
             if not found.holds(most):
                 return Made(None, found, precision.wide)
-            for suffix in reversed(suffixes):
-                made.with_suffix(suffix).replace(self.out / f"{stem}{suffix}")
-        return Made(self.out / f"{stem}{suffixes[0]}", found, precision.wide)
+            for one in reversed(kept):
+                (Path(place) / one.name).replace(one)
+        return Made(kept[0], found, precision.wide)
+
+    def _places(self, name: str, precision: str) -> list[Path]:
+        """The files of a format and precision, that which is named first."""
+        stem = "model" if precision == narrowing.FULL.name else f"model.{precision}"
+        return [self.out / f"{stem}{suffix}" for suffix in find(exported.SEAM, name).SUFFIXES]
 
 
 def main(argv: list[str]) -> None:
@@ -198,9 +205,11 @@ def _check(settings: Settings, made: dict[tuple[str, str], Made]) -> None:
     """GateFailed names what answers otherwise; where nothing could be written, BadSettings says why."""
     failed = [" ".join(key) for key, one in made.items() if one.found and not one.path]
     if failed:
-        lossy = f" (int8: by more than max_drop={settings.max_drop} points)" * ("int8" in str(failed))
+        lossy = any(key.split()[1] in LOSSY for key in failed)
+        more = f" (of int8: by more than max_drop={settings.max_drop} points)" if lossy else ""
         raise GateFailed(
-            f"{', '.join(failed)}: answers otherwise than {settings.checkpoint}{lossy}, so it was not kept"
+            f"{', '.join(failed)}: answers otherwise than {settings.checkpoint}{more}; "
+            "not kept, and what an earlier export left in its place is gone"
         )
     needed = {"onnx"} if settings.package else set(settings.to)
     if not any(one.path for (name, _), one in made.items() if name in needed):

@@ -83,15 +83,33 @@ def size(path: Path) -> int:
     return sum(path.with_suffix(suffix).stat().st_size for suffix in format_of(path).SUFFIXES)
 
 
+class Running:
+    """Runs a file with as many threads as are due now: it is opened anew where that has changed.
+
+    told: the text of config.json in it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._form, self._path = format_of(path), path
+        self._threads = torch.get_num_threads()
+        self.told, self._run = self._form.read(path, self._threads)
+
+    def __call__(self, inputs: list[np.ndarray]) -> np.ndarray:
+        if (threads := torch.get_num_threads()) != self._threads:
+            _, self._run = self._form.read(self._path, threads)
+            self._threads = threads
+        return self._run(inputs)
+
+
 def opened(path: Path) -> tuple[str, Run]:
     """The text of config.json in an exported file, and what runs the file."""
-    text, run = format_of(path).read(path, torch.get_num_threads())
-    if not text:
+    running = Running(path)
+    if not running.told:
         raise BadData(
             f"{path}: says nothing of charset and image, so it was not made by train.export; "
             "python -m train.checkpoint format=onnx imports files of other projects"
         )
-    return text, run
+    return running.told, running
 
 
 def answers_of(told: dict[str, Any], path: Path) -> dict[str, Any]:

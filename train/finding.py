@@ -3,7 +3,7 @@ and how what they find is judged.
 """
 
 import math
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -42,7 +42,7 @@ class Settings:
         check_ranges(self, "task.", threshold=(0, 1), floor=(0, 1), most=(1, math.inf))
 
 
-class Task:
+class Task(ABC):
     """The members of a task (train.tasks) that are the same however words are found."""
 
     answers, headings, finds = "cells", SCENES, True

@@ -1,6 +1,6 @@
 """How a model's numbers are narrowed in an ONNX file, and which layers stay wide because they cost most."""
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -36,18 +36,20 @@ class Precision:
 FULL = Precision()
 
 
-class Narrower:
+class Narrower(ABC):
     """Makes one ONNX model narrower; samples: by which layers are compared.
 
-    A member says its `name`, its `layers`, and how to `narrow`; `thin` are those that it never touches.
+    A member says its `name`, whether it is `lossy` (answers may change), its `layers`, and how to `narrow`;
+    `thin` are layers that it never touches.
     """
 
-    name = ""
+    name, lossy = "", False
     thin: tuple[str, ...] = ()
 
     def __init__(self, made: Any, samples: Samples) -> None:
         self.made, self.samples = made, samples
         self.layers: tuple[str, ...] = ()
+        self._effects: dict[str, float] = {}
 
     @abstractmethod
     def narrow(self, made: Any, wide: Collection[str], own: bool) -> Any:
@@ -67,7 +69,11 @@ class Narrower:
         return Precision(self.name, own, standard, (*self.thin, *wide))
 
     def by_effect(self) -> list[str]:
-        """The layers, those first that change the logits most when they alone are narrow."""
+        """The layers, those first that change the logits most when they alone are narrow; measured once."""
+        self._effects = self._effects or self._measured()
+        return sorted(self.layers, key=lambda name: -self._effects[name])
+
+    def _measured(self) -> dict[str, float]:
         tried, count = [], 0
         for inputs in self.samples():
             tried.append(inputs)
@@ -75,11 +81,12 @@ class Narrower:
             if count >= TRIED:
                 break
         expected, layers = _logits(self.made, tried), set(self.layers)
-        effects = {
-            name: np.abs(_logits(self.narrow(self.made, layers - {name}, True), tried) - expected)
+        return {
+            name: float(
+                np.abs(_logits(self.narrow(self.made, layers - {name}, True), tried) - expected).mean()
+            )
             for name in self.layers
         }
-        return sorted(self.layers, key=lambda name: -float(effects[name].mean()))
 
 
 def _logits(made: Any, inputs: list[list[np.ndarray]]) -> np.ndarray:

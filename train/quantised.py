@@ -23,7 +23,7 @@ FEW = 4  # channels: a convolution of fewer is slower in int8 than in float32
 class Quantiser(Narrower):
     """Makes int8 of one ONNX model of float32; samples: what its activations are measured on, too."""
 
-    name = "int8"
+    name, lossy = "int8", True
 
     def __init__(self, made: Any, samples: Samples) -> None:
         super().__init__(made, samples)

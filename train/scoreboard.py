@@ -1,8 +1,10 @@
 """What an evaluation shows: the figures of each model, and its accuracy within each group of words."""
 
+import os
 from pathlib import Path
 from typing import Any
 
+from shards.errors import BadSettings
 from shards.progress import Reporter
 from train import benches, metrics, pareto
 from train.headings import READ, Heading
@@ -31,6 +33,19 @@ def models(report: Reporter, judged: list[Judged], found: dict[str, dict[str, An
     report.table("evaluation (intervals are 95 %)", columns, rows)
 
 
+def check(plot: str) -> None:
+    """Refuses a place where no picture can be written."""
+    path = Path(plot)
+    if path.suffix != ".png":
+        raise BadSettings(f"plot={plot}: a picture is written as .png")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.is_dir() or not os.access(path.parent, os.W_OK):
+            raise PermissionError
+    except OSError:
+        raise BadSettings(f"plot={plot}: cannot be written; give another file") from None
+
+
 def front(report: Reporter, judged: list[Judged], plot: str) -> None:
     """Where latency was measured: which models no other beats in size, latency and accuracy together; and
     all of them as a PNG, where a path is given.
@@ -46,7 +61,6 @@ def front(report: Reporter, judged: list[Judged], plot: str) -> None:
     best = ", ".join(point.name for point in pareto.front(points))
     report.say(f"beaten by none in size, latency and {heading.title.removesuffix(', %')} together: {best}")
     if plot:
-        Path(plot).parent.mkdir(parents=True, exist_ok=True)
         Path(plot).write_bytes(pareto.draw(points, heading.title))
 
 

@@ -72,3 +72,10 @@ def test_a_table_shows_what_was_read_and_takes_none_of_it_for_markup(capsys):
     said = capsys.readouterr().out
     assert "[b]title" in said
     assert "[/b] pip install 'x[y]' :smile:" in said
+
+
+def test_a_table_shows_no_control_characters(capsys):
+    Reporter("t").table("t", ["name"], [["a\x1b[31mb\x07.png"]])
+    said = capsys.readouterr().out
+    assert "\x1b[31m" not in said
+    assert "a\ufffd[31mb\ufffd.png" in said

@@ -163,6 +163,15 @@ def test_int8_that_loses_too_much_whatever_stays_wide_ends_with_code_4(words, tm
     assert list(tmp_path.iterdir()) == []
 
 
+def test_what_an_earlier_export_left_does_not_outlive_a_gate_that_fails(words, tmp_path, monkeypatch):
+    exporting(words, tmp_path)
+    assert (tmp_path / "model.onnx").exists()
+    monkeypatch.setattr(agreement, "compare", lambda *a, **k: agreement.Agreement(1, 0, 0.1, ("worst",)))
+    with pytest.raises(GateFailed, match="an earlier export left"):
+        exporting(words, tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_what_int8_loses_is_counted_in_points_of_labelled_words(words, tmp_path):
     path, shards = tmp_path / "model.onnx", Shards([str(words)], "train")
     loaded = modelfolder.load(PRETRAINED)

@@ -72,6 +72,29 @@ def test_a_model_is_as_it_was_after_it_was_written(form, tmp_path):
         assert torch.equal(value, before[name]), name
 
 
+def test_no_two_formats_write_the_same_file():
+    every = [suffix for name in members(exported.SEAM) for suffix in find(exported.SEAM, name).SUFFIXES]
+    assert len(every) == len(set(every))
+
+
+def test_a_file_runs_with_as_many_threads_as_are_due_now(monkeypatch, tmp_path):
+    opened, path = [], tmp_path / "model.onnx"
+    writing.write(loaded(build("crnn")), "onnx", path)
+    onnx = find(exported.SEAM, "onnx")
+    read = onnx.read
+    monkeypatch.setattr(onnx, "read", lambda path, threads: opened.append(threads) or read(path, threads))
+    threads = torch.get_num_threads()
+    _, run = exported.opened(path)
+    inputs = [np.zeros((1, 1, 32, 100), np.float32)]
+    try:
+        for wanted in (threads, 3, 3, threads):
+            torch.set_num_threads(wanted)
+            run(inputs)
+    finally:
+        torch.set_num_threads(threads)
+    assert opened == [threads, 3, threads]
+
+
 @pytest.mark.parametrize("form", FORMATS)
 def test_a_cut_file_is_named(form, tmp_path):
     path = tmp_path / f"model{find(exported.SEAM, form).SUFFIXES[0]}"

@@ -6,7 +6,7 @@ Letters: N samples, L cells of all levels, C terms of a cell, H W pixels, D chan
 """
 
 import math
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any
 
@@ -22,7 +22,7 @@ from train.models import Output
 COARSEST = 32  # pixels to a cell of a trunk's last map
 
 
-class Finder(nn.Module):
+class Finder(nn.Module, ABC):
     """Images [N,C,H,W] to `Output` with logits [N,L,channels] and the grids of levels of these strides."""
 
     def __init__(self, settings: Any, image: ImageSpec, channels: int, strides: Sequence[int]) -> None:

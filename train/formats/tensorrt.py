@@ -17,7 +17,7 @@ from shards.image import ImageSpec
 from train.formats import INPUTS, OUTPUT, Graph, Run, onnx
 from train.narrowing import FULL, Precision
 
-SUFFIXES = (".engine", ".json")
+SUFFIXES = (".engine", ".engine.json")
 PRECISIONS = ("fp32", "fp16")
 MOST = 256  # images at a time
 USUAL = 16  # for which an engine is tuned
