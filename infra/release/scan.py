@@ -1,4 +1,4 @@
-"""Under which licences stands what an extra installs: pip resolves it, the index tells, none is installed."""
+"""The licences of all that an extra installs: pip resolves it, the index tells them, nothing is installed."""
 
 import json
 import tomllib
