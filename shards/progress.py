@@ -4,6 +4,7 @@
 without a word where nobody reads on (`... | head`).
 """
 
+import errno
 import json
 import os
 import select
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from shards import config
-from shards.errors import Stop
+from shards.errors import BadData, Stop
 from shards.written import write_json
 
 
@@ -24,19 +25,24 @@ def version() -> str:
     return metadata.version("ocr-distillery")
 
 
-UNREAD = 141  # as shells say of a process that SIGPIPE ended
+INTERRUPTED, UNREAD = 130, 141  # as shells say of processes that SIGINT and SIGPIPE ended
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # where there is no room
 
 
 def run(main: Callable[[list[str]], Any], doc: str | None = None, schema: type | None = None) -> int:
-    """Runs an entry's main on the command line; returns 0, 2, 3, 4 or 85, or 141 where standard output was
-    closed. Anything else is a bug and keeps its trace.
+    """Runs an entry's main on the command line; returns 0, 2, 3, 4 or 85, 130 where it was interrupted, or
+    141 where standard output was closed. A file that cannot be read or written is a 3 that names it. Anything
+    else is a bug and keeps its trace.
     """
     code = 0
     try:
         code = _code(main, doc, schema)
         sys.stdout.flush()
+    except KeyboardInterrupt:
+        print("error: interrupted", file=sys.stderr)
+        return INTERRUPTED
     except BrokenPipeError:
-        if not _closed(sys.stdout.fileno()):
+        if sys.stdout is None or not _closed(sys.stdout.fileno()):
             raise
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # takes what is flushed at the end
         return code or UNREAD
@@ -57,13 +63,26 @@ def _code(main: Callable[[list[str]], Any], doc: str | None, schema: type | None
         return 0
     try:
         main(argv)
-    except Stop as stop:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except (Stop, OSError) as error:
+        stop = error if isinstance(error, Stop) else _of_a_file(error)
         print(f"error: {stop}", file=sys.stderr)
         if "json=true" in argv:
             told = {**stop.result, "error": str(stop), "code": stop.code}
             print(json.dumps(told, default=str), flush=True)
         return stop.code
     return 0
+
+
+def _of_a_file(error: OSError) -> Stop:
+    """What a file that could not be read or written says to people; any other error is raised again."""
+    if error.filename is None and error.errno not in FULL:
+        raise error
+    where = "" if error.filename is None else f"{error.filename}: "
+    remedy = "; make room, then give the same command again" if error.errno in FULL else ""
+    return BadData(f"{where}{error.strerror or error}{remedy}")
 
 
 def usage(doc: str, schema: type) -> str:

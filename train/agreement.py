@@ -35,6 +35,7 @@ class Agreement:
     gap: float
     worst: tuple[str, ...]
     lost: float | None = None
+    words: int = 1  # that the checkpoint found or read in all of them, texts that are empty not counted
 
     @property
     def equal(self) -> bool:
@@ -66,21 +67,21 @@ def compare(checkpoint: str, path: Path, shards: Shards, samples: int, scored: b
     one, other = Reader(checkpoint), Reader(path)
     meters = [reader.loaded.task.meter() for reader in (one, other)]
     places = chosen(shards, samples)
-    same, gap, wrong = 0, 0.0, []
+    same, gap, wrong, words = 0, 0.0, [], 0
     for start in range(0, len(places), BATCH):
         some = places[start : start + BATCH]
         images = [shards.image(place) for place in some]
         answers = [reader.answers(images) for reader in (one, other)]
         for place, mine, its in zip(some, *answers, strict=True):
             alike, far = _alike(mine, its)
-            same, gap = same + alike, max(gap, far)
+            same, gap, words = same + alike, max(gap, far), words + _words(mine)
             if not alike:
                 wrong.append((far, f"{int(shards.uids[place]):016x}: {_said(mine)} became {_said(its)}"))
         if scored:
             _score(meters, answers, [shards.record(place) for place in some], shards.uids[some].tolist())
     wrong.sort(reverse=True)
     lost = _lost(meters, one.loaded.task.headings[0], shards) if scored else None
-    return Agreement(len(places), same, gap, tuple(line for _, line in wrong[:WORST]), lost)
+    return Agreement(len(places), same, gap, tuple(line for _, line in wrong[:WORST]), lost, words)
 
 
 def _score(
@@ -97,6 +98,10 @@ def _lost(meters: Sequence[Any], heading: Heading, shards: Shards) -> float:
         where = ", ".join(map(str, shards.folders))
         raise BadData(f"{where}: no labels, so nothing tells what int8 loses; give data.root= with labels")
     return heading.times * (mine[heading.name] - its[heading.name])
+
+
+def _words(answer: Answer) -> int:
+    return 0 if isinstance(answer, Exception) else sum(word.text != "" for word in answer)
 
 
 def _alike(mine: Answer, its: Answer) -> tuple[bool, float]:

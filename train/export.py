@@ -86,6 +86,12 @@ class Made:
     wide: tuple[str, ...] = ()
     why: str = ""
 
+    @property
+    def warning(self) -> str:
+        """What the comparison did not prove."""
+        silent = self.found is not None and not self.found.words
+        return "no word in any answer, so that they are alike proves nothing" if silent else ""
+
     def cells(self) -> list[str]:
         """Of a table, behind format and precision."""
         if self.found is None:
@@ -174,6 +180,7 @@ def main(argv: list[str]) -> None:
     loaded = modelfolder.load(settings.checkpoint)
     shards = Shards(settings.data.root, settings.data.split, fetched=settings.data.room)
     out = Path(settings.out or Path(settings.checkpoint).parent / "export")
+    loaded.task.check(shards)
     report.header(
         checkpoint=settings.checkpoint, data=shards.digest[:12], split=settings.data.split, out=str(out)
     )
@@ -183,6 +190,8 @@ def main(argv: list[str]) -> None:
     export, made = Export(settings, loaded, shards, out), {}
     for name, precision in product(settings.to, settings.precision):
         one = made[name, precision] = export.file(name, precision)
+        if one.warning:
+            report.say(f"{name} {precision}: {one.warning}")
         for line in one.found.worst if one.found else ():
             report.say(f"{name} {precision}: {line}")
         if one.wide:

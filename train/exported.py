@@ -23,13 +23,13 @@ SEAM = "train.formats"
 
 
 class Model(nn.Module):
-    """Images [N,C,H,W] to `Output`, by whatever runs the file; on the CPU."""
+    """Images [N,C,H,W] to `Output`, by whatever runs the file; on the CPU. alone: see `Precision`."""
 
     trains = False
 
-    def __init__(self, run: Run, answers: dict[str, Any], image: ImageSpec) -> None:
+    def __init__(self, run: Run, answers: dict[str, Any], image: ImageSpec, alone: bool = False) -> None:
         super().__init__()
-        self.run, self.image = run, image
+        self.run, self.image, self.alone = run, image, alone
         self.frames = int(answers["frames"])
         self.grids = {int(edge): tuple(map(tuple, g)) for edge, g in answers["grids"].items()}
         self._steps = np.array(answers["steps"]) if answers["steps"] else None
@@ -46,7 +46,10 @@ class Model(nn.Module):
         """The answer to images of one edge."""
         given = [np.ascontiguousarray(images.float().numpy(force=True))]
         given += [] if steps is None else [steps.numpy(force=True)]
-        logits = torch.from_numpy(np.asarray(self.run(given), np.float32)).to(images.device)
+        single = self.alone and len(images) > 1
+        parts = [[one[i : i + 1] for one in given] for i in range(len(images))] if single else [given]
+        answers = [np.asarray(self.run(part), np.float32) for part in parts]
+        logits = torch.from_numpy(np.concatenate(answers) if single else answers[0]).to(images.device)
         return Output(logits, self.grids.get(images.shape[-1], ()), steps=steps)
 
 
@@ -98,7 +101,12 @@ class Running:
         if (threads := torch.get_num_threads()) != self._threads:
             _, self._run = self._form.read(self._path, threads)
             self._threads = threads
-        return self._run(inputs)
+        try:
+            return self._run(inputs)
+        except Exception as error:  # whatever the runtime raises of a file whose config was changed
+            shapes = ", ".join(str(list(one.shape)) for one in inputs)
+            said = str(error).strip().splitlines()[0][:200]
+            raise BadData(f"{self._path}: cannot answer {shapes}, as its own config has it: {said}") from None
 
 
 def opened(path: Path) -> tuple[str, Run]:

@@ -120,7 +120,8 @@ def _built(told: dict[str, Any], weights: bytes, where: Path, image: ImageSpec, 
 
 
 def _exported(run: Run, told: dict[str, Any], where: Path, image: ImageSpec, channels: int) -> nn.Module:
-    return exported.Model(run, exported.answers_of(told, where), image)
+    alone = bool(told.get("precision", {}).get("alone"))
+    return exported.Model(run, exported.answers_of(told, where), image, alone)
 
 
 def _temperature(told: dict[str, Any], decoder: config.Choice) -> float:

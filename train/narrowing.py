@@ -24,13 +24,15 @@ def same(made: Any) -> Any:
 @dataclass(frozen=True, slots=True)
 class Precision:
     """How an ONNX model of float32 is narrowed: `own`, with operators that ONNX Runtime alone has, or
-    `standard`; wide: its layers that stay as they were.
+    `standard`; wide: its layers that stay as they were; alone: an answer depends on the images beside it, so
+    that each must be given alone.
     """
 
     name: str = "fp32"
     own: Callable[[Any], Any] = same
     standard: Callable[[Any], Any] = same
     wide: tuple[str, ...] = ()
+    alone: bool = False
 
 
 FULL = Precision()
@@ -66,7 +68,11 @@ class Narrower(ABC):
     def precision(self, wide: Sequence[str]) -> Precision:
         """Everything narrow but these layers."""
         own, standard = (partial(self.narrow, wide=tuple(wide), own=own) for own in (True, False))
-        return Precision(self.name, own, standard, (*self.thin, *wide))
+        return Precision(self.name, own, standard, (*self.thin, *wide), self.alone(wide))
+
+    def alone(self, wide: Collection[str]) -> bool:
+        """Whether an answer depends on the images beside it; see Precision."""
+        return False
 
     def by_effect(self) -> list[str]:
         """The layers, those first that change the logits most when they alone are narrow; measured once."""

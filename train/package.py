@@ -15,6 +15,7 @@ from train.card import card
 
 PROGRAM = Path(__file__).with_name("edge") / "read.py"
 NEEDED = {"onnxruntime": "MIT", "numpy": "BSD-3-Clause", "Pillow": "MIT-CMU"}  # by the program
+READABLE = 0o100644  # a file that all may read
 BEGUN = (1980, 1, 1, 0, 0, 0)  # the time of every file, so that the same model gives the same bytes
 
 
@@ -56,7 +57,9 @@ def write(path: Path, model: Path, loaded: modelfolder.Loaded) -> None:
     part = path.with_name(f"{path.name}.part")
     with zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, data in sorted(content.items()):
-            archive.writestr(zipfile.ZipInfo(name, BEGUN), data, zipfile.ZIP_DEFLATED)
+            told = zipfile.ZipInfo(name, BEGUN)
+            told.external_attr = READABLE << 16
+            archive.writestr(told, data, zipfile.ZIP_DEFLATED)
     part.replace(path)
 
 

@@ -30,8 +30,13 @@ class Quantiser(Narrower):
         base = _prepared(made)
         nodes = _layers(base)
         self.thin = tuple(node.name for node in nodes if _few(node, base))  # never quantised
-        self.layers = tuple(node.name for node in nodes if node.name not in self.thin)
+        self._kinds = {node.name: node.op_type for node in nodes if node.name not in self.thin}
+        self.layers = tuple(self._kinds)
         self._ranges = _ranges(_pool_last(base, self.layers), samples)
+
+    def alone(self, wide: Collection[str]) -> bool:
+        """LSTMs find one scale for all that they are given together."""
+        return any(kind == RECURRENT for name, kind in self._kinds.items() if name not in wide)
 
     def narrow(self, made: Any, wide: Collection[str], own: bool) -> Any:
         """The model with all layers but the wide ones in int8; without `own`, LSTMs are not."""
@@ -40,8 +45,7 @@ class Quantiser(Narrower):
 
         chosen = [name for name in self.layers if name not in wide]
         made = _pool_last(_prepared(made), chosen)
-        kinds = {node.name: node.op_type for node in made.graph.node}
-        still = [name for name in chosen if kinds[name] in STATIC]
+        still = [name for name in chosen if self._kinds[name] in STATIC]
         if still:
             quantiser = QDQQuantizer(
                 made, per_channel=True, reduce_range=False, weight_qType=QuantType.QInt8,
@@ -52,7 +56,7 @@ class Quantiser(Narrower):
             )  # fmt: skip
             quantiser.quantize_model()
             made = quantiser.model.model
-        recurrent = [name for name in chosen if kinds[name] == RECURRENT]
+        recurrent = [name for name in chosen if self._kinds[name] == RECURRENT]
         return _recurrent(made, recurrent) if own and recurrent else made
 
 

@@ -26,7 +26,7 @@ def write(loaded: modelfolder.Loaded, name: str, path: Path, precision: Precisio
     answers = exported.meanings(model, image)
     if not loaded.task.finds:
         answers["characters"] = loaded.task.charset.characters  # for readers that know no task
-    told = {"name": precision.name, "wide": list(precision.wide)}
+    told = {"name": precision.name, "wide": list(precision.wide), "alone": precision.alone}
     text = modelfolder.text_of({**loaded.config, "answers": answers, "precision": told})
     find(exported.SEAM, name).write(Graph(model), example(loaded), path, text, precision)
 

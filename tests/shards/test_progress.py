@@ -30,6 +30,16 @@ def wrong(argv):
     print("a line")
     raise BadData("no such thing")
 
+def interrupted(argv):
+    raise KeyboardInterrupt
+
+def unwritable(argv):
+    open("/proc/no/where", "w")
+
+def full(argv):
+    with open("/dev/full", "w") as file:
+        file.write("x")
+
 def elsewhere(argv):
     read, write = os.pipe()
     os.close(read)
@@ -59,6 +69,17 @@ def test_an_entry_that_nobody_reads_ends_without_a_word(argv):
 
 def test_what_is_wrong_is_said_and_has_a_code():
     assert ended("wrong", read=True) == (3, "error: no such thing\n")
+
+
+def test_an_interrupted_entry_says_so_and_no_more():
+    assert ended("interrupted", read=True) == (130, "error: interrupted\n")
+
+
+def test_a_file_that_cannot_be_written_is_named_and_a_full_disk_tells_what_to_do():
+    assert ended("unwritable", read=True) == (3, "error: /proc/no/where: No such file or directory\n")
+    code, said = ended("full", read=True)
+    assert code == 3
+    assert said == "error: No space left on device; make room, then give the same command again\n"
 
 
 def test_another_pipe_that_breaks_is_a_fault_with_its_trace():

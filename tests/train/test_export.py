@@ -5,10 +5,12 @@ from dataclasses import replace
 from importlib.util import find_spec
 from itertools import pairwise
 
+import onnx
 import pytest
 
 from shards.errors import BadData, BadSettings, GateFailed
 from shards.read import Shards
+from tests.train.served import small_detector
 from train import agreement, evaluation, export, exported, modelfolder, narrowing, writing
 from train.predict import PRETRAINED
 from train.reader import Reader
@@ -112,7 +114,7 @@ def test_every_precision_is_written_where_a_format_has_it(words, tmp_path, capsy
     assert sizes[0] > 1.7 * sizes[1]
     assert sizes[1] > 1.5 * sizes[2]
     wide = modelfolder.load(told["onnx"]["int8"]["file"]).config["precision"]
-    assert wide == {"name": "int8", "wide": told["onnx"]["int8"]["wide"]}
+    assert wide == {"name": "int8", "wide": told["onnx"]["int8"]["wide"], "alone": True}
     assert told["onnx"]["fp16"]["same"] == told["onnx"]["fp16"]["samples"]
     assert "points_lost" in told["onnx"]["int8"]
 
@@ -170,6 +172,26 @@ def test_what_an_earlier_export_left_does_not_outlive_a_gate_that_fails(words, t
     with pytest.raises(GateFailed, match="an earlier export left"):
         exporting(words, tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_data_of_another_task_is_refused_and_answers_without_words_are_told(words, tmp_path, capsys):
+    detector = small_detector(tmp_path / "detector")
+    with pytest.raises((BadData, BadSettings), match="word"):
+        export.main([f"checkpoint={detector}", f"data.root={words}", f"out={tmp_path / 'out'}"])
+    silent = agreement.Agreement(40, 40, 0.0, (), words=0)
+    told = export.Made(tmp_path / "model.onnx", silent)
+    assert "no word in any answer" in told.warning
+    assert export.Made(tmp_path / "model.onnx", agreement.Agreement(40, 40, 0.0, (), words=3)).warning == ""
+
+
+def test_a_file_whose_config_was_changed_says_so(words, tmp_path):
+    exporting(words, tmp_path)
+    made = onnx.load(str(tmp_path / "model.onnx"))
+    for entry in made.metadata_props:
+        entry.value = entry.value.replace('"height": 32', '"height": 64')
+    onnx.save(made, str(tmp_path / "model.onnx"))
+    with pytest.raises(BadData, match=r"model.onnx: cannot answer \[1, 1, 64, 100\]"):
+        Reader(tmp_path / "model.onnx").read([Shards([str(words)], "train").image(0)])
 
 
 def test_what_int8_loses_is_counted_in_points_of_labelled_words(words, tmp_path):

@@ -104,6 +104,20 @@ def test_a_cut_file_is_named(form, tmp_path):
         exported.opened(path)
 
 
+@pytest.mark.skipif("openvino" not in FORMATS, reason="no OpenVINO here")
+def test_a_network_of_openvino_wants_the_weights_it_was_written_with(tmp_path):
+    path, weights = tmp_path / "model.xml", tmp_path / "model.bin"
+    writing.write(loaded(build("crnn")), "openvino", path)
+    whole = weights.read_bytes()
+    for content in (whole[:-40] + bytes(40), whole[:-40]):
+        weights.write_bytes(content)
+        with pytest.raises(BadData, match="model.xml: (model.bin beside it is not|not a network)"):
+            exported.opened(path)
+    weights.unlink()
+    with pytest.raises(BadData, match="model.xml: model.bin is missing beside it"):
+        exported.opened(path)
+
+
 def test_another_kind_of_file_is_refused(tmp_path):
     path = tmp_path / "model.pickle"
     path.write_bytes(b"1")

@@ -7,7 +7,7 @@ import torch
 
 from tests.train.test_formats import BUCKETS, loaded
 from tests.train.test_models import MODELS, build
-from train import halved, quantised, writing
+from train import exported, halved, modelfolder, quantised, writing
 from train.formats import INPUTS, OUTPUT, Graph
 from train.formats import onnx as form
 from train.models.onnx import open_session
@@ -104,3 +104,21 @@ def test_layers_are_named_by_what_they_alone_change(crnn):
     alone = [crnn.far(quantiser.narrow(crnn.made, set(order) - {name}, own=True)) for name in order]
     assert alone == sorted(alone, reverse=True)
     assert alone[0] > 0
+
+
+def test_where_lstms_are_int8_an_answer_depends_on_no_other_image(crnn, tmp_path):
+    path = tmp_path / "model.int8.onnx"
+    precision = crnn.quantiser.precision(())
+    assert precision.alone
+    assert not crnn.quantiser.precision(crnn.quantiser.layers).alone
+    writing.write(loaded(crnn.model), "onnx", path, precision)
+    text, run = exported.opened(path)
+    told = modelfolder._config(text.encode(), path)
+    assert told["precision"]["alone"]
+    model = exported.Model(run, exported.answers_of(told, path), crnn.model.image, True)
+    images = torch.from_numpy(crnn.inputs[0]) * torch.linspace(0.1, 3, 12)[:, None, None, None]
+    together = model(images).logits
+    for i in range(len(images)):
+        assert torch.equal(model(images[i : i + 1]).logits[0], together[i])
+    several = torch.from_numpy(run([images.numpy()]))
+    assert not torch.equal(several, together)  # which the runtime alone would not keep

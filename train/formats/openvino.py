@@ -4,6 +4,7 @@ Two files: the network in .xml, which names its weights, the .bin beside it. fp1
 in int8, LSTMs stay wide.
 """
 
+import hashlib
 import importlib.util
 import tempfile
 from pathlib import Path
@@ -19,7 +20,7 @@ from train.narrowing import FULL, Precision
 
 SUFFIXES = (".xml", ".bin")
 PRECISIONS = ("fp32", "fp16", "int8")
-TOLD = "ocr_distillery"  # the entry of rt_info that holds the config
+TOLD, DIGEST = "ocr_distillery", "weights_sha256"  # entries of rt_info: the config, and what lies beside it
 
 
 def absent(image: ImageSpec) -> str:
@@ -41,17 +42,28 @@ def write(
         library.save(precision.standard(onnx.traced(graph, example)), str(between))
         made = openvino.Core().read_model(str(between))  # as it stands: float16 is not widened
         made.set_rt_info(told, [TOLD])
-        openvino.save_model(made, str(path), compress_to_fp16=False)
+        try:
+            for _ in range(2):  # the network names the weights that the first time wrote
+                openvino.save_model(made, str(path), compress_to_fp16=False)
+                made.set_rt_info(_digest(path), [DIGEST])
+        except RuntimeError as error:
+            raise BadSettings(f"{path}: OpenVINO could not write it: {str(error).splitlines()[0]}") from None
 
 
 def read(path: Path, threads: int) -> tuple[str, Run]:
     """See the seam."""
     openvino = _installed()
+    if not path.with_suffix(SUFFIXES[1]).is_file():
+        raise BadData(f"{path}: {path.with_suffix(SUFFIXES[1]).name} is missing beside it")
     try:
         made = openvino.Core().read_model(str(path))
     except RuntimeError as error:
         raise BadData(f"{path}: not a network that OpenVINO reads: {str(error).splitlines()[0]}") from None
     text = made.get_rt_info([TOLD]).astype(str) if made.has_rt_info([TOLD]) else ""
+    if made.has_rt_info([DIGEST]) and made.get_rt_info([DIGEST]).astype(str) != _digest(path):
+        raise BadData(
+            f"{path}: {path.with_suffix(SUFFIXES[1]).name} beside it is not the one it was written with"
+        )
     compiled = openvino.Core().compile_model(
         made, "CPU", {"INFERENCE_NUM_THREADS": threads, "INFERENCE_PRECISION_HINT": "f32"}
     )
@@ -60,6 +72,10 @@ def read(path: Path, threads: int) -> tuple[str, Run]:
         return compiled(inputs)[0]
 
     return text, run
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.with_suffix(SUFFIXES[1]).read_bytes()).hexdigest()
 
 
 def _installed() -> Any:

@@ -4,6 +4,7 @@ A file of this format holds a program: read only what you trust. PyTorch has dec
 says so at every step; these warnings are not passed on.
 """
 
+import io
 import warnings
 from pathlib import Path
 from typing import Any
@@ -32,8 +33,9 @@ def write(
     """See the seam."""
     with torch.inference_mode(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of what is looked at while tracing, too: the gate tries other sizes
-        traced = torch.jit.trace(graph, example, check_trace=False)
-        torch.jit.save(traced, str(path), _extra_files={TOLD: told.encode()})
+        traced, held = torch.jit.trace(graph, example, check_trace=False), io.BytesIO()
+        torch.jit.save(traced, held, _extra_files={TOLD: told.encode()})
+    path.write_bytes(held.getvalue())  # where the disk is full, torch itself ends the process
 
 
 def read(path: Path, threads: int) -> tuple[str, Run]:
