@@ -16,6 +16,17 @@ from train.card import card
 PROGRAM = Path(__file__).with_name("edge") / "read.py"
 NEEDED = {"onnxruntime": "MIT", "numpy": "BSD-3-Clause", "Pillow": "MIT-CMU"}  # by the program
 READABLE = 0o100644  # a file that all may read
+USE = """# {name}: a file for devices
+
+    pip install onnxruntime numpy Pillow
+    python read.py PICTURE ...
+
+read.py prints what the word of each picture says; it reads opaque pictures of 8 bits and one frame, and says
+so of others. `sha256sum -c sha256sums` checks the files.
+
+Below is the card of the model folder that {name} was made of: figures and commands are that folder's.
+
+"""
 BEGUN = (1980, 1, 1, 0, 0, 0)  # the time of every file, so that the same model gives the same bytes
 
 
@@ -31,6 +42,7 @@ def check(loaded: modelfolder.Loaded) -> None:
             (f"image.buckets={image.buckets}", bool(image.buckets)),
             (f"image.min_height={image.min_height}", image.min_height > 0),
             (f"image.polarity={image.polarity}", image.polarity != "as_is"),
+            (f"image.fit={image.fit}", image.fit == "letterbox"),
         )
         if is_so
     ]
@@ -48,7 +60,7 @@ def write(path: Path, model: Path, loaded: modelfolder.Loaded) -> None:
     content = {
         model.name: weights,
         "read.py": PROGRAM.read_bytes(),
-        "README.md": card(loaded.config, loaded.parameters, hashes).encode(),
+        "README.md": (USE.format(name=model.name) + card(loaded.config, loaded.parameters, hashes)).encode(),
         "LICENCES.md": licences(loaded.config).encode(),
     }
     lines = [f"{hashlib.sha256(data).hexdigest()}  {name}\n" for name, data in sorted(content.items())]

@@ -94,6 +94,17 @@ def _judge(b: Bench, folder: runfolder.RunFolder) -> Callable[[nn.Module, int], 
     return judged
 
 
+def start(init_from: str) -> dict[str, Any]:
+    """What a config.json tells of the model whose weights a run began with: which they were, and all that
+    these had learnt from; nothing where there was none.
+    """
+    if not init_from:
+        return {}
+    told = modelfolder.load(init_from).config
+    data = {**told.get("start", {}).get("data", {}), **told.get("data", {})}
+    return {"start": {"weights": modelfolder.weights_digest(init_from), "data": data}}
+
+
 def keeper(b: Bench, story: dict[str, Any]) -> Callable[[Path, nn.Module, dict[str, float]], None]:
     """A function that writes a model folder with all that is known of the run's model."""
     data = {
@@ -110,6 +121,7 @@ def keeper(b: Bench, story: dict[str, Any]) -> Callable[[Path, nn.Module, dict[s
             "split": b.val_loader.shards.split,
             "digest": digest_of(b.val_loader.shards, b.val_loader.positions),
         },
+        **start(b.settings.init_from),
         **story,
     }
 

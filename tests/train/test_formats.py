@@ -111,10 +111,10 @@ def test_a_network_of_openvino_wants_the_weights_it_was_written_with(tmp_path):
     whole = weights.read_bytes()
     for content in (whole[:-40] + bytes(40), whole[:-40]):
         weights.write_bytes(content)
-        with pytest.raises(BadData, match="model.xml: (model.bin beside it is not|not a network)"):
+        with pytest.raises(BadData, match=r"model\.xml: (model.bin beside it is not|not a network)"):
             exported.opened(path)
     weights.unlink()
-    with pytest.raises(BadData, match="model.xml: model.bin is missing beside it"):
+    with pytest.raises(BadData, match=r"model\.xml: model\.bin is missing beside it"):
         exported.opened(path)
 
 

@@ -71,6 +71,29 @@ def test_the_archive_is_whole_and_the_same_on_every_day(words, tmp_path):
     assert (tmp_path / "edge.zip").read_bytes() == before
 
 
+def test_the_program_says_what_it_does_not_read_and_goes_on(words, tmp_path):
+    place = packed(words, tmp_path)
+    data = Shards([str(words)], "train").image(0)
+    (place / "a b.jpg").write_bytes(data)
+    Image.new("I;16", (40, 20)).save(place / "deep.png")
+    Image.new("RGBA", (40, 20)).save(place / "clear.png")
+    (place / "cut.jpg").write_bytes(data[:100])
+    names = ["deep.png", "clear.png", "cut.jpg", "gone.jpg", "a b.jpg"]
+    done = subprocess.run([sys.executable, "read.py", *names], cwd=place, text=True, capture_output=True)
+    assert done.returncode == 0
+    assert done.stdout.split("\t")[0] == "a b.jpg"
+    assert [line.partition(": not read: ")[0] for line in done.stderr.splitlines()] == names[:-1]
+    told = subprocess.run([sys.executable, "read.py"], cwd=place, text=True, capture_output=True)
+    assert "python read.py PICTURE" in told.stderr
+
+
+def test_all_may_read_what_is_unpacked(words, tmp_path):
+    packed(words, tmp_path)
+    with zipfile.ZipFile(tmp_path / "edge.zip") as archive:
+        assert {one.external_attr >> 16 for one in archive.infolist()} == {0o100644}
+        assert archive.read("README.md").decode().startswith("# model.onnx: a file for devices")
+
+
 def test_the_program_is_short_and_imports_nothing_of_ours():
     text = package.PROGRAM.read_text()
     assert len(text.splitlines()) <= 60
@@ -82,7 +105,7 @@ def test_the_program_is_short_and_imports_nothing_of_ours():
 
 SPECS = st.builds(
     ImageSpec, height=st.integers(8, 40), width=st.integers(8, 120), pad=st.integers(0, 255),
-    channels=st.sampled_from(["grey", "rgb", "bgr"]), fit=st.sampled_from(["stretch", "keep", "letterbox"]),
+    channels=st.sampled_from(["grey", "rgb", "bgr"]), fit=st.sampled_from(["stretch", "keep"]),
     resample=st.sampled_from(["bilinear", "bicubic", "nearest"]), mean=st.floats(0, 1), std=st.floats(0.1, 2),
 )  # fmt: skip
 

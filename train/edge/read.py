@@ -11,6 +11,8 @@ os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 import onnxruntime
 from PIL import Image, ImageOps
 
+PLAIN = ("1", "L", "P", "RGB", "CMYK", "YCbCr")
+
 
 class Reader:
     """A model file of this package; all that it needs to know stands in the file."""
@@ -25,24 +27,19 @@ class Reader:
     def canvas(self, picture):
         """A picture as the float32 canvas [C,H,W] that the model was trained on."""
         spec, (w, h), height, width = self.spec, picture.size, self.spec["height"], self.spec["width"]
-        wide, high, left, top = width, height, 0, 0
-        if spec["fit"] == "keep":
-            wide = max(1, min(width, round(w * height / h)))
-        elif spec["fit"] == "letterbox":
-            scale = min(height / h, width / w)
-            wide, high = max(1, round(w * scale)), max(1, round(h * scale))
-            left, top = (width - wide) // 2, (height - high) // 2
+        wide = width if spec["fit"] == "stretch" else max(1, min(width, round(w * height / h)))
         picture = picture.convert("L" if spec["channels"] == "grey" else "RGB")
-        picture = picture.resize((wide, high), Image.Resampling[spec["resample"].upper()])
+        picture = picture.resize((wide, height), Image.Resampling[spec["resample"].upper()])
         pixels = np.atleast_3d(np.asarray(picture)).transpose(2, 0, 1)
-        pixels = pixels[::-1] if spec["channels"] == "bgr" else pixels
         out = np.full((len(pixels), height, width), spec["pad"], np.float32)
-        out[:, top : top + high, left : left + wide] = pixels
+        out[:, :, :wide] = pixels[::-1] if spec["channels"] == "bgr" else pixels
         return (out / 255 - np.float32(spec["mean"])) / np.float32(spec["std"])
 
     def opened(self, file):
         """A picture of a file, upright; grey ones are decoded as grey, which is quicker."""
         picture = Image.open(file)
+        if picture.mode not in PLAIN or "transparency" in picture.info or getattr(picture, "is_animated", 0):
+            raise ValueError(f"mode {picture.mode}: only opaque pictures of 8 bits and one frame are read")
         if self.spec["channels"] == "grey":
             picture.draft("L", picture.size)
         return ImageOps.exif_transpose(picture)
@@ -56,5 +53,8 @@ class Reader:
 
 if __name__ == "__main__":
     reader = Reader(next(Path(__file__).parent.glob("model*.onnx")))
-    for name in sys.argv[1:]:
-        print(name, reader.text(reader.opened(name)), sep="\t")
+    for name in sys.argv[1:] or sys.exit(__doc__):
+        try:
+            print(name, reader.text(reader.opened(name)), sep="\t")
+        except (OSError, ValueError) as error:
+            print(f"{name}: not read: {error}", file=sys.stderr)
