@@ -74,6 +74,11 @@ def _train(
     if not folder.done:  # a finished run that was started again is left as it is
         folder.status("done", 0, loop.ending, **result)
     b.report.say(f"ended: {loop.ending}")
+    if at.best_step == 0 < at.global_step:
+        b.report.say(
+            f"nothing better was learnt: {folder.best} holds the weights that the run began with; "
+            "init_from=MODEL, more data or more passes may help"
+        )
     return {"run": str(folder.path), "ending": loop.ending, **result}
 
 

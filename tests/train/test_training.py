@@ -25,6 +25,21 @@ def test_a_run_begins_with_the_weights_of_init_from(train, tmp_path):
     assert {k: v for k, v in begins.items() if "val/" in k} == {k: v for k, v in ends.items() if "val/" in k}
 
 
+@pytest.mark.slow
+def test_a_model_tells_what_the_weights_it_began_with_had_learnt_from(train, tmp_path, words, capsys):
+    train("first", "fit.epochs=1")
+    first = tmp_path / "first" / "last"
+    modelfolder.amend(first, data={"others-train-abc123": {"licence": "CC BY 4.0", "split": "train"}})
+    train("second", "fit.epochs=1", f"init_from={first}", "optim.lr=1e-12", "fit.select=word_acc")
+    assert "nothing better was learnt" in " ".join(capsys.readouterr().out.split())
+    train("third", "fit.epochs=1", f"init_from={tmp_path / 'second' / 'last'}", "optim.lr=1e-12")
+    second, third = (modelfolder.load(tmp_path / name / "last").config for name in ("second", "third"))
+    assert second["start"]["weights"] == modelfolder.weights_digest(first)
+    assert list(second["start"]["data"]) == ["others-train-abc123"]
+    assert list(third["start"]["data"]) == ["others-train-abc123", *second["data"]]
+    assert "start" not in modelfolder.load(first).config
+
+
 @pytest.mark.parametrize(
     ("changed", "named"),
     [
