@@ -169,7 +169,7 @@ def main(argv: list[str]) -> None:
     judged = [evaluate(path, shards, settings) for path in _gather(settings)]
     found = verdicts(judged, settings.baseline, settings.seed)
     scoreboard.models(report, judged, found)
-    scoreboard.front(report, judged, settings.plot)
+    scoreboard.front(report, judged, settings.plot, _set(settings, shards))
     scoreboard.reading(report, judged, settings.recogniser)
     scoreboard.groups(report, judged)
     if settings.bench:

@@ -45,15 +45,15 @@ class Settings:
     """What is exported, and to what."""
 
     checkpoint: str = ""  # a model folder
-    to: list[str] = field(default_factory=lambda: ["onnx"])  # formats
+    to: list[str] = field(default_factory=lambda: ["onnx"])  # onnx, openvino, paddle, tensorrt, torchscript
     precision: list[str] = field(default_factory=lambda: ["fp32"])  # fp32, fp16, int8
     out: str = ""  # a folder for the files; default: export beside the model folder
     data: Data = field(default_factory=Data)
-    samples: int = LEAST  # that are compared, at least 256 or all there are
+    samples: int = LEAST  # how many are compared: at least 256, or all there are
     max_drop: float = 0.5  # points of the main figure (word accuracy, H-mean) that int8 may lose
     calibrate: list[str] = field(default_factory=list)  # samples that fp16, int8 are fitted on; or data.root
-    calibrate_split: str = "train"  # their split
-    calibrate_samples: int = 256  # how many of them
+    calibrate_split: str = "train"  # the split that these are taken from
+    calibrate_samples: int = 256  # how many of these are taken
     package: str = ""  # an archive to ship: the narrowest ONNX file, a program that reads with it, checksums
     json: bool = False  # print the result as JSON on the last line
 
@@ -62,6 +62,11 @@ class Settings:
             raise BadSettings(f"samples={self.samples}: a gate of less than {LEAST} proves little")
         if self.calibrate_samples < 1:
             raise BadSettings(f"calibrate_samples={self.calibrate_samples}: must be at least 1")
+        if self.package and Path(self.package).suffix != ".zip":
+            raise BadSettings(f"package={self.package}: an archive is written as .zip")
+        for key, given in (("to", self.to), ("precision", self.precision)):
+            if not given:
+                raise BadSettings(f"{key}= is empty: name at least one")
         if self.package and "onnx" not in self.to:
             raise BadSettings(f"package={self.package} holds an ONNX file: to=onnx")
         if not 0 <= self.max_drop <= 100:

@@ -6,6 +6,7 @@ from their least and largest value over calibration samples. LSTMs get int8 weig
 while they run, by an operator that ONNX Runtime alone has. Layers named `wide` stay as they are.
 """
 
+import logging
 import tempfile
 from collections.abc import Collection
 from pathlib import Path
@@ -166,8 +167,12 @@ def _recurrent(made: Any, names: list[str]) -> Any:
     with tempfile.TemporaryDirectory() as place:
         before, after = Path(place) / "before.onnx", Path(place) / "after.onnx"
         onnx.save(made, str(before))
-        quantize_dynamic(
-            before, after, op_types_to_quantize=[RECURRENT], nodes_to_quantize=names, per_channel=True,
-            weight_type=QuantType.QInt8,
-        )  # fmt: skip
+        logging.disable(logging.WARNING)  # of steps that are taken already
+        try:
+            quantize_dynamic(
+                before, after, op_types_to_quantize=[RECURRENT], nodes_to_quantize=names, per_channel=True,
+                weight_type=QuantType.QInt8,
+            )  # fmt: skip
+        finally:
+            logging.disable(logging.NOTSET)
         return onnx.load(str(after))

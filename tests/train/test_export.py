@@ -174,6 +174,12 @@ def test_what_an_earlier_export_left_does_not_outlive_a_gate_that_fails(words, t
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("told", ["package=edge.tar", "to=", "precision="])
+def test_settings_that_make_nothing_are_refused(told):
+    with pytest.raises(BadSettings, match=told):
+        export.main(["checkpoint=/no/where", told])
+
+
 def test_data_of_another_task_is_refused_and_answers_without_words_are_told(words, tmp_path, capsys):
     detector = small_detector(tmp_path / "detector")
     with pytest.raises((BadData, BadSettings), match="word"):

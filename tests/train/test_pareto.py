@@ -104,5 +104,5 @@ def test_the_front_of_an_evaluation_is_of_its_figures(capsys):
         return Judged(f"runs/{name}", {}, None, figures, {}, {})
 
     models = [judged("good", 0.9, 2.0, 2.0), judged("worse", 0.8, 2.0, 3.0), judged("small", 0.5, 1.0, 2.0)]
-    scoreboard.front(Reporter("t"), models, "")
+    scoreboard.front(Reporter("t"), models, "", "own-test")
     assert capsys.readouterr().out.strip().endswith("together: runs/good, runs/small")
