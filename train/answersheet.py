@@ -1,6 +1,4 @@
-"""Answers to images: rows as csv, json, jsonl, labels as txt, written while they come; pictures with words
-drawn.
-"""
+"""Answers to images: rows as csv, json, jsonl, labels as txt, written while they come."""
 
 import csv
 import io
@@ -16,8 +14,7 @@ from typing import TextIO
 from shards import storage
 from shards.errors import BadData, BadSettings
 from shards.written import growing
-from train.drawing import drawn
-from train.reader import PHOTO, Answer, Given, Reading, opened
+from train.reader import Reading
 from train.tasks import Read
 
 COLUMNS = ("image", "text", "score", "error")
@@ -178,11 +175,3 @@ def places(path: Path) -> dict[str, tuple[Read, ...]]:
             f'boxes={path}: not a list of {{"image": NAME, "polygon": [[x, y], ...]}} or "box" ({error!r})'
         ) from None
     return {name: tuple(words) for name, words in out.items()}
-
-
-def draw(folder: Path, name: str, given: Given, answer: Answer) -> None:
-    """Writes the picture with its words as <its name>.jpg; one that could not be read is left out."""
-    picture = opened(given, PHOTO)
-    if isinstance(picture, Exception) or isinstance(answer, Exception):
-        return
-    drawn(picture, answer, [""] * len(answer)).save(folder / f"{Path(name).stem}.jpg", quality=90)

@@ -36,10 +36,10 @@ from pathlib import Path
 from typing import Any
 
 from shards import config
-from shards.errors import BadSettings, Stop
+from shards.errors import BadData, BadSettings, Stop
 from shards.progress import Reporter, run
 from shards.typed import check_ranges
-from train import answersheet, decoders, exported, inputs, photoindex, scales
+from train import answersheet, decoders, exported, inputs, photoindex, pictured, scales
 from train.answersheet import Shown
 from train.inputs import Encoded
 from train.judging import device
@@ -59,7 +59,7 @@ class Settings:
     recogniser: str = ""  # a model folder that reads what a detector found; words: that of the package
     boxes: str = ""  # a json file of words with polygons, as out= writes it: these are read, none looked for
     out: str = ""  # a .csv, .json, .jsonl or .txt file; csv, json or jsonl alone = printed; empty = a table
-    drawn: str = ""  # a folder for the pictures with their words drawn
+    drawn: str = ""  # a folder for pictures with words drawn: photo.jpg; its namesake's is photo-2.jpg
     index: str = ""  # a file that remembers which words stand in which image, for search=
     search: str = ""  # words to look for in index=, of which one letter may be wrong
     limit: int = 0  # read at most so many images, 0 = all
@@ -176,21 +176,22 @@ class Rows:
     to hold them all at the end.
     """
 
-    def __init__(self, settings: Settings, answers: Answers, images: Sequence[str]) -> None:
-        self.settings, self._answers, self._images = settings, answers, images
+    def __init__(
+        self, settings: Settings, answers: Answers, images: Sequence[str], pictures: pictured.Pictures
+    ) -> None:
+        self.settings, self._answers, self._images, self._pictures = settings, answers, images, pictures
         self.kept: list[Reading] = []
         self.total = self.count = self.errors = 0
 
     def __iter__(self) -> Iterator[list[Reading]]:
         settings, kind = self.settings, Detailed if self.settings.raw or self.settings.topk else Reading
-        found = islice(inputs.images(self._images), settings.limit or None)
+        found = islice(inputs.images(self._images, settings.drawn), settings.limit or None)
         with photoindex.opened(settings.index) as index:
             for names, given, told in answered(self._answers, found, settings.batch):
                 parts = [readings([name], [answer], kind) for name, answer in zip(names, told, strict=True)]
                 for name, image, answer, own in zip(names, given, told, parts, strict=True):
                     index.remember(name, own)
-                    if settings.drawn:
-                        answersheet.draw(Path(settings.drawn), name, image, answer)
+                    self._pictures.draw(name, image, answer)
                 yield self._counted(list(chain.from_iterable(parts)), len(names))
 
     def _counted(self, rows: list[Reading], images: int) -> list[Reading]:
@@ -221,16 +222,18 @@ def main(argv: list[str]) -> None:
     model, images = _sorted(settings.inputs)
     answers = answers_of(settings, model)
     shown = Shown(answers.places, settings.raw, settings.topk > 0)
-    rows = Rows(settings, answers, images)
-    if settings.drawn:
-        answersheet.make(Path(settings.drawn), f"drawn={settings.drawn}")
+    pictures = pictured.pictures(settings.drawn)
+    rows = Rows(settings, answers, images, pictures)
     if settings.out:
         answersheet.write(rows, settings.out, shown)
         report.say(f"{rows.total} rows of {rows.count} images in {settings.out}")
     else:
         cells = [shown.cells(row) for row in chain.from_iterable(rows)]
         report.table(f"read by {model}", shown.columns, cells)
-    report.done(readings=[shown.plain(row) for row in rows.kept], errors=rows.errors)
+    told = {"readings": [shown.plain(row) for row in rows.kept], "errors": rows.errors}
+    if pictures.wrong:
+        raise report.failed(BadData(pictures.wrong), **told)
+    report.done(**told)
 
 
 if __name__ == "__main__":

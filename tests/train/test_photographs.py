@@ -64,6 +64,48 @@ def test_words_are_found_read_and_drawn_and_a_file_that_is_no_picture_is_a_row(d
     assert np.asarray(Image.open(tmp_path / "d" / "0.jpg")).shape == (120, 160, 3)
 
 
+def drawn(*given):
+    predict.main([*map(str, given), "limit=9"])
+
+
+def test_pictures_of_one_name_are_drawn_apart_and_again_onto_themselves(detector, photos, tmp_path):
+    for i, name in enumerate(("a/1.jpg", "b/1.png", "c/1-2.jpg", "d/1.JPG")):
+        (tmp_path / name).parent.mkdir()
+        Image.new("RGB", (60, 50), (i * 60, 0, 0)).save(tmp_path / name, "PNG")
+    out = tmp_path / "deep" / "drawn"
+    for _ in range(2):
+        drawn(detector, *(tmp_path / letter for letter in "abcd"), f"drawn={out}")
+        reds = {path.name: np.asarray(Image.open(path))[-1, -1, 0] for path in out.iterdir()}
+        assert {name: round(red / 60) for name, red in reds.items()} == {
+            "1.jpg": 0, "1-2.jpg": 1, "1-2-2.jpg": 2, "1-3.jpg": 3,
+        }  # fmt: skip
+
+
+@pytest.mark.parametrize("given", [["own"], ["own/0.jpg"], ["own/*.jpg"], [".", "own/deep/../0.jpg"]])
+def test_a_folder_that_images_are_read_from_is_not_drawn_into(detector, photos, tmp_path, monkeypatch, given):
+    (tmp_path / "own" / "deep").mkdir(parents=True)
+    (tmp_path / "own" / "0.jpg").write_bytes((photos / "0.jpg").read_bytes())
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(BadSettings, match="drawn=own: images are read from this folder"):
+        drawn(detector, *given, "drawn=own", "out=w.json")
+    assert (tmp_path / "own" / "0.jpg").read_bytes() == (photos / "0.jpg").read_bytes()
+    assert not (tmp_path / "w.json").exists()
+
+
+def test_what_was_not_drawn_is_never_overwritten_and_rows_are_kept(detector, photos, tmp_path, capsys):
+    out = tmp_path / "d"
+    (out / "0.jpg").mkdir(parents=True)
+    (out / "1.jpg").write_bytes((photos / "1.jpg").read_bytes())
+    (out / "2.jpg").write_text("no picture")
+    for i in range(3):
+        with pytest.raises(BadData, match=rf"drawn=.*{i}\.jpg cannot be written"):
+            drawn(detector, photos / f"{i}.jpg", f"drawn={out}", f"out={tmp_path / 'w.json'}", "json=true")
+        (row, *_) = json.loads((tmp_path / "w.json").read_text())
+        assert row["polygon"]
+    assert (out / "1.jpg").read_bytes() == (photos / "1.jpg").read_bytes()
+    assert (out / "2.jpg").read_text() == "no picture"
+
+
 def test_without_a_recogniser_words_have_places_alone(detector, photos, tmp_path):
     found = rows(tmp_path / "w.json", detector, photos / "0.jpg")
     assert {row["text"] for row in found} == {""}

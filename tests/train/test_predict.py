@@ -17,7 +17,7 @@ from ingest import shard
 from shards.errors import BadData, BadSettings
 from shards.image import ImageSpec
 from shards.read import Shards
-from train import evaluation, modelfolder, predict, reader, writing
+from train import evaluation, modelfolder, pictured, predict, reader, writing
 from train.judging import judge, still_loader
 from train.models.crnn import Model
 from train.models.crnn import Settings as Crnn
@@ -235,7 +235,8 @@ def test_rows_are_kept_only_where_they_are_shown_at_the_end(model, pictures):
         ({"out": "o.csv", "json": True}, 5),
     ):
         settings = predict.Settings(limit=5, batch=2, **more)
-        found = predict.Rows(settings, predict.answers_of(settings, str(model)), [str(pictures)])
+        answers = predict.answers_of(settings, str(model))
+        found = predict.Rows(settings, answers, [str(pictures)], pictured.Nowhere())
         assert [len(batch) for batch in found] == [2, 2, 1]
         assert (len(found.kept), found.total, found.count, found.errors) == (kept, 5, 5, 0)
 
@@ -246,7 +247,7 @@ def test_a_file_that_cannot_be_written_is_said_before_an_image_is_read(
 ):
     (tmp_path / "folder.csv").mkdir()
     (tmp_path / "file").write_text("")
-    monkeypatch.setattr(predict.inputs, "images", lambda given: pytest.fail("an image was read"))
+    monkeypatch.setattr(predict.inputs, "images", lambda *given: pytest.fail("an image was read"))
     for key in ("out", "drawn") if "file/" in place else ("out",):
         with pytest.raises(BadSettings, match=f"{key}={tmp_path / place}: (cannot be written|a folder)"):
             predict.main([str(model), str(pictures), f"{key}={tmp_path / place}"])
