@@ -4,7 +4,8 @@
     >>> reader = Reader()  # or Reader("models/crnn_small"), or Reader("model.onnx")
     >>> words = reader.read(["crop.png"])
 
-A picture is the path of a file, its bytes, a PIL image, or an array uint8 [h,w] or [h,w,3] of RGB.
+A picture is the path of a file on this machine, its bytes, a PIL image, or an array uint8 [h,w] or [h,w,3]
+of RGB. An address, such as http://host/a.png, is never fetched.
 """
 
 from collections.abc import Sequence
@@ -16,14 +17,15 @@ import numpy as np
 import torch
 from PIL import Image
 
-from shards import config, cutting, storage
+from shards import config, cutting
 from shards.engines.plain import decode
 from shards.errors import BadData
 from shards.image import ImageSpec
-from shards.pictures import ordinary, plain, published
+from shards.pictures import limited, ordinary, plain, published
 from shards.placing import returned
 from shards.sample import Point, Word
 from train import decoders, details, modelfolder
+from train.inputs import local
 from train.tasks import Alternative, Detail, Read
 
 PHOTO = ImageSpec(channels="rgb")  # how photographs are decoded that words are cut from
@@ -190,13 +192,14 @@ def opened(given: Given, spec: ImageSpec) -> Image.Image | Exception:
 
 def _encoded(given: object) -> bytes:
     if isinstance(given, str | Path):
-        return storage.place(given).read_bytes()
+        return local(given)
     if isinstance(given, bytes):
         return given
     raise BadData(f"{type(given).__name__} is no picture: give a path, bytes, a PIL image or an array")
 
 
 def _upright(given: Image.Image) -> Image.Image:
+    limited(*given.size)
     try:
         return plain(given)
     except MemoryError:  # says nothing of the image
@@ -209,6 +212,7 @@ def _pixels(given: np.ndarray) -> Image.Image:
     if given.dtype != np.uint8 or len(given.shape) < 2 or given.shape[2:] not in ((), (3,)) or not given.size:
         said = f"an array {given.dtype} {list(given.shape)}"
         raise BadData(f"{said}: a picture is uint8 [h,w], or [h,w,3] of RGB; convert it")
+    limited(given.shape[1], given.shape[0])
     return Image.fromarray(np.ascontiguousarray(given))
 
 

@@ -2,6 +2,8 @@
 
 import doctest
 import io
+import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,7 +14,7 @@ from shards.errors import BadData, BadSettings
 from shards.image import ImageSpec
 from shards.lookup import find, members
 from shards.read import Shards
-from train import exported, modelfolder, reader, writing
+from train import exported, inputs, modelfolder, reader, writing
 from train.models import crnn, yolo
 from train.predict import Reader
 from train.tasks import boxes, recognise
@@ -103,6 +105,26 @@ def test_what_is_no_picture_is_an_error_in_its_place(models, pictures, tmp_path)
     assert "int is no picture" in said[9]
     assert said[12] == "it was damaged"
     assert Reader(models / "one width").read([]) == []
+
+
+def test_an_address_is_never_fetched_and_a_pipe_not_waited_for(models, tmp_path, monkeypatch):
+    monkeypatch.setattr(inputs.storage, "place", Path)
+    os.mkfifo(tmp_path / "pipe.png")
+    given = ["http://127.0.0.1/a.png", "s3://bucket/a.png", Path("memory://a.png"), tmp_path / "pipe.png"]
+    said = [row.error for row in Reader(models / "one width").read(given)]
+    assert [error.partition("; ")[0] for error in said[:2]] == [f"{name}: an address" for name in given[:2]]
+    assert "No such file" in said[2]
+    assert "neither a file" in said[3]
+
+
+def test_pixels_have_the_limit_that_files_have(models):
+    large = np.broadcast_to(np.uint8(255), (8192, 8193))
+    file = io.BytesIO()
+    Image.fromarray(large).save(file, "PNG")
+    given = [file.getvalue(), large, Image.fromarray(large), Image.new("L", (0, 4))]
+    *said, empty = [row.error for row in Reader(models / "one width").read(given)]
+    assert said == [f"too_large: 8193x8192, at most {64 << 20} pixels are decoded"] * 3
+    assert empty == "empty: 0x4 pixels"
 
 
 @pytest.mark.parametrize("name", SPECS)
