@@ -5,9 +5,9 @@
     find photos -name "*.jpg" | python -m train.predict models/yolo - recogniser=words out=jsonl | jq .text
 
 MODEL, the first path, is a model folder or a file of train.export; without one, the recogniser that comes
-with the package reads. `-` is standard input: the bytes of an image, or paths, one a line. out=csv, json or
-jsonl alone prints such rows and nothing else. A file that is not a readable image becomes a row with an
-error, never a stop.
+with the package reads. IMAGEs may be addresses (s3://...); `-` is standard input: the bytes of an image, or
+paths of files on this machine, one a line. out=csv, json or jsonl alone prints such rows and nothing else. A
+file that is not a readable image becomes a row with an error, never a stop.
 
 What a recogniser tells:
     python -m train.predict models/crnn_small crops/ lexicon=words.txt
@@ -27,6 +27,7 @@ a list of labels that `ingest.shard source=paddle_labels` takes: so a model labe
 """
 
 import math
+import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -84,6 +85,8 @@ class Settings:
             raise BadSettings("boxes= is read by the model given first; recogniser= is of detectors")
         if self.lexicon and self.decoder:
             raise BadSettings(f"lexicon= is decoder=lexicon; leave it or decoder={self.decoder.name} out")
+        if self.inputs.count(inputs.STDIN) > 1:
+            raise BadSettings("- is given twice: standard input can be read once")
         answersheet.form(self.out)
         if self.json and self.printed:
             raise BadSettings(f"json=true and out={self.out} both print the rows; choose one")
@@ -158,10 +161,10 @@ def _got(get: Callable[[], bytes]) -> Given:
         return error
 
 
-def _sorted(given: list[str]) -> tuple[str, list[str]]:
-    """(model folder, images): the first path is the model where it is a model or a run folder."""
+def _divided(given: list[str]) -> tuple[str, list[str]]:
+    """(model, images): the first path is the model where it is a model or a run folder."""
     first = Path(given[0]) if given else PRETRAINED
-    chosen = any((first / name).exists() for name in ("config.json", "best", "status.json"))
+    chosen = any(os.path.exists(first / name) for name in ("config.json", "best", "status.json"))
     chosen = chosen or first.suffix in exported.suffixes()
     model, images = (given[0], given[1:]) if given and chosen else (str(PRETRAINED), given)
     if not images:
@@ -219,7 +222,7 @@ def main(argv: list[str]) -> None:
     report = Reporter("train.predict", settings.json, silent=settings.printed)
     if settings.search:
         return _search(settings, report)
-    model, images = _sorted(settings.inputs)
+    model, images = _divided(settings.inputs)
     answers = answers_of(settings, model)
     shown = Shown(answers.places, settings.raw, settings.topk > 0)
     pictures = pictured.pictures(settings.drawn)

@@ -123,6 +123,7 @@ def test_a_damaged_sample_of_a_shard_is_a_row_with_an_error(words, model, tmp_pa
         ([], BadSettings, "at least one image is needed"),
         (["{model}"], BadSettings, "at least one image is needed"),
         (["/no/model", "{picture}"], BadData, "/no/model"),
+        (["l" * 304, "{picture}"], BadData, "ll: File name too long"),
         (["{model}", "{picture}", "/no/picture.png"], BadData, "/no/picture.png"),
         (["{model}", "{empty}"], BadData, "no image"),
         (["{model}", "{picture}", "out=words.xml"], BadSettings, ".csv, .json, .jsonl"),
@@ -336,6 +337,7 @@ def test_a_decoder_is_chosen_for_the_reading(model, pictures, tmp_path):
         (["decoder=beam", "lexicon=words.txt"], "leave it or decoder=beam out"),
         (["decoder=greedy", "topk=2"], "topk=2: this decoder knows one text alone; decoder=beam"),
         (["topk=-1"], "topk: -1"),
+        (["-", "-"], "- is given twice"),
         (["out=jsonl", "json=true"], "both print the rows"),
     ],
 )
