@@ -19,6 +19,8 @@ from which pixel to which of the image its frames reach, or of the upright crop 
 
 A detector finds words in photographs, and recogniser= reads them; boxes= names the places instead. A txt is
 a list of labels that `ingest.shard source=paddle_labels` takes: so a model labels photographs for another.
+It names them as they were given: in their folder, `.` and out=labels.txt make a list for root=. A detector
+alone gives it places with empty texts; an image whose name holds a tab or a line end is an error.
     python -m train.predict models/yolo photos/ recogniser=words out=words.json drawn=drawn/
     python -m train.predict models/yolo photos/ tta=true
     python -m train.predict models/crnn_small photos/ boxes=words.json out=read.json
@@ -28,26 +30,28 @@ a list of labels that `ingest.shard source=paddle_labels` takes: so a model labe
 
 import math
 import os
+import signal
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field, fields
 from functools import partial
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
 from shards import config
-from shards.errors import BadData, BadSettings, Stop
+from shards.errors import BadData, BadSettings
 from shards.progress import Reporter, run
 from shards.typed import check_ranges
 from train import answersheet, decoders, exported, inputs, photoindex, pictured, scales
+from train.answering import Answering, Answers, answered, inside
 from train.answersheet import Shown
-from train.inputs import Encoded
 from train.judging import device
-from train.reader import PRETRAINED, Answer, Detailed, Given, Reader, Reading, readings, together
-from train.tasks import Read
+from train.reader import PRETRAINED, Detailed, Reader, Reading, readings, together
 
 PACKAGED = "words"  # the packaged recogniser's name as recogniser=
+SEARCHED = ("search", "index", "out", "json")  # what search= takes
+UNMET = "boxes={0.boxes}: none of the images that could be read is named there, by its path or its name alone"
 
 
 @dataclass
@@ -58,7 +62,7 @@ class Settings:
         default_factory=list, metadata={"positional": True}
     )  # a model or nothing, then images, folders, globs, splits of shards, or - for standard input
     recogniser: str = ""  # a model folder that reads what a detector found; words: that of the package
-    boxes: str = ""  # a json file of words with polygons, as out= writes it: these are read, none looked for
+    boxes: str = ""  # a .json or .jsonl file of words with polygons, as out= writes it: read, none looked for
     out: str = ""  # a .csv, .json, .jsonl or .txt file; csv, json or jsonl alone = printed; empty = a table
     drawn: str = ""  # a folder for pictures with words drawn: photo.jpg; its namesake's is photo-2.jpg
     index: str = ""  # a file that remembers which words stand in which image, for search=
@@ -79,6 +83,8 @@ class Settings:
         check_ranges(self, "", batch=(1, math.inf), limit=(0, math.inf), topk=(0, 1000))
         if self.search and not self.index:
             raise BadSettings(f"search={self.search}: index= is required, the file to look into")
+        if self.search and self._idle:
+            raise BadSettings(f"search= reads no image: leave {'=, '.join(self._idle)}= out")
         if self.boxes and self.tta:
             raise BadSettings("boxes= says where words are; tta is of models that find them")
         if self.boxes and self.recogniser:
@@ -90,6 +96,12 @@ class Settings:
         answersheet.form(self.out)
         if self.json and self.printed:
             raise BadSettings(f"json=true and out={self.out} both print the rows; choose one")
+
+    @property
+    def _idle(self) -> list[str]:
+        """What is given and says nothing to search=."""
+        usual, names = Settings(), [known.name for known in fields(self) if known.name not in SEARCHED]
+        return [name for name in names if getattr(self, name) != getattr(usual, name)]
 
     @property
     def printed(self) -> bool:
@@ -104,21 +116,6 @@ class Settings:
         return {"decoder": decoder, "raw": self.raw, "topk": self.topk}
 
 
-Answers = Callable[[Sequence[str], Sequence[Given]], list[Answer]]  # of a batch of images with their names
-
-
-@dataclass(frozen=True, slots=True)
-class Answering:
-    """What answers images with their names, and whether the words it tells stand in places."""
-
-    answers: Answers
-    places: bool
-
-    def __call__(self, names: Sequence[str], given: Sequence[Given]) -> list[Answer]:
-        """The answer to each image."""
-        return self.answers(names, given)
-
-
 def answers_of(settings: Settings, model: str) -> Answering:
     """What answers images: a recogniser, a detector, a detector with a recogniser, or one at given places."""
     place = str(device(settings.device))
@@ -126,8 +123,10 @@ def answers_of(settings: Settings, model: str) -> Answering:
     if settings.tta:
         first = Reader(scales.several(first.loaded), place)
     if settings.boxes:
+        if first.loaded.task.finds:
+            raise BadSettings(f"boxes={settings.boxes}: a model that reads is needed, {model} finds")
         known = answersheet.places(Path(settings.boxes))
-        return Answering(partial(_inside, first, known), True)
+        return Answering(partial(inside, first, known), True)
     if not settings.recogniser:
         return Answering(lambda names, given: first.answers(given), first.loaded.task.finds)
     path = str(PRETRAINED) if settings.recogniser == PACKAGED else settings.recogniser
@@ -135,30 +134,6 @@ def answers_of(settings: Settings, model: str) -> Answering:
     if not first.loaded.task.finds or second.loaded.task.finds:
         raise BadSettings(f"recogniser={settings.recogniser}: {model} must find words, and it must read")
     return Answering(lambda names, given: together(first, second, given), True)
-
-
-def _inside(
-    reader: Reader, known: Mapping[str, Sequence[Read]], names: Sequence[str], given: Sequence[Given]
-) -> list[Answer]:
-    """What is read in the places known of each image, by its path or its name alone."""
-    places = [known.get(name, known.get(Path(name).name, ())) for name in names]
-    return [reader.inside(image, own) for image, own in zip(given, places, strict=True)]
-
-
-def answered(
-    answers: Answers, encoded: Iterator[Encoded], batch: int
-) -> Iterator[tuple[list[str], list[Given], list[Answer]]]:
-    """Images with their names and answers, a batch at a time."""
-    while some := list(islice(encoded, batch)):
-        names, given = [name for name, _ in some], [_got(get) for _, get in some]
-        yield names, given, answers(names, given)
-
-
-def _got(get: Callable[[], bytes]) -> Given:
-    try:
-        return get()
-    except (Stop, OSError, ValueError) as error:
-        return error
 
 
 def _divided(given: list[str]) -> tuple[str, list[str]]:
@@ -175,8 +150,8 @@ def _divided(given: list[str]) -> tuple[str, list[str]]:
 class Rows:
     """The rows of all images, a batch at a time; each image is drawn and remembered as asked.
 
-    total: how many; count: of images; errors: of those that could not be read; kept: the rows, where JSON is
-    to hold them all at the end.
+    total: how many; count: of images; met: of those, with words; errors: of those that could not be read;
+    kept: the rows, where JSON is to hold them all at the end.
     """
 
     def __init__(
@@ -184,21 +159,24 @@ class Rows:
     ) -> None:
         self.settings, self._answers, self._images, self._pictures = settings, answers, images, pictures
         self.kept: list[Reading] = []
-        self.total = self.count = self.errors = 0
+        self.total = self.count = self.met = self.errors = 0
 
     def __iter__(self) -> Iterator[list[Reading]]:
         settings, kind = self.settings, Detailed if self.settings.raw or self.settings.topk else Reading
         found = islice(inputs.images(self._images, settings.drawn), settings.limit or None)
+        found = answersheet.listable(found, settings.out)
         with photoindex.opened(settings.index) as index:
             for names, given, told in answered(self._answers, found, settings.batch):
                 parts = [readings([name], [answer], kind) for name, answer in zip(names, told, strict=True)]
                 for name, image, answer, own in zip(names, given, told, parts, strict=True):
                     index.remember(name, own)
                     self._pictures.draw(name, image, answer)
-                yield self._counted(list(chain.from_iterable(parts)), len(names))
+                yield self._counted(parts)
 
-    def _counted(self, rows: list[Reading], images: int) -> list[Reading]:
-        self.count += images
+    def _counted(self, parts: list[list[Reading]]) -> list[Reading]:
+        rows = list(chain.from_iterable(parts))
+        self.count += len(parts)
+        self.met += sum(any(not row.error for row in own) for own in parts)
         self.total += len(rows)
         self.errors += sum(bool(row.error) for row in rows)
         if self.settings.json:
@@ -229,15 +207,18 @@ def main(argv: list[str]) -> None:
     rows = Rows(settings, answers, images, pictures)
     if settings.out:
         answersheet.write(rows, settings.out, shown)
-        report.say(f"{rows.total} rows of {rows.count} images in {settings.out}")
+        report.say(f"{rows.total} rows of {rows.count} images in {settings.out}; errors: {rows.errors}")
     else:
         cells = [shown.cells(row) for row in chain.from_iterable(rows)]
         report.table(f"read by {model}", shown.columns, cells)
     told = {"readings": [shown.plain(row) for row in rows.kept], "errors": rows.errors}
-    if pictures.wrong:
-        raise report.failed(BadData(pictures.wrong), **told)
+    if settings.boxes:
+        report.say(f"{rows.met} of {rows.count} images were read at places of {settings.boxes}")
+    if wrong := pictures.wrong or (settings.boxes and not rows.met and UNMET.format(settings)):
+        raise report.failed(BadData(wrong), **told)
     report.done(**told)
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # half a file is taken away
     sys.exit(run(main, __doc__, Settings))
