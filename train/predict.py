@@ -13,7 +13,8 @@ What a recogniser tells:
     python -m train.predict models/crnn_small crops/ lexicon=words.txt
     python -m train.predict models/crnn_small crops/ topk=5 out=words.jsonl
     python -m train.predict models/crnn_small crops/ raw=true
-topk= adds the best texts of each word and their probabilities, found by decoder=beam unless another is named.
+topk= adds the best texts of each word and their probabilities, found by decoder=beam where neither the model
+nor decoder= names one that knows several.
 raw=true adds the best class of every frame, a symbol each, the blank as `-`, and the span of each character:
 from which pixel to which of the image its frames reach, or of the upright crop of a word that was found.
 

@@ -19,7 +19,7 @@ from PIL import Image
 
 from shards import config, cutting
 from shards.engines.plain import decode
-from shards.errors import BadData
+from shards.errors import BadData, BadSettings
 from shards.image import ImageSpec
 from shards.pictures import limited, ordinary, plain, published
 from shards.placing import returned
@@ -80,9 +80,9 @@ class Detailed(Reading):
 class Reader:
     """A model folder, or a file of train.export, that reads pictures; without one, the packaged recogniser.
 
-    decoder: instead of the model's own; raw: `Detailed.raw` and `spans` are told; topk: so many
-    `alternatives` of each word, by the beam decoder unless another is named that knows several. A BadSettings
-    where the model or the decoder cannot tell these.
+    decoder: instead of the model's own, which a loaded model has already; raw: `Detailed.raw` and `spans` are
+    told; topk: so many `alternatives` of each word, by the beam decoder where the model's own knows one text
+    alone. A BadSettings where the model or the decoder cannot tell these.
     """
 
     def __init__(
@@ -93,11 +93,7 @@ class Reader:
         raw: bool = False,
         topk: int = 0,
     ) -> None:
-        if topk and decoder is None:
-            decoder = decoders.stored("beam")
-        given = isinstance(model, modelfolder.Loaded)
-        self.loaded = model if given else modelfolder.load(model, device, decoder)
-        self.device = device
+        self.loaded, self.device = _loaded(model, device, decoder, topk), device
         self.kind = Detailed if raw or topk else Reading
         task = self.loaded.task
         self._decode = task.detailed(raw, topk) if raw or topk else task.decode
@@ -147,6 +143,22 @@ class Reader:
         pixels = np.asarray(picture.convert("RGB"))
         crops = [_cut(pixels, word) for word in words]
         return tuple(_with_text(*one) for one in zip(words, self.seen(crops), strict=True))
+
+
+def _loaded(
+    model: str | Path | modelfolder.Loaded, device: str, decoder: config.Choice | None, topk: int
+) -> modelfolder.Loaded:
+    """See Reader."""
+    if isinstance(model, modelfolder.Loaded):
+        if decoder:
+            raise BadSettings(f"decoder={decoder.name}: a loaded model has its own; load it with this one")
+        model.model.to(device)
+        return model
+    loaded = modelfolder.load(model, device, decoder)
+    own = decoders.stored(loaded.config.get("decoder"))
+    if decoder or not topk or own.name in decoders.know_several():
+        return loaded
+    return modelfolder.load(model, device, decoders.stored("beam"))
 
 
 def together(finder: Reader, reader: Reader, images: Sequence[Given]) -> list[Answer]:
