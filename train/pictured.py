@@ -66,8 +66,8 @@ class Folder:
 
 
 def _refuse_others(file: Path) -> None:
-    """A BadData where a file stands that was not drawn here."""
-    if not file.exists():
+    """A BadData where a file stands that was not drawn here; an empty one is left of a full disk."""
+    if not file.exists() or not file.stat().st_size:
         return
     try:
         with Image.open(file) as old:
