@@ -132,12 +132,16 @@ def _opened(data: bytes) -> tuple[ImageFile.ImageFile, bool]:
         raise Refused("truncated" if cut else "undecodable", said) from None
 
 
-def _check(image: ImageFile.ImageFile) -> None:
-    width, height = image.size
+def limited(width: int, height: int) -> None:
+    """Refused where a picture of such a size is: empty or too_large."""
     if width < 1 or height < 1:
         raise Refused("empty", f"{width}x{height} pixels")
     if width * height > PIXEL_LIMIT:
         raise Refused("too_large", f"{width}x{height}, at most {PIXEL_LIMIT} pixels are decoded")
+
+
+def _check(image: ImageFile.ImageFile) -> None:
+    limited(*image.size)
     if image.format != "MPO" and getattr(image, "is_animated", False):
         raise Refused("animated", f"{getattr(image, 'n_frames', 2)} frames")
 

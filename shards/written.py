@@ -5,9 +5,11 @@ content is written as, so no bit of it changes unnoticed. Files of earlier versi
 as they are.
 """
 
+import glob
 import hashlib
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -67,8 +69,12 @@ def write_bytes(path: Path, data: bytes) -> None:
 @contextmanager
 def growing(path: Path) -> Iterator[TextIO]:
     """A utf-8 text that is written piece by piece and gets its name, or its address, when it is whole; what
-    of a file's name was no utf-8 is written as it was. OSError, at once, where nothing can be written.
+    of a file's name was no utf-8 is written as it was; what killed runs left of it half written is removed.
+    OSError, at once, where nothing can be written.
     """
+    if not storage.is_address(path):
+        for left in path.parent.glob(f"{glob.escape(path.name)}.????????{storage.PART}"):
+            shutil.rmtree(left, ignore_errors=True)  # a file of such a name is somebody else's, and stays
     with storage.desk(path.parent, path.name) as desk:
         part = desk / path.name
         with open(part, "w", encoding="utf-8", errors="surrogateescape", newline="") as file:

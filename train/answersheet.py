@@ -1,14 +1,14 @@
-"""Answers to images: rows as csv, json, jsonl, labels as txt, written while they come; pictures with words
-drawn.
-"""
+"""Answers to images: rows as csv, json, jsonl, labels as txt, written while they come."""
 
 import csv
+import errno
 import io
 import json
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import TextIO
@@ -16,12 +16,13 @@ from typing import TextIO
 from shards import storage
 from shards.errors import BadData, BadSettings
 from shards.written import growing
-from train.drawing import drawn
-from train.reader import PHOTO, Answer, Given, Reading, opened
+from train.inputs import Encoded
+from train.reader import Reading
 from train.tasks import Read
 
 COLUMNS = ("image", "text", "score", "error")
 FOUND = ("found", "polygon")  # of words that were found in photographs
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # why a disk takes no more
 RAW, SEVERAL = ("raw", "spans"), ("alternatives",)  # of readings, where they are asked for
 
 
@@ -130,8 +131,13 @@ def target(out: str) -> Iterator[TextIO]:
     if path.is_dir():
         raise BadSettings(f"out={out}: a folder stands there; give another file")
     make(path.parent, f"out={out}")
-    with growing(path) as file:
-        yield file
+    try:
+        with growing(path) as file:
+            yield file
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        raise BadSettings(f"out={out}: {error.strerror}; give another place") from None
 
 
 def make(folder: Path, asked: str) -> None:
@@ -158,14 +164,29 @@ def write(batches: Batches, out: str, shown: Shown) -> None:
                 file.flush()
 
 
+def listable(found: Iterator[Encoded], out: str) -> Iterator[Encoded]:
+    """The same images; of those whose names no line of a txt can hold, why not in place of their bytes."""
+    if form(out) != "txt":
+        return found
+    return ((name, partial(_unlisted, name) if set("\t\r\n") & set(name) else get) for name, get in found)
+
+
+def _unlisted(name: str) -> bytes:
+    raise BadData(f"{name!r}: a tab or line end in a name has no place in a txt; rename it, or out=FILE.json")
+
+
 def places(path: Path) -> dict[str, tuple[Read, ...]]:
-    """The words of each image in a json file as `write` makes it; polygon may also be a `box` of left,
-    top, right and bottom.
+    """The words of each image in a json or jsonl file as `write` makes it, without rows of errors; polygon
+    may also be a `box` of left, top, right and bottom.
     """
     out: dict[str, list[Read]] = {}
     try:
-        rows = json.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8", errors="surrogateescape")
+        lines = path.suffix == ".jsonl"
+        rows = [json.loads(line) for line in text.split("\n") if line.strip()] if lines else json.loads(text)
         for row in rows if isinstance(rows, list) else [rows]:
+            if row.get("error"):
+                continue
             if row.get("box"):
                 left, top, right, bottom = (float(v) for v in row["box"])
                 row["polygon"] = [(left, top), (right, top), (right, bottom), (left, bottom)]
@@ -178,11 +199,3 @@ def places(path: Path) -> dict[str, tuple[Read, ...]]:
             f'boxes={path}: not a list of {{"image": NAME, "polygon": [[x, y], ...]}} or "box" ({error!r})'
         ) from None
     return {name: tuple(words) for name, words in out.items()}
-
-
-def draw(folder: Path, name: str, given: Given, answer: Answer) -> None:
-    """Writes the picture with its words as <its name>.jpg; one that could not be read is left out."""
-    picture = opened(given, PHOTO)
-    if isinstance(picture, Exception) or isinstance(answer, Exception):
-        return
-    drawn(picture, answer, [""] * len(answer)).save(folder / f"{Path(name).stem}.jpg", quality=90)

@@ -7,7 +7,7 @@ Letters: N samples, L time steps, C classes; class 0 is the blank.
 """
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -111,6 +111,15 @@ class Decoder(Protocol):
 
         values: logits or log-probabilities, float32 [N,L,C]. A broken line, of NaN, has an empty reading.
         """
+        ...
+
+
+@runtime_checkable
+class Several(Decoder, Protocol):
+    """One that knows several readings of a line."""
+
+    def best(self, values: np.ndarray, count: int) -> list[list[tuple[int, ...]]]:
+        """Of each line the labels of its best readings, best first, at most so many; values: see Decoder."""
         ...
 
 

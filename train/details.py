@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from train import trellis
+from train import decoders, trellis
 from train.charset import Charset
-from train.decode import Decoder, Path, Reading, array_of, greedy_path, log_softmax
+from train.decode import Decoder, Path, Reading, Several, array_of, greedy_path, log_softmax
 from train.models import Output
 from train.tasks import Alternative, Detail, Read
 
@@ -40,7 +40,8 @@ class Asked:
         if self.raw:
             found = frames(values, path, charset, self.columns, _own(output))
         if self.topk:
-            texts = alternatives(decoder, values, path, charset, self.topk, self.temperature)
+            several = decoders.several(decoder, f"topk={self.topk}")
+            texts = alternatives(several, values, path, charset, self.topk, self.temperature)
             found = [replace(one, alternatives=own) for one, own in zip(found, texts, strict=True)]
         return list(zip(path.readings(certified, self.temperature), found, strict=True))
 
@@ -68,10 +69,10 @@ def frames(
 
 
 def alternatives(
-    decoder: Decoder, values: np.ndarray, path: Path, charset: Charset, count: int, temperature: float
+    decoder: Several, values: np.ndarray, path: Path, charset: Charset, count: int, temperature: float
 ) -> list[tuple[Alternative, ...]]:
-    """The best texts of each line by a decoder that knows several, the one that it reads first."""
-    best = decoder.best(values, count)  # pyright: ignore[reportAttributeAccessIssue]
+    """The best texts of each line: the one that the decoder reads, then others, the most probable first."""
+    best = decoder.best(values, count)
     read = path.labels(np.arange(len(values)))
     rows = [list(dict.fromkeys([own, *more]))[:count] for own, more in zip(read, best, strict=True)]
     scores = _probabilities(values, rows, temperature)
@@ -84,7 +85,8 @@ def _texts(charset: Charset, labels: Labels, scores: Sequence[float]) -> tuple[A
     for label, score in zip(labels, scores, strict=True):
         text = charset.decode(label)
         found[text] = found.get(text, 0.0) + score
-    return tuple(Alternative(*one) for one in found.items())
+    read, *others = (Alternative(*one) for one in found.items())
+    return (read, *sorted(others, key=lambda one: -one.probability))
 
 
 def _probabilities(values: np.ndarray, rows: list[Labels], temperature: float) -> list[list[float]]:

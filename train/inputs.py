@@ -7,19 +7,21 @@ import glob
 import os
 import re
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
+from io import BufferedIOBase
 from itertools import chain
 from pathlib import Path
-from typing import BinaryIO
+from typing import cast
 
 from shards import pack, storage
-from shards.errors import BadData
+from shards.errors import BadData, BadSettings
 from shards.pictures import SUFFIXES
 from shards.read import Shards
 
 STDIN = "-"
 HEAD = 16  # bytes that tell an image from a list of paths
+CHUNK = 1 << 16  # bytes taken at once, of those that are there
 # how files of shards.pictures.FORMATS begin
 BEGINS = re.compile(
     rb"\xff\xd8|\x89PNG|GIF8|II\*\0|MM\0\*|RIFF....WEBP|BM....\0\0\0\0|P[1-7]\s|\0\0\0\x0cjP|\xff\x4f\xff",
@@ -29,23 +31,37 @@ BEGINS = re.compile(
 Encoded = tuple[str, Callable[[], bytes]]  # a name, and how to get the bytes
 
 
-def images(inputs: Sequence[str]) -> Iterator[Encoded]:
-    """The images of all inputs, in order; a path that does not exist, or a glob that nothing matches, is a
-    BadData before any is read.
+def images(inputs: Sequence[str], apart: str = "") -> Iterator[Encoded]:
+    """The images of all inputs, in order. Before any is read: BadData where a path does not exist, a glob
+    matches nothing, a folder holds no image, or standard input neither an image nor paths; BadSettings where
+    one stands in the folder `apart`, in which files are written.
     """
-    return chain.from_iterable([_found(given) for given in inputs])
+    found = [_found(given) for given in inputs]
+    if apart:
+        _refuse_within(apart, (name for some in found if isinstance(some, list) for name, _ in some))
+    return chain.from_iterable(found)
 
 
-def _found(given: str) -> Iterator[Encoded]:
-    """The images of one input, which must be there."""
+def _refuse_within(folder: str, names: Iterable[str]) -> None:
+    own = Path(folder).resolve()
+    for place in {Path(name).parent for name in names if not storage.is_address(name)}:
+        if place.resolve() == own:
+            raise BadSettings(f"drawn={folder}: images are read from this folder; give another")
+
+
+def _found(given: str) -> Iterable[Encoded]:
+    """The images of one input, which must be there; a list where their names are known at once."""
     if given == STDIN:
-        return standard_input(sys.stdin.buffer)
+        return standard_input(cast(BufferedIOBase, sys.stdin.buffer))
     path = storage.place(given)
-    if path.exists():
-        return _below(path)
-    if storage.is_address(path) or not glob.has_magic(given):
-        raise BadData(f"{path}: no such file or folder")
-    return chain.from_iterable([_below(one) for one in _matches(given)])
+    try:
+        if path.exists():
+            return _below(path)
+        if storage.is_address(path) or not glob.has_magic(given):
+            raise BadData(f"{path}: no such file or folder")
+        return [one for match in _matches(given) for one in _below(match)]
+    except OSError as error:
+        raise BadData(f"{error.filename or path}: {error.strerror or error}") from None
 
 
 def _matches(pattern: str) -> list[Path]:
@@ -57,35 +73,43 @@ def _matches(pattern: str) -> list[Path]:
     return [path for path in found if not path.is_dir()] or found
 
 
-def _below(path: Path) -> Iterator[Encoded]:
+def _below(path: Path) -> Iterable[Encoded]:
     if (path / "manifest.json").exists():
         shards = Shards([path.parent], path.name)
-        for position, uid in enumerate(shards.uids):
-            yield f"{path}/{pack.key_of(int(uid))}", partial(shards.image, position)
-    elif path.is_dir():
-        inside = sorted(p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES)
-        if not inside:
-            raise BadData(f"{path}: no image in this folder")
-        yield from ((str(one), one.read_bytes) for one in inside)
-    else:
-        yield str(path), path.read_bytes
+        numbered = enumerate(shards.uids)
+        return ((f"{path}/{pack.key_of(int(uid))}", partial(shards.image, at)) for at, uid in numbered)
+    if not path.is_dir():
+        return [(str(path), partial(storage.content, path))]
+    inside = sorted(one for one in storage.below(path) if one.suffix.lower() in SUFFIXES)
+    if not inside:
+        raise BadData(f"{path}: no image in this folder")
+    return [(str(one), partial(storage.content, one)) for one in inside]
 
 
-def standard_input(stream: BinaryIO) -> Iterator[Encoded]:
-    """The one image whose bytes come, or those of a list of paths, one a line, while it comes."""
-    head = stream.read(HEAD)
+def standard_input(stream: BufferedIOBase) -> Iterator[Encoded]:
+    """The one image whose bytes come, or those of a list of paths, one a line, while it comes; BadData where
+    it begins as neither.
+    """
+    head = b""
+    while len(head) < HEAD and (more := stream.read1(CHUNK)):
+        head += more
     if BEGINS.match(head):
         data = head + stream.read()
-        yield STDIN, lambda: data
-        return
-    first = head + (b"" if head.endswith(b"\n") else stream.readline())
-    lines = (os.fsdecode(line.strip()) for line in chain(first.splitlines(), stream))
-    name = ""
-    for name in filter(None, lines):
-        yield name, partial(_content, name)
-    if not name:
-        raise BadData(f"{STDIN}: standard input is empty; give an image's bytes, or paths, one a line")
+        return iter([(STDIN, lambda: data)])
+    begun = head + (b"" if head.endswith(b"\n") else stream.readline())
+    if b"\0" in begun or begun.startswith(b"%PDF"):
+        raise BadData(f"{STDIN}: neither an image nor paths, one a line (of find without -print0)")
+    lines = (line.rstrip(b"\r\n") for line in chain(begun.split(b"\n"), stream))
+    names = (os.fsdecode(line) for line in lines if line.strip())
+    for first in names:
+        return ((name, partial(local, name)) for name in chain([first], names))
+    raise BadData(f"{STDIN}: standard input is empty; give an image's bytes, or paths, one a line")
 
 
-def _content(name: str) -> bytes:
-    return storage.place(name).read_bytes()
+def local(name: str | Path) -> bytes:
+    """The bytes of a file on this machine: who names it may not be who runs the program, so that an address
+    is a BadData. OSError where it cannot be read.
+    """
+    if storage.is_address(name):
+        raise BadData(f"{name}: an address; only files of this machine are read here")
+    return storage.content(storage.place(name))

@@ -7,6 +7,7 @@ twice.
 """
 
 import json
+import os
 import sqlite3
 import unicodedata
 from collections.abc import Iterator, Sequence
@@ -16,6 +17,7 @@ from pathlib import Path
 from rapidfuzz.distance import Levenshtein
 
 from shards.errors import BadData
+from train.answersheet import make
 from train.reader import Reading
 
 LONGEST = 40  # letters of a word that are looked at
@@ -34,8 +36,9 @@ class Index:
         self._base = base
         base.executescript(SCHEMA)
 
-    def remember(self, image: str, words: Sequence[Reading]) -> None:
+    def remember(self, name: str, words: Sequence[Reading]) -> None:
         """Takes the words of an image in the place of those it had."""
+        image = _stored(name)
         with self._base:
             old = self._base.execute("SELECT word FROM rows WHERE image = ?", (image,)).fetchall()
             self._base.executemany("DELETE FROM words WHERE rowid = ?", old)
@@ -59,23 +62,25 @@ class Index:
             if apart <= 1:
                 points = json.loads(polygon)
                 where = None if points is None else tuple((x, y) for x, y in points)
-                yield apart, Reading(image, text, score, polygon=where)
+                yield apart, Reading(os.fsdecode(image), text, score, polygon=where)
 
 
 class Nothing:
     """Remembers nothing."""
 
-    def remember(self, image: str, words: Sequence[Reading]) -> None:
+    def remember(self, name: str, words: Sequence[Reading]) -> None:
         """See Index."""
 
 
 @contextmanager
 def opened(path: str) -> Iterator[Index | Nothing]:
-    """The index of a file, made where there is none; without a path, one that remembers nothing."""
+    """The index of a file, made where there is none; without a path, one that remembers nothing. BadSettings
+    where none can be made.
+    """
     if not path:
         yield Nothing()
         return
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    make(Path(path).parent, f"index={path}")
     with _connected(Path(path)) as base:
         yield Index(base)
 
@@ -105,6 +110,15 @@ def _connected(path: Path) -> Iterator[sqlite3.Connection]:
             yield base
     except sqlite3.DatabaseError as error:
         raise BadData(f"index={path}: {error}; give another file") from None
+
+
+def _stored(name: str) -> str | bytes:
+    """A file's name as SQLite takes it: a text, or the bytes of one that is no utf-8."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return os.fsencode(name)
+    return name
 
 
 def plain(text: str) -> str:

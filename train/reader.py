@@ -4,7 +4,8 @@
     >>> reader = Reader()  # or Reader("models/crnn_small"), or Reader("model.onnx")
     >>> words = reader.read(["crop.png"])
 
-A picture is the path of a file, its bytes, a PIL image, or an array uint8 [h,w] or [h,w,3] of RGB.
+A picture is the path of a file on this machine, its bytes, a PIL image, or an array uint8 [h,w] or [h,w,3]
+of RGB. An address, such as http://host/a.png, is never fetched.
 """
 
 from collections.abc import Sequence
@@ -16,14 +17,15 @@ import numpy as np
 import torch
 from PIL import Image
 
-from shards import config, cutting, storage
+from shards import config, cutting
 from shards.engines.plain import decode
-from shards.errors import BadData
+from shards.errors import BadData, BadSettings
 from shards.image import ImageSpec
-from shards.pictures import ordinary, plain, published
+from shards.pictures import limited, ordinary, plain, published
 from shards.placing import returned
 from shards.sample import Point, Word
 from train import decoders, details, modelfolder
+from train.inputs import local
 from train.tasks import Alternative, Detail, Read
 
 PHOTO = ImageSpec(channels="rgb")  # how photographs are decoded that words are cut from
@@ -78,9 +80,9 @@ class Detailed(Reading):
 class Reader:
     """A model folder, or a file of train.export, that reads pictures; without one, the packaged recogniser.
 
-    decoder: instead of the model's own; raw: `Detailed.raw` and `spans` are told; topk: so many
-    `alternatives` of each word, by the beam decoder unless another is named that knows several. A BadSettings
-    where the model or the decoder cannot tell these.
+    decoder: instead of the model's own, which a loaded model has already; raw: `Detailed.raw` and `spans` are
+    told; topk: so many `alternatives` of each word, by the beam decoder where the model's own knows one text
+    alone. A BadSettings where the model or the decoder cannot tell these.
     """
 
     def __init__(
@@ -91,11 +93,7 @@ class Reader:
         raw: bool = False,
         topk: int = 0,
     ) -> None:
-        if topk and decoder is None:
-            decoder = decoders.stored("beam")
-        given = isinstance(model, modelfolder.Loaded)
-        self.loaded = model if given else modelfolder.load(model, device, decoder)
-        self.device = device
+        self.loaded, self.device = _loaded(model, device, decoder, topk), device
         self.kind = Detailed if raw or topk else Reading
         task = self.loaded.task
         self._decode = task.detailed(raw, topk) if raw or topk else task.decode
@@ -147,6 +145,22 @@ class Reader:
         return tuple(_with_text(*one) for one in zip(words, self.seen(crops), strict=True))
 
 
+def _loaded(
+    model: str | Path | modelfolder.Loaded, device: str, decoder: config.Choice | None, topk: int
+) -> modelfolder.Loaded:
+    """See Reader."""
+    if isinstance(model, modelfolder.Loaded):
+        if decoder:
+            raise BadSettings(f"decoder={decoder.name}: a loaded model has its own; load it with this one")
+        model.model.to(device)
+        return model
+    loaded = modelfolder.load(model, device, decoder)
+    own = decoders.stored(loaded.config.get("decoder"))
+    if decoder or not topk or own.name in decoders.know_several():
+        return loaded
+    return modelfolder.load(model, device, decoders.stored("beam"))
+
+
 def together(finder: Reader, reader: Reader, images: Sequence[Given]) -> list[Answer]:
     """The words that one finds in each image, with what the other reads in them; see Reader."""
     return [
@@ -190,13 +204,14 @@ def opened(given: Given, spec: ImageSpec) -> Image.Image | Exception:
 
 def _encoded(given: object) -> bytes:
     if isinstance(given, str | Path):
-        return storage.place(given).read_bytes()
+        return local(given)
     if isinstance(given, bytes):
         return given
     raise BadData(f"{type(given).__name__} is no picture: give a path, bytes, a PIL image or an array")
 
 
 def _upright(given: Image.Image) -> Image.Image:
+    limited(*given.size)
     try:
         return plain(given)
     except MemoryError:  # says nothing of the image
@@ -209,6 +224,7 @@ def _pixels(given: np.ndarray) -> Image.Image:
     if given.dtype != np.uint8 or len(given.shape) < 2 or given.shape[2:] not in ((), (3,)) or not given.size:
         said = f"an array {given.dtype} {list(given.shape)}"
         raise BadData(f"{said}: a picture is uint8 [h,w], or [h,w,3] of RGB; convert it")
+    limited(given.shape[1], given.shape[0])
     return Image.fromarray(np.ascontiguousarray(given))
 
 

@@ -22,6 +22,7 @@ from shards.pictures import PIXEL_LIMIT
 from shards.progress import Reporter, run
 from shards.typed import check_ranges
 from train import predict
+from train.answering import Answers
 
 LONGEST = 24 * 3600.0  # seconds
 
@@ -64,7 +65,7 @@ class Settings:
         chosen = [*self.model, *([self.beside] if self.beside else [])]
         return chosen if self.model else [str(predict.PRETRAINED), *chosen]
 
-    def answers(self) -> list[predict.Answers]:
+    def answers(self) -> list[Answers]:
         """What `train.predict` answers with, of each model."""
         reading = predict.Settings(
             recogniser=self.recogniser, device=self.device, tta=self.tta, decoder=self.decoder

@@ -64,3 +64,17 @@ def test_the_header_tells_what_is_kept_as_it_is(kind, size):
 @pytest.mark.parametrize("data", [b"", b"hello", b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"])
 def test_what_has_no_header_is_not_ordinary(data):
     assert not pictures.ordinary(data)
+
+
+@pytest.mark.parametrize("size", [0, pictures.SMALL], ids=["small", "large"])
+@pytest.mark.parametrize("kind", ["PNG", "JPEG"])
+@pytest.mark.parametrize("height", [8192, 8193])
+def test_the_limit_of_pixels_holds_for_every_header(kind, size, height):
+    file = io.BytesIO()
+    Image.new("L", (8, 8)).save(file, kind)
+    data = bytearray(file.getvalue() + bytes(size))
+    place, form = (data.index(b"IHDR") + 4, ">2I") if kind == "PNG" else (data.index(b"\xff\xc0") + 5, ">2H")
+    struct.pack_into(form, data, place, *((8192, height) if kind == "PNG" else (height, 8192)))
+    if kind == "PNG":
+        struct.pack_into(">I", data, 29, zlib.crc32(data[12:29]))
+    assert pictures.ordinary(bytes(data)) == (8192 * height <= PIXEL_LIMIT)

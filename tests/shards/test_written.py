@@ -26,6 +26,19 @@ def test_of_a_text_that_was_given_up_nothing_stays(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_what_killed_runs_left_is_removed_and_nothing_else(tmp_path):
+    (tmp_path / "a[b].csv.x1234567.part").mkdir()
+    (tmp_path / "a[b].csv.x1234567.part" / "a[b].csv").write_text("half")
+    others = ["a[b].csv.mine.part", "a[b].csv.download.part", "b.csv.x1234567.part"]
+    others = [tmp_path / name for name in others]
+    others[0].mkdir()
+    others[1].write_text("theirs")
+    others[2].mkdir()
+    with written.growing(tmp_path / "a[b].csv") as file:
+        file.write("whole")
+    assert sorted(tmp_path.iterdir()) == sorted([tmp_path / "a[b].csv", *others])
+
+
 def test_where_nothing_can_be_written_is_said_at_once(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(OSError, match="file"), written.growing(tmp_path / "file" / "words.csv"):

@@ -104,6 +104,43 @@ def test_a_wide_beam_with_an_ngram_model_finds_the_best_combined_score(
         assert near_best(reading.symbols, scores)
 
 
+@settings(max_examples=40, deadline=None)
+@given(**CASES, alpha=st.floats(0.5, 3), beta=st.floats(-2, 2), count=st.integers(1, 4))
+def test_several_readings_with_an_ngram_model_have_the_best_combined_scores(
+    ngram, steps, scale, seed, alpha, beta, count
+):
+    decoder = beam.Decoder(beam.Settings(400, 0, ngram, alpha, beta), ABC)
+    model, logits = kneserney.load(ngram, ABC), lines(2, steps, 4, scale, seed)
+    for line, labels in zip(logits, decoder.best(logits.numpy(), count), strict=True):
+        scores = {y: s + alpha * model.log_prob(y) + beta * len(y) for y, s in all_readings(line).items()}
+        best = sorted(scores.values(), reverse=True)[:count]
+        assert [scores[label] for label in labels] == pytest.approx(best, rel=1e-3, abs=1e-3)
+
+
+@settings(max_examples=40, deadline=None)
+@given(**CASES, count=st.integers(1, 4))
+def test_several_words_of_a_lexicon_are_the_best_ones(words, steps, scale, seed, count):
+    decoder, logits = lexicon.Decoder(lexicon.Settings(words, 400), ABC), lines(2, steps, 4, scale, seed)
+    for line, labels in zip(logits, decoder.best(logits.numpy(), count), strict=True):
+        scores = {k: v for k, v in all_readings(line).items() if k in decoder.words}
+        best = sorted(scores.values(), reverse=True)[:count]
+        assert [scores[label] for label in labels] == pytest.approx(best, rel=1e-3, abs=1e-3)
+
+
+def test_more_readings_than_the_search_is_wide_widen_it(words, ngram):
+    logits = lines(5, 6, 4, 1.0).numpy()
+    for told in ("beam", "certified", {"name": "beam", "ngram": ngram}, {"name": "lexicon", "words": words}):
+        tree = {"name": told} if isinstance(told, str) else told
+        narrow, wide = (decoders.make(decoders.stored({**tree, "width": w}), ABC) for w in (1, 5))
+        found = narrow.best(logits, 5)
+        assert max(len(set(labels)) for labels in found) == 5, tree  # words are few among prefixes
+        assert found == wide.best(logits, 5), tree
+
+
+def test_the_seam_tells_who_knows_several_readings():
+    assert decoders.know_several() == ["beam", "certified", "lexicon"]
+
+
 def test_the_ngram_model_decides_where_the_steps_do_not(tmp_path):
     ngram = str(tmp_path / "n")
     kneserney.save(kneserney.fit(["abc"] * 9, ABC, 3)[0], ngram)

@@ -1,5 +1,7 @@
 """The index of photographs: found though one letter is wrong, remembered once, damaged files told."""
 
+import os
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -48,6 +50,15 @@ def test_an_image_read_again_replaces_what_it_had(base):
         index.remember("a.jpg", [word("a.jpg", "menu")])
     assert [found.image for found in photoindex.search(base, "cafe")] == ["b.jpg"]
     assert [found.image for found in photoindex.search(base, "menu")] == ["a.jpg"]
+
+
+def test_a_name_that_is_no_text_is_remembered_as_it_is(base):
+    name = os.fsdecode(b"\xff.jpg")
+    for text in ("bakery", "brewery"):
+        with photoindex.opened(str(base)) as index:
+            index.remember(name, [word(name, text)])
+    assert photoindex.search(base, "bakery") == []
+    assert [found.image for found in photoindex.search(base, "brewery")] == [name]
 
 
 WORDS = st.text("abcé-1 ", max_size=5)

@@ -4,9 +4,12 @@ import csv
 import io
 import json
 import os
+import resource
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -17,7 +20,7 @@ from ingest import shard
 from shards.errors import BadData, BadSettings
 from shards.image import ImageSpec
 from shards.read import Shards
-from train import evaluation, modelfolder, predict, reader, writing
+from train import answersheet, evaluation, modelfolder, pictured, predict, reader, writing
 from train.judging import judge, still_loader
 from train.models.crnn import Model
 from train.models.crnn import Settings as Crnn
@@ -92,13 +95,17 @@ def test_without_out_it_prints_a_table_and_as_json_on_the_last_line(model, pictu
     assert any("image" in line and "score" in line for line in lines)
 
 
-def test_what_cannot_be_read_is_a_row_with_an_error_and_its_neighbours_are_read(model, pictures, tmp_path):
+def test_what_cannot_be_read_is_a_row_with_an_error_and_its_neighbours_are_read(
+    model, pictures, tmp_path, capsys
+):
     good = sorted(pictures.glob("0*"))[0]
     (tmp_path / "in").mkdir()
     for name, data in (("0.png", good.read_bytes()[:200]), ("1.jpg", b""), ("2.png", good.read_bytes())):
         (tmp_path / "in" / name).write_bytes(data)
     (tmp_path / "in" / "3.png").symlink_to(tmp_path / "gone.png")
     found = rows(tmp_path / "o.json", model, tmp_path / "in", pictures / "note.txt")
+    predict.main([str(model), str(tmp_path / "in"), str(pictures / "note.txt"), "json=true"])
+    assert json.loads(capsys.readouterr().out.splitlines()[-1])["errors"] == 4
     assert [bool(row["error"]) for row in found] == [True, True, False, True, True]
     assert found[2]["text"] == rows(tmp_path / "p.json", model, good)[0]["text"]
     assert found[0]["text"] == ""
@@ -123,6 +130,7 @@ def test_a_damaged_sample_of_a_shard_is_a_row_with_an_error(words, model, tmp_pa
         ([], BadSettings, "at least one image is needed"),
         (["{model}"], BadSettings, "at least one image is needed"),
         (["/no/model", "{picture}"], BadData, "/no/model"),
+        (["l" * 304, "{picture}"], BadData, "ll: File name too long"),
         (["{model}", "{picture}", "/no/picture.png"], BadData, "/no/picture.png"),
         (["{model}", "{empty}"], BadData, "no image"),
         (["{model}", "{picture}", "out=words.xml"], BadSettings, ".csv, .json, .jsonl"),
@@ -235,7 +243,8 @@ def test_rows_are_kept_only_where_they_are_shown_at_the_end(model, pictures):
         ({"out": "o.csv", "json": True}, 5),
     ):
         settings = predict.Settings(limit=5, batch=2, **more)
-        found = predict.Rows(settings, predict.answers_of(settings, str(model)), [str(pictures)])
+        answers = predict.answers_of(settings, str(model))
+        found = predict.Rows(settings, answers, [str(pictures)], pictured.Nowhere())
         assert [len(batch) for batch in found] == [2, 2, 1]
         assert (len(found.kept), found.total, found.count, found.errors) == (kept, 5, 5, 0)
 
@@ -246,8 +255,8 @@ def test_a_file_that_cannot_be_written_is_said_before_an_image_is_read(
 ):
     (tmp_path / "folder.csv").mkdir()
     (tmp_path / "file").write_text("")
-    monkeypatch.setattr(predict.inputs, "images", lambda given: pytest.fail("an image was read"))
-    for key in ("out", "drawn") if "file/" in place else ("out",):
+    monkeypatch.setattr(predict.Reader, "answers", lambda *given: pytest.fail("an image was read"))
+    for key in ("out", "drawn", "index") if "file/" in place else ("out",):
         with pytest.raises(BadSettings, match=f"{key}={tmp_path / place}: (cannot be written|a folder)"):
             predict.main([str(model), str(pictures), f"{key}={tmp_path / place}"])
 
@@ -278,6 +287,42 @@ def test_a_name_that_is_no_text_is_written_as_it_is(model, pictures, tmp_path, c
         assert name in (tmp_path / f"o.{form}").read_bytes()
     predict.main([str(model), os.fsdecode(name), "json=true"])
     assert "?.png" in capsys.readouterr().out.replace("\n", "")
+
+
+def test_a_disk_that_takes_no_more_is_said(tmp_path):
+    rows_of = [[reader.Reading("a.png", "a" * 5000, 1.0)]] * 9
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, before[1]))
+    try:
+        with pytest.raises(BadSettings, match=r"out=.*big\.csv: File too large; give another place"):
+            answersheet.write(rows_of, str(tmp_path / "big.csv"), answersheet.Shown())
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.slow
+def test_a_run_that_is_told_to_end_leaves_nothing(model, pictures, tmp_path):
+    out = tmp_path / "words.csv"
+    code = f"import runpy, sys; sys.argv[0] = 'predict'; sys.path.insert(0, {str(ROOT)!r}); "
+    code += "runpy.run_module('train.predict', run_name='__main__')"
+    with command(model, "-", f"out={out}", "batch=1", code=code, cwd=tmp_path) as process:
+        process.stdin.write(f"{sorted(pictures.glob('0*'))[0]}\n")
+        process.stdin.flush()
+        deadline = time.monotonic() + 120
+        while not list(tmp_path.glob("words.csv.*.part")) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=120)
+    assert process.returncode == 128 + signal.SIGTERM
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("more", ["a.png", "drawn=d", "topk=2", "limit=3", "boxes=b.json", "raw=true"])
+def test_a_search_reads_no_image(more):
+    name = more.partition("=")[0] if "=" in more else "inputs"
+    with pytest.raises(BadSettings, match=f"search= reads no image: leave {name}= out"):
+        predict.main([more, "search=cafe", "index=i.db", "out=json"])
 
 
 def test_what_search_finds_is_written_too(model, pictures, tmp_path, capsys):
@@ -335,6 +380,7 @@ def test_a_decoder_is_chosen_for_the_reading(model, pictures, tmp_path):
         (["decoder=beam", "lexicon=words.txt"], "leave it or decoder=beam out"),
         (["decoder=greedy", "topk=2"], "topk=2: this decoder knows one text alone; decoder=beam"),
         (["topk=-1"], "topk: -1"),
+        (["-", "-"], "- is given twice"),
         (["out=jsonl", "json=true"], "both print the rows"),
     ],
 )

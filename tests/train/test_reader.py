@@ -2,6 +2,8 @@
 
 import doctest
 import io
+import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,7 +14,7 @@ from shards.errors import BadData, BadSettings
 from shards.image import ImageSpec
 from shards.lookup import find, members
 from shards.read import Shards
-from train import exported, modelfolder, reader, writing
+from train import decoders, exported, inputs, modelfolder, reader, writing
 from train.models import crnn, yolo
 from train.predict import Reader
 from train.tasks import boxes, recognise
@@ -105,6 +107,26 @@ def test_what_is_no_picture_is_an_error_in_its_place(models, pictures, tmp_path)
     assert Reader(models / "one width").read([]) == []
 
 
+def test_an_address_is_never_fetched_and_a_pipe_not_waited_for(models, tmp_path, monkeypatch):
+    monkeypatch.setattr(inputs.storage, "place", Path)
+    os.mkfifo(tmp_path / "pipe.png")
+    given = ["http://127.0.0.1/a.png", "s3://bucket/a.png", Path("memory://a.png"), tmp_path / "pipe.png"]
+    said = [row.error for row in Reader(models / "one width").read(given)]
+    assert [error.partition("; ")[0] for error in said[:2]] == [f"{name}: an address" for name in given[:2]]
+    assert "No such file" in said[2]
+    assert "neither a file" in said[3]
+
+
+def test_pixels_have_the_limit_that_files_have(models):
+    large = np.broadcast_to(np.uint8(255), (8192, 8193))
+    file = io.BytesIO()
+    Image.fromarray(large).save(file, "PNG")
+    given = [file.getvalue(), large, Image.fromarray(large), Image.new("L", (0, 4))]
+    *said, empty = [row.error for row in Reader(models / "one width").read(given)]
+    assert said == [f"too_large: 8193x8192, at most {64 << 20} pixels are decoded"] * 3
+    assert empty == "empty: 0x4 pixels"
+
+
 @pytest.mark.parametrize("name", SPECS)
 @pytest.mark.parametrize("more", [{}, {"raw": True, "topk": 3}])
 def test_a_batch_reads_as_each_alone(models, pictures, name, more):
@@ -115,6 +137,37 @@ def test_a_batch_reads_as_each_alone(models, pictures, name, more):
     assert len({row.text for row in together}) > 5
     if more:
         assert [(row.raw, row.spans) for row in together] == [(row.raw, row.spans) for row in alone]
+
+
+def test_a_model_that_knows_one_text_tells_several_by_the_beam(pictures):
+    named = [Reader(topk=3, decoder=decoders.stored(name)).read(pictures) for name in ("beam", "certified")]
+    assert Reader(topk=3).read(pictures) == named[0]
+    assert any(row.certified for row in named[1])
+
+
+def test_a_model_whose_own_decoder_knows_several_texts_is_asked_for_them(models, pictures, tmp_path):
+    words = tmp_path / "words.txt"
+    words.write_text("house tree river")
+    loaded = modelfolder.load(models / "one width")
+    more = {"decoder": {"name": "lexicon", "words": str(words)}}
+    modelfolder.save(
+        tmp_path / "m", loaded.model, loaded.task, model_name="crnn", task_name="recognise", extra=more
+    )
+    plain, several = Reader(tmp_path / "m").read(pictures), Reader(tmp_path / "m", topk=2).read(pictures)
+    assert [row.text for row in several] == [row.text for row in plain]
+    texts = {one.text for row in several for one in row.alternatives}
+    assert texts <= {"house", "tree", "river"}
+
+
+def test_a_loaded_model_keeps_its_decoder_and_goes_where_it_is_asked_to(models, monkeypatch):
+    loaded, places = modelfolder.load(models / "one width"), []
+    with pytest.raises(BadSettings, match="decoder=beam: a loaded model has its own"):
+        Reader(loaded, decoder=decoders.stored("beam"))
+    with pytest.raises(BadSettings, match="topk=2: this decoder knows one text alone"):
+        Reader(loaded, topk=2)
+    monkeypatch.setattr(type(loaded.model), "to", lambda model, place: places.append(place))
+    Reader(loaded, "cuda:0")
+    assert places == ["cuda:0"]
 
 
 def test_many_pictures_are_read_in_parts(models, pictures, monkeypatch):

@@ -2,17 +2,18 @@
 
 A member offers `Settings` (a dataclass) and `Decoder(settings, charset)`, a `train.decode.Decoder`: its
 `paths(values)` answers the path of the reading of each line and whether that reading is certified. What a
-path spells and how sure it is are told by `train.decode`, alike for all. One that knows several readings also
-has `best(values, count)`: of each line the labels of its best ones, best first, at most so many.
+path spells and how sure it is are told by `train.decode`, alike for all. One that knows several readings is a
+`train.decode.Several`.
 """
 
 from dataclasses import fields
 from typing import Any
 
 from shards import config, lookup
+from shards.errors import BadSettings
 from shards.written import digest
 from train.charset import Charset
-from train.decode import Decoder
+from train.decode import Decoder, Several
 
 SEAM = "train.decoders"
 GREEDY = "greedy"
@@ -28,6 +29,19 @@ def stored(found: Any) -> config.Choice:
     tree = dict(found) if isinstance(found, dict) else {"name": found or GREEDY}
     name = str(tree.pop("name", GREEDY))
     return config.Choice(name, config.build(lookup.find(SEAM, name).Settings, tree, "decoder."))
+
+
+def know_several() -> list[str]:
+    """The members that know several readings of a line."""
+    return [name for name in lookup.members(SEAM) if issubclass(lookup.find(SEAM, name).Decoder, Several)]
+
+
+def several(decoder: Decoder, asked: str) -> Several:
+    """The same decoder; BadSettings, with what asked for it, where it knows one reading alone."""
+    if isinstance(decoder, Several):
+        return decoder
+    known = ", ".join(know_several())
+    raise BadSettings(f"{asked}: this decoder knows one text alone; decoder={known} know several")
 
 
 def called(decoder: config.Choice) -> str:

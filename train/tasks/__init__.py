@@ -49,7 +49,7 @@ class Detail:
 
     raw: the best class of every time step, a symbol each, the blank as `-`; spans: of each character, from
     which x to which its steps reach, as a polygon on the canvas or in the picture, where pixel i reaches from
-    i to i + 1; alternatives: the best texts, that of the word first.
+    i to i + 1; alternatives: the best texts, that of the word first, then the most probable ones.
     """
 
     raw: str = ""

@@ -30,7 +30,6 @@ from train.tasks import Detail, Read
 from train.wordscore import Meter, Score, truth
 
 CENSUS_AT_A_TIME = 8192
-SEVERAL = "decoder=beam, certified and lexicon"
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,8 +121,8 @@ class Task:
 
     def detailed(self, raw: bool, topk: int) -> Callable[[Output], list[tuple[Read, ...]]]:
         """`decode` with the `detail` of each word; BadSettings where the decoder knows one text alone."""
-        if topk and not hasattr(self._decoder, "best"):
-            raise BadSettings(f"topk={topk}: this decoder knows one text alone; {SEVERAL} know several")
+        if topk:
+            decoders.several(self._decoder, f"topk={topk}")
         ask = details.Asked(raw, topk, self.image.width, self._temperature)
 
         def decode(output: Output) -> list[tuple[Read, ...]]:
