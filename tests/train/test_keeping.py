@@ -39,6 +39,20 @@ def test_a_card_tells_of_an_evaluation_beside_the_earlier_ones(words, tmp_path):
     assert modelfolder.weights_digest(student) == weights
 
 
+def test_an_evaluation_that_began_earlier_drops_none_that_ended_meanwhile(words, tmp_path, monkeypatch):
+    student, verdicts = run_folder(tmp_path / "s"), evaluation.verdicts
+
+    def meanwhile(*judged):
+        monkeypatch.setattr(evaluation, "verdicts", verdicts)
+        evaluate(words, student, "card=true", "protocol=36")
+        return verdicts(*judged)
+
+    monkeypatch.setattr(evaluation, "verdicts", meanwhile)
+    evaluate(words, student, "card=true")
+    told = json.loads((student / "config.json").read_text())["evaluated"]
+    assert set(told) == {"rendered-test", "rendered-test-36"}
+
+
 def test_without_being_asked_an_evaluation_leaves_the_model_as_it_is(words, tmp_path):
     student = run_folder(tmp_path / "s")
     before = {path.name: path.read_bytes() for path in student.iterdir()}
