@@ -3,7 +3,7 @@
 import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from shards.errors import BadSettings
@@ -44,6 +44,21 @@ def locked(folder: Path) -> Iterator[None]:
     refusal = f"{folder}: another run writes here; wait for it or choose another out="
     handle = take(os.open(folder, os.O_RDONLY), refusal)
     try:
+        yield
+    finally:
+        os.close(handle)
+
+
+@contextmanager
+def awaited(folder: Path) -> Iterator[None]:
+    """Holds a folder as `locked` does, but waits until whoever holds it is done: for what takes seconds.
+
+    A file system that locks no folder lets everybody through.
+    """
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        with suppress(OSError):
+            fcntl.flock(handle, fcntl.LOCK_EX)
         yield
     finally:
         os.close(handle)

@@ -120,7 +120,7 @@ def main(argv: list[str]) -> None:
         samples=len(shards), device=settings.device,
     )  # fmt: skip
     found = calibrate(settings, shards)
-    modelfolder.amend(settings.checkpoint, calibration=found)
+    modelfolder.amend(settings.checkpoint, lambda _: {"calibration": found})
     if found["temperature"] in (round(TEMPERATURES[0], 4), round(TEMPERATURES[-1], 4)):
         report.say("the temperature is the last one that was tried: these words tell little of confidences")
     rows = [["before", 1.0, found["ece_before"]], ["after", found["temperature"], found["ece_after"]]]

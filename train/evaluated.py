@@ -9,12 +9,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from train.headings import READ, SCENES, WORDS, Heading
+from train.headings import END_TO_END, SCENES, WORDS, Heading
 from train.verdicts import short
 
-HEADINGS = {
-    heading.name: heading for heading in (*WORDS, *SCENES, *READ[:3])
-}  # no times: those are a machine's
+HEADINGS = {heading.name: heading for heading in (*WORDS, *SCENES, *END_TO_END)}  # times are a machine's
 LEAST = 5  # words of a group that is told as weak: the share of fewer tells little
 WEAK, CONFUSED = 3, 8  # groups of one way, and pairs of characters, that are told
 COMPARED = ("verdict", "difference", "low", "high", "field")
@@ -39,7 +37,9 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class Evaluated:
-    """How good a model is on one set; weak: way -> [group, n, right]; confusions [truth, read, count]."""
+    """How good a model is on one set; weak: way -> [group, n, right]; confusions [truth, read, count];
+    recogniser: name and weights of what read the words that a detector found, if any did.
+    """
 
     set: str
     split: str
@@ -50,12 +50,13 @@ class Evaluated:
     verdict: dict[str, Any] = field(default_factory=dict)
     weak: dict[str, list[Any]] = field(default_factory=dict)
     confusions: list[Any] = field(default_factory=list)
+    recogniser: dict[str, str] = field(default_factory=dict)
 
 
 def kept(found: dict[str, Any], mistakes: dict[str, Any], split: str, protocol: str) -> dict[str, Any]:
     """Of what `train.evaluation` found of a model, the part that is true on every day and machine.
 
-    found: figures, verdict, set and data; mistakes: see `train.mistakes`.
+    found: figures, verdict, set, data, and the recogniser of a detector; mistakes: see `train.mistakes`.
     """
     ways = {way: [[name, one["n"], one["right"]] for name, one in groups.items()]
             for way, groups in found.get("by", {}).items()}  # fmt: skip
@@ -63,6 +64,7 @@ def kept(found: dict[str, Any], mistakes: dict[str, Any], split: str, protocol: 
     verdict = {key: found[key] for key in COMPARED if key in found}
     return {
         "split": split, "protocol": protocol, "data": found["data"], "n": found["n"],
+        "recogniser": found.get("recogniser", {}),
         "figures": {name: found[name] for name in HEADINGS if isinstance(found.get(name), dict)},
         "verdict": {**verdict, "against": short(found["against"]) if found["against"] else ""},
         "weak": {way: rows for way, groups in sorted(ways.items()) if (rows := weakest(groups))},
@@ -82,7 +84,7 @@ def read(config: dict[str, Any]) -> list[Evaluated]:
     found = [
         Evaluated(
             name, one["split"], one["n"], one["protocol"], _figures(one["figures"]), one["data"],
-            one["verdict"], one["weak"], one["confusions"],
+            one["verdict"], one["weak"], one["confusions"], one.get("recogniser", {}),
         )
         for name, one in sorted(config.get("evaluated", {}).items())
     ]  # fmt: skip

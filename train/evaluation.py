@@ -182,7 +182,7 @@ def main(argv: list[str]) -> None:
     for path, verdict in found.items():
         if said := words_of(path, verdict):
             report.say(said)
-    told = {"set": _set(settings, shards), "data": shards.digest}
+    told = _told(settings, shards)
     result = {one.path: {**one.figures, **found[one.path], **told} for one in judged}
     runs = keeping.in_runs(judged, result)
     if settings.card:
@@ -202,12 +202,17 @@ def _cards(settings: Settings, judged: list[Judged], result: dict[str, dict[str,
     return keeping.on_cards(settings.checkpoint, judged, result, settings.data.split, settings.protocol)
 
 
-def _set(settings: Settings, shards: Shards) -> str:
-    """What the data is called, and how it was looked at where that is not the usual way."""
+def _told(settings: Settings, shards: Shards) -> dict[str, Any]:
+    """What the data is called, and how it was looked at where that is not the usual way; its digest; who read
+    what was found.
+    """
+    reader = spotting.identity(settings.recogniser) if settings.recogniser else {}
     name = "+".join(m.name for m in shards.manifests) + f"-{settings.data.split}"
     name += "" if settings.protocol == "native" else f"-{settings.protocol}"
     name += f"-{decoders.called(settings.decoder)}" if settings.decoder else ""
-    return f"{name}-tta" if settings.tta else name
+    name += f"-read-by-{spotting.called(reader)}" if reader else ""
+    name += "-tta" if settings.tta else ""
+    return {"set": name, "data": shards.digest, **({"recogniser": reader} if reader else {})}
 
 
 def _settle(settings: Settings) -> Settings:

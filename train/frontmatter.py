@@ -19,27 +19,46 @@ HUB = {  # names of figures on the Hub, where it knows them
     "precision": "precision", "recall": "recall",
 }  # fmt: skip
 UNSTATED = "not stated"
-UNKNOWN = re.compile(r"\b(not|none|never)\s+(yet\s+)?(stated|established|known)", re.IGNORECASE)
-RESTRICTED = re.compile(r"restricted|research use|non-?commercial|\bNC\b", re.IGNORECASE)
+RESTRICTED = re.compile(
+    r"restricted|research[\s-]+(use|purposes?|only)|(for|in) (academic )?research|academic(?! free)"
+    r"|scientific|educational|non-?\s?commercial|\bNC(?![a-z])",
+    re.IGNORECASE,
+)
+UNKNOWN = re.compile(
+    r"\b(not|none|never|nowhere)\s+(yet\s+)?(stated|established|known|granted)|unknown|unstated|unclear",
+    re.IGNORECASE,
+)
+FREE = re.compile(
+    r"\bCC[- ]?BY(-SA)?(?!-?[a-z])|\bCC[- ]?0\b|public domain|\bODC-BY\b|\bPDDL\b|\bODbL\b|\bCDLA-Permissive"
+    r"|\bMIT\b|\bApache[- ](License )?2|\bBSD\b",
+    re.IGNORECASE,
+)
 
 
 def frontmatter(config: dict[str, Any]) -> str:
     """The block between two lines of ---, these included."""
-    finds, found = find("train.tasks", config["task"]["name"]).Task.finds, read(config)
+    places, found = finds(config), read(config)
     taught = ["knowledge-distillation"] if config.get("teacher") else []
     told = {
         **licence(config),
         "library_name": LIBRARY,
-        "pipeline_tag": "object-detection" if finds else "image-to-text",
-        "tags": ["ocr", "text-detection" if finds else "text-recognition", config["model"]["name"], *taught],
+        "pipeline_tag": "object-detection" if places else "image-to-text",
+        "tags": ["ocr", "text-detection" if places else "text-recognition", config["model"]["name"], *taught],
         "datasets": sets(config),
         "metrics": list(dict.fromkeys(_metric(figure) for one in found for figure in one.figures)),
-        "model-index": [{"name": config["model"]["name"], "results": [_result(one, finds) for one in found]}],
+        "model-index": [
+            {"name": config["model"]["name"], "results": [_result(one, places) for one in found]}
+        ],
     }
     if not found:
         del told["model-index"]
     said = {key: value for key, value in told.items() if value}
     return f"---\n{yaml.safe_dump(said, sort_keys=False, width=110)}---\n"
+
+
+def finds(config: dict[str, Any]) -> bool:
+    """Whether the model finds words in pictures, and does not read the one of a crop."""
+    return find("train.tasks", config["task"]["name"]).Task.finds
 
 
 def licences(config: dict[str, Any]) -> dict[str, str]:
@@ -50,27 +69,31 @@ def licences(config: dict[str, Any]) -> dict[str, str]:
 
 
 def licence(config: dict[str, Any]) -> dict[str, str]:
-    """Of the weights, as the Hub spells it; `unknown` where that of some data is."""
+    """Of the weights, as the Hub spells it; `unknown` where not all data have a licence known to be free."""
     told = licences(config).values()
     if any(RESTRICTED.search(one) for one in told):
         return {"license": "other", "license_name": "data-for-research-use", "license_link": "README.md"}
-    if not told or any(UNKNOWN.search(one) for one in told):
+    if not told or any(UNKNOWN.search(one) or not FREE.search(one) for one in told):
         return {"license": "unknown"}
     return {"license": "other", "license_name": "that-of-the-data", "license_link": "README.md"}
 
 
-def _result(one: Evaluated, finds: bool) -> dict[str, Any]:
+def _result(one: Evaluated, places: bool) -> dict[str, Any]:
     """An entry of model-index."""
-    kind = "object-detection" if finds else "image-to-text"
-    name = "Finding words in photographs" if finds else "Reading words"
+    kind = "object-detection" if places else "image-to-text"
+    name = "Finding words in photographs" if places else "Reading words"
     dataset = {"name": one.set, "type": re.sub(r"[^\w.+-]+", "-", one.set).strip("-"), "split": one.split}
     revision = {"revision": one.data} if one.data else {}
-    args = {"protocol": one.protocol, **({"n": one.n} if one.n else {})}
+    args = {"protocol": one.protocol, **({"n": one.n} if one.n else {}), **_reader(one)}
     return {
         "task": {"type": kind, "name": name},
         "dataset": {**dataset, **revision, "args": args},
         "metrics": [_entry(figure) for figure in one.figures],
     }
+
+
+def _reader(one: Evaluated) -> dict[str, Any]:
+    return {"recogniser": one.recogniser} if one.recogniser else {}
 
 
 def _entry(figure: Figure) -> dict[str, Any]:

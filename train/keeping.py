@@ -1,6 +1,7 @@
 """Where an evaluation is kept: in the run folder of its model, and on the model's card if asked for."""
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +48,11 @@ def on_cards(
     written = [one for one in judged if Path(one.path).resolve() in asked]
     for one in written:
         found = result[one.path]
-        known = one.config.get("evaluated", {})
         told = evaluated.kept(found, one.mistakes, split, protocol)
-        modelfolder.amend(one.path, evaluated={**known, found["set"]: told})
+        modelfolder.amend(one.path, partial(_beside, found["set"], told))
     return [one.path for one in written]
+
+
+def _beside(name: str, told: dict[str, Any], config: dict[str, Any]) -> dict[str, Any]:
+    """One evaluation beside those that stand in a config.json."""
+    return {"evaluated": {**config.get("evaluated", {}), name: told}}

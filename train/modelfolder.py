@@ -6,6 +6,7 @@ model gives the same bytes on any day and machine.
 
 import hashlib
 import json
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -19,6 +20,7 @@ from torch import Tensor, nn
 from shards import config
 from shards.errors import BadData, BadSettings
 from shards.image import ImageSpec
+from shards.lock import awaited
 from shards.lookup import find
 from train import decoders, exported, sealed
 from train.card import OWN, card
@@ -134,13 +136,19 @@ def _temperature(told: dict[str, Any], decoder: config.Choice) -> float:
     return found
 
 
-def amend(folder: str | Path, **changes: Any) -> None:
-    """Replaces entries of config.json that `save` took as extra; the card and the checksums follow."""
-    model = load(folder).model
-    place, content = sealed.read(Path(folder), FILES)
-    told = _config(content["config.json"], place / "config.json") | changes
-    content |= _texts(told, model, content[WEIGHTS])
-    sealed.write(Path(folder), content)
+def amend(folder: str | Path, changes: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
+    """Replaces entries of config.json that `save` took as extra; the card and the checksums follow.
+
+    changes: those of the config.json that stands there; nobody else amends it meanwhile. Files that are not
+    the model's stay in the folder.
+    """
+    place = Path(folder).resolve()
+    with awaited(place.parent):
+        model = load(place).model
+        at, content = sealed.read(place, FILES)
+        told = _config(content["config.json"], at / "config.json")
+        content |= _texts(told | changes(told), model, content[WEIGHTS])
+        sealed.update(place, content)
 
 
 def _texts(told: dict[str, Any], model: nn.Module, weights: bytes) -> dict[str, bytes]:

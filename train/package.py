@@ -12,6 +12,7 @@ from typing import Any
 from shards.errors import BadSettings
 from train import decoders, frontmatter, modelfolder, sealed
 from train.card import card
+from train.markdown import inline
 
 PROGRAM = Path(__file__).with_name("edge") / "read.py"
 NEEDED = {"onnxruntime": "MIT", "numpy": "BSD-3-Clause", "Pillow": "MIT-CMU"}  # by the program
@@ -81,5 +82,5 @@ def licences(config: dict[str, Any]) -> str:
     lines += [f"- {name}, which read.py imports; not in this archive: {by}" for name, by in NEEDED.items()]
     data = frontmatter.licences(config)
     known = "The weights were learnt from:" if data else "What the weights were learnt from is not known."
-    lines += ["", known, "", *(f"- {name}: {by}" for name, by in data.items())]
+    lines += ["", known, "", *(f"- {inline(name)}: {inline(by)}" for name, by in data.items())]
     return "\n".join(lines) + "\n"

@@ -14,6 +14,14 @@ from train.charset import FOLDS, NAMED, Charset
 from train.scenes import PROTOCOLS
 
 NAMES = ("native", *NAMED)
+MEANINGS = {  # for people
+    "native": "what the model's charset can tell apart; of places: ICDAR2015's rules",
+    "ocrdistill": "upright boxes, as OCRdistill compares them",
+    "icdar2015": "ICDAR2015's rules of places",
+    "36": "small letters and digits, whatever the case was; nothing else is compared",
+    "62": "letters and digits; nothing else is compared",
+    "94": "the printable ASCII characters; nothing else is compared",
+}
 NOTHING = "\uffff"  # stands for a truth of which nothing is left: no text has it, it is no character
 
 

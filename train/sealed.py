@@ -1,7 +1,8 @@
 """A sealed folder: a few files and their sha256sums, swapped in whole and checked on every reading.
 
 A new version is written to `<folder>.part`; then the standing one moves to `<folder>.old`, the new one into
-its place, and the old one goes. A reader finds one version or the other whatever happens in between.
+its place, and the old one goes. A reader finds one version or the other whatever happens in between, and with
+`update` either has the files of others that stood in the folder.
 """
 
 import hashlib
@@ -22,15 +23,41 @@ def write(folder: Path, content: dict[str, bytes]) -> None:
     heal(folder)
     if folder.exists() and not (folder / SUMS).is_file() and (not folder.is_dir() or any(folder.iterdir())):
         raise BadSettings(f"{folder} holds something else (no {SUMS}); it is not replaced")
+    _beside(folder)[0].mkdir(parents=True)
+    _swap(folder, content)
+
+
+def update(folder: Path, content: dict[str, bytes]) -> None:
+    """Puts these files in the place of the sealed ones; whatever else stands in the folder stays in it."""
+    folder = Path(os.path.abspath(folder))
+    heal(folder)
+    own = {SUMS, *_checked(folder, ())}
+    shutil.copytree(
+        folder, _beside(folder)[0], symlinks=True, copy_function=_linked,
+        ignore=lambda at, _: own if Path(at) == folder else (),
+    )  # fmt: skip
+    _swap(folder, content)
+
+
+def _linked(source: str, target: str) -> None:
+    """The same file under a second name, so that either folder may go; a copy where none is allowed."""
+    try:
+        os.link(source, target, follow_symlinks=False)
+    except OSError:
+        shutil.copy2(source, target)
+
+
+def _swap(folder: Path, content: dict[str, bytes]) -> None:
+    """Completes the new version, which stands beside the folder, and puts it in its place."""
     part, old = _beside(folder)
-    part.mkdir(parents=True)
     lines = [f"{hashlib.sha256(data).hexdigest()}  {name}\n" for name, data in sorted(content.items())]
     for name, data in (content | {SUMS: "".join(lines).encode()}).items():
         with open(part / name, "wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-    sync(part)
+    for place, _, _ in os.walk(part):
+        sync(Path(place))
     if folder.exists():
         os.replace(folder, old)
     os.replace(part, folder)

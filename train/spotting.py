@@ -5,9 +5,11 @@ the same, composed (NFC) and whatever the case. No lexicon; no word is too short
 either side. A legible truth without a transcription is a region in which nothing counts.
 """
 
+import hashlib
 import unicodedata
 from collections.abc import Container, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,13 +17,14 @@ import numpy as np
 from shards import config
 from shards.errors import BadSettings
 from shards.read import Shards
-from train import hmean
+from train import exported, hmean, modelfolder
 from train.detection import Meter
 from train.headings import READ
 from train.hmean import Figures, mark
 from train.latency import latency
 from train.reader import Reader, together
 from train.scenes import Scene, certainty, protocol
+from train.verdicts import short
 
 
 def reader(finder: Reader, model: str, device: str) -> Reader:
@@ -30,6 +33,20 @@ def reader(finder: Reader, model: str, device: str) -> Reader:
     if not finder.loaded.task.finds or made.loaded.task.finds:
         raise BadSettings(f"recogniser={model}: the checkpoint must find words, and the recogniser read them")
     return made
+
+
+def identity(model: str) -> dict[str, str]:
+    """A recogniser as an evaluation tells of it: the name, and a sha256 of its weights, of a file's bytes."""
+    path = Path(model)
+    if path.is_dir():
+        return {"name": short(model), "weights": modelfolder.weights_digest(path)}
+    parts = [path.with_suffix(suffix).read_bytes() for suffix in exported.format_of(path).SUFFIXES]
+    return {"name": short(model), "weights": hashlib.sha256(b"".join(parts)).hexdigest()}
+
+
+def called(recogniser: dict[str, str]) -> str:
+    """Its part of the name of a set: no other weights have it."""
+    return f"{recogniser['name'].replace('/', '-')}-{recogniser['weights'][:6]}"
 
 
 def read(meter: Meter, recogniser: Reader, shards: Shards) -> Meter:

@@ -1,7 +1,8 @@
 # OCR Distillery on a CPU: serves the recogniser that comes with it, or runs any other entry.
 #   docker build -f infra/docker/cpu.Dockerfile -t ocr-distillery:cpu .
 #   docker run --rm -p 8000:8000 ocr-distillery:cpu
-#   docker run --rm -v "$PWD:/work" ocr-distillery:cpu train.predict photos/
+#   docker run --rm --user "$(id -u):$(id -g)" -v "$PWD:/work" ocr-distillery:cpu train.predict photos/
+# --user: what is written into a mounted folder is its owner's; user 10001 may write to an unmounted /work alone.
 #   docker build -f infra/docker/cpu.Dockerfile --build-arg EXTRAS=ray -t ocr-distillery:ray .
 FROM python:3.11.14-slim-bookworm@sha256:65a93d69fa75478d554f4ad27c85c1e69fa184956261b4301ebaf6dbb0a3543d AS build
 WORKDIR /source
@@ -22,10 +23,11 @@ RUN /opt/venv/bin/pip install -c infra/constraints.txt --no-build-isolation ".[$
 RUN /opt/venv/bin/pip check && /opt/venv/bin/pip uninstall --yes pip
 
 FROM python:3.11.14-slim-bookworm@sha256:65a93d69fa75478d554f4ad27c85c1e69fa184956261b4301ebaf6dbb0a3543d
-RUN python -m pip uninstall --yes setuptools wheel pip && useradd --uid 10001 --create-home reader \
+RUN python -m pip uninstall --yes setuptools wheel pip && useradd --uid 10001 --home-dir /tmp reader \
     && install --directory --owner=reader /work
 COPY --from=build /opt/venv /opt/venv
-ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1 HF_HUB_OFFLINE=1
+# Whoever --user names need be no user of the image: caches go to /tmp, and nobody is looked up.
+ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1 HF_HUB_OFFLINE=1 HOME=/tmp USER=reader
 USER 10001
 WORKDIR /work
 EXPOSE 8000

@@ -1,8 +1,9 @@
 # OCR Distillery on NVIDIA GPUs (torch's own CUDA 13; the host brings the driver and NVIDIA's container toolkit).
 #   docker build -f infra/docker/gpu.Dockerfile -t ocr-distillery:gpu .
-#   docker run --rm --gpus all -v "$PWD:/work" ocr-distillery:gpu train.teacher run.name=first data.root=data/words
-#   docker run --rm --gpus all --ipc=host -v "$PWD:/work" ocr-distillery:gpu accelerate.commands.launch \
+#   docker run --rm --gpus all --user "$(id -u):$(id -g)" -v "$PWD:/work" ocr-distillery:gpu train.teacher run.name=first data.root=data/words
+#   docker run --rm --gpus all --ipc=host --user "$(id -u):$(id -g)" -v "$PWD:/work" ocr-distillery:gpu accelerate.commands.launch \
 #       --multi_gpu --num_processes 2 -m train.teacher run.name=first data.root=data/words
+# --user: what is written into a mounted folder is its owner's; user 10001 may write to an unmounted /work alone.
 # No DeepSpeed: it builds its kernels where it runs, with a compiler that this image does not have.
 FROM python:3.11.14-slim-bookworm@sha256:65a93d69fa75478d554f4ad27c85c1e69fa184956261b4301ebaf6dbb0a3543d AS build
 WORKDIR /source
@@ -23,10 +24,11 @@ RUN /opt/venv/bin/pip install -c infra/constraints.txt --no-build-isolation ".[$
 RUN /opt/venv/bin/pip check && /opt/venv/bin/pip uninstall --yes pip
 
 FROM python:3.11.14-slim-bookworm@sha256:65a93d69fa75478d554f4ad27c85c1e69fa184956261b4301ebaf6dbb0a3543d
-RUN python -m pip uninstall --yes setuptools wheel pip && useradd --uid 10001 --create-home reader \
+RUN python -m pip uninstall --yes setuptools wheel pip && useradd --uid 10001 --home-dir /tmp reader \
     && install --directory --owner=reader /work
 COPY --from=build /opt/venv /opt/venv
-ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1 HF_HUB_OFFLINE=1 \
+# Whoever --user names need be no user of the image: caches go to /tmp, and nobody is looked up.
+ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1 HF_HUB_OFFLINE=1 HOME=/tmp USER=reader \
     NVIDIA_VISIBLE_DEVICES=all NVIDIA_DRIVER_CAPABILITIES=compute,utility
 USER 10001
 WORKDIR /work

@@ -127,7 +127,7 @@ def test_a_student_sees_the_pixels_of_the_engine_that_its_cache_was_recorded_wit
 def test_a_calibrated_teacher_teaches_as_before_and_hands_on_no_temperature(train, make_teacher, tmp_path):
     other = make_teacher(tmp_path / "teacher")
     plain = trace(train("plain", f"teacher={other}", "fit.epochs=1"))
-    modelfolder.amend(other, calibration={"temperature": 2.5, "decoder": "greedy"})
+    modelfolder.amend(other, lambda _: {"calibration": {"temperature": 2.5, "decoder": "greedy"}})
     assert trace(train("calibrated", f"teacher={other}", "fit.epochs=1")) == plain
     made = modelfolder.load(tmp_path / "calibrated/best")
     assert "calibration" not in made.config

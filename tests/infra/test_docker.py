@@ -82,6 +82,17 @@ def test_the_image_runs_as_a_user_who_may_not_change_it(name):
     assert find_spec(command[0])
 
 
+@pytest.mark.parametrize("name", FILES)
+def test_a_mounted_folder_is_written_by_its_owner_who_need_be_no_user_of_the_image(name):
+    head = (FOLDER / name).read_text().partition("\nFROM ")[0].replace("\\\n", " ")
+    mounted = [line for line in head.splitlines() if "docker run" in line and "-v " in line]
+    assert mounted
+    assert all('--user "$(id -u):$(id -g)"' in line for line in mounted)
+    _, last = stages(name)
+    told = dict(pair.split("=", 1) for word, rest in last if word == "ENV" for pair in rest.split())
+    assert (told["HOME"], told["USER"]) == ("/tmp", "reader")  # else caches and names are looked up and fail
+
+
 def test_the_image_that_serves_asks_itself_how_it_is():
     _, last = stages("cpu.Dockerfile")
     (check,) = [rest for word, rest in last if word == "HEALTHCHECK"]
@@ -132,8 +143,21 @@ def installed(tmp_path: Path) -> Path:
     return venv
 
 
+def offered(package: str, *more: str) -> list[str]:
+    """The versions of a package that pip finds from this machine; none where it reaches no index."""
+    line = [sys.executable, "-m", "pip", "index", "versions", package, *more]
+    env = {**os.environ, "PIP_RETRIES": "0", "PIP_TIMEOUT": "10"}
+    said = subprocess.run(line, capture_output=True, text=True, env=env).stdout
+    found = re.search(r"^Available versions: (.*)$", said, re.M)
+    return found[1].split(", ") if found else []
+
+
 @pytest.mark.slow
 def test_what_the_cpu_image_installs_reads_a_word_and_is_pinned_to_the_last_package(words, tmp_path):
+    runs = " ".join(rest for word, rest in stages("cpu.Dockerfile")[0] if word == "RUN")
+    ((index, torch),) = re.findall(r"--extra-index-url (\S+) torch==(\S+)", runs)
+    if torch not in offered("torch", "--extra-index-url", index) or not offered("setuptools"):
+        pytest.skip(f"no index can be reached that has torch {torch} and the other packages")
     venv = installed(tmp_path)
     shards, reader = Shards([str(words)], "test"), Reader(PRETRAINED)
     read = {image: reader.read([image])[0].text for image in map(shards.image, range(len(shards)))}

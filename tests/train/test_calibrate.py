@@ -19,6 +19,8 @@ from train.predict import PRETRAINED
 from train.sealed import SUMS
 from train.tasks.recognise import Settings, Task
 
+CALIBRATED = {"temperature": 2.5, "decoder": "greedy"}
+
 
 def test_the_temperature_with_which_right_and_wrong_were_drawn_is_found():
     draw = np.random.default_rng(0)
@@ -71,7 +73,7 @@ def test_it_is_kept_in_the_folder_and_applied_to_confidences_alone(words, folder
 
 
 def test_a_temperature_that_cannot_be_is_refused(folder):
-    modelfolder.amend(folder, calibration={"temperature": -1.0})
+    modelfolder.amend(folder, lambda _: {"calibration": {"temperature": -1.0}})
     with pytest.raises(BadData, match=r"calibration\.temperature: -1\.0"):
         modelfolder.load(folder)
 
@@ -104,7 +106,7 @@ def test_the_split_that_is_reported_is_not_fitted_on(folder):
 def test_a_model_made_from_a_calibrated_one_begins_without_its_temperature(train, tmp_path):
     train("old", "fit.epochs=1")
     for name in ("best", "last"):
-        modelfolder.amend(tmp_path / "old" / name, calibration={"temperature": 2.5, "decoder": "greedy"})
+        modelfolder.amend(tmp_path / "old" / name, lambda _: {"calibration": CALIBRATED})
     assert modelfolder.load(tmp_path / "old/best").task._temperature == 2.5
     train("new", "fit.epochs=1", f"init_from={tmp_path / 'old/best'}")
     for name in ("best", "last"):

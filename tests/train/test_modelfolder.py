@@ -3,6 +3,7 @@
 import hashlib
 import json
 import pickle
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import safetensors.torch
@@ -12,7 +13,7 @@ from shards.errors import BadData
 from shards.image import ImageSpec
 from train import sealed
 from train.foreign import import_crnn_pytorch
-from train.modelfolder import FILES, load, save, weights_digest
+from train.modelfolder import FILES, amend, load, save, weights_digest
 from train.models import crnn
 from train.tasks import recognise
 
@@ -175,6 +176,29 @@ def test_a_save_that_crashed_between_its_renames_is_read_and_healed(tmp_path):
     sealed.heal(tmp_path / "m")
     assert [p.name for p in tmp_path.iterdir()] == ["m"]
     assert same(load(tmp_path / "m").model, model)
+
+
+def test_a_checkout_of_a_model_stays_one_when_it_is_amended(tmp_path):
+    model = saved(tmp_path / "m")
+    (tmp_path / "m" / ".git").mkdir()
+    (tmp_path / "m" / ".git" / "HEAD").write_text("ref: refs/heads/main")
+    (tmp_path / "link").symlink_to("m")
+    amend(tmp_path / "link", lambda _: {"code": "0.2.0"})
+    assert (tmp_path / "m" / ".git" / "HEAD").read_text() == "ref: refs/heads/main"
+    assert (tmp_path / "link").is_symlink()
+    assert load(tmp_path / "m").config["code"] == "0.2.0"
+    assert same(load(tmp_path / "m").model, model)
+
+
+def test_amendments_at_one_time_are_all_kept(tmp_path):
+    saved(tmp_path / "m", extra={"evaluated": {}})
+
+    def add(number):
+        amend(tmp_path / "m", lambda told: {"seen": [*told.get("seen", []), number]})
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(add, range(8)))
+    assert sorted(load(tmp_path / "m").config["seen"]) == list(range(8))
 
 
 @pytest.mark.parametrize("prefix", ["", "module.", "_orig_mod.module."])

@@ -111,3 +111,7 @@ def test_an_evaluation_by_another_protocol_says_its_groups(words, tmp_path, caps
     assert (native["by"], list(other["by"])) == ({}, ["length", "repeats"])
     assert sum(one["n"] for one in other["by"]["length"].values()) == native["n"] == 32
     assert "word accuracy by repeats" in out
+
+
+def test_every_protocol_says_what_it_compares():
+    assert set(protocols.MEANINGS) == {*protocols.NAMES, *protocols.PROTOCOLS}

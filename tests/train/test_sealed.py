@@ -1,11 +1,15 @@
 """Sealed folders: any crash leaves a whole version, reading repairs nothing, others' folders stay."""
 
+import errno
+import os
+
 import pytest
 
 from shards.errors import BadData, BadSettings
 from train import sealed
 
 OLD, NEW = {"a": b"old", "b": b"1"}, {"a": b"new", "b": b"2"}
+OTHERS = {"NOTES.md": "mine", ".gitattributes": "*", ".git/HEAD": "ref: main", ".cache/huggingface/a": "1"}
 
 
 def standing(folder):
@@ -16,7 +20,7 @@ def names(folder):
     return sorted(p.name for p in folder.iterdir())
 
 
-def crash(folder, monkeypatch, renames):
+def crash(folder, monkeypatch, renames, write=sealed.write):
     """Writes NEW and dies after so many renames, before anything is removed."""
     real, left = sealed.os.replace, [renames]
 
@@ -33,7 +37,7 @@ def crash(folder, monkeypatch, renames):
         patch.setattr(sealed.os, "replace", dying)
         patch.setattr(sealed.shutil, "rmtree", never)
         with pytest.raises(KeyboardInterrupt):
-            sealed.write(folder, NEW)
+            write(folder, NEW)
 
 
 def test_a_new_version_replaces_the_old_one_and_leaves_nothing_beside_it(tmp_path):
@@ -103,6 +107,67 @@ def test_a_folder_of_something_else_is_never_replaced(tmp_path):
     with pytest.raises(BadSettings, match="not replaced"):
         sealed.write(tmp_path / "thesis", NEW)
     assert names(tmp_path / "thesis") == ["chapter1.tex"]
+
+
+def shared(folder):
+    """A sealed folder that is also somebody's checkout."""
+    sealed.write(folder, OLD)
+    for name, text in OTHERS.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+    (folder / ".git" / "objects").mkdir()
+    (folder / "link").symlink_to("nowhere")
+    return folder
+
+
+def foreign(folder):
+    """What does not belong to the sealed files, if the folders and the link of `shared` are there."""
+    assert (folder / ".git" / "objects").is_dir()
+    assert os.readlink(folder / "link") == "nowhere"
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    told = {str(path.relative_to(folder)): path.read_text() for path in files}
+    return {name: text for name, text in told.items() if name not in ("a", "b", "sha256sums")}
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_an_update_leaves_the_files_of_others_where_they_are(tmp_path, monkeypatch, links):
+    def refuse(*_, **__):
+        raise OSError(errno.EPERM, "no links here")
+
+    if not links:
+        monkeypatch.setattr(sealed.os, "link", refuse)
+    sealed.update(shared(tmp_path / "m"), NEW)
+    assert standing(tmp_path / "m") == NEW
+    assert foreign(tmp_path / "m") == OTHERS
+    assert names(tmp_path) == ["m"]
+
+
+@pytest.mark.parametrize(("renames", "content"), [(0, OLD), (1, NEW), (2, NEW)])
+def test_a_crash_of_an_update_leaves_a_whole_version_and_the_files_of_others(
+    tmp_path, monkeypatch, renames, content
+):
+    crash(shared(tmp_path / "m"), monkeypatch, renames, sealed.update)
+    assert standing(tmp_path / "m") == content
+    sealed.heal(tmp_path / "m")
+    assert standing(tmp_path / "m") == content
+    assert foreign(tmp_path / "m") == OTHERS
+    assert names(tmp_path) == ["m"]
+
+
+def test_an_update_that_cannot_keep_a_file_changes_nothing(tmp_path, monkeypatch):
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, "no space left")
+
+    folder = shared(tmp_path / "m")
+    with monkeypatch.context() as patch:
+        patch.setattr(sealed.os, "link", full)
+        patch.setattr(sealed.shutil, "copy2", full)
+        with pytest.raises(OSError, match="no space left"):
+            sealed.update(folder, NEW)
+    assert standing(folder) == OLD
+    assert foreign(folder) == OTHERS
+    sealed.update(folder, NEW)
+    assert standing(folder) == NEW
 
 
 @pytest.mark.parametrize("line", ["0" * 64 + "  ../a", "nonsense", "0" * 64 + "  "])
