@@ -10,15 +10,26 @@ from dataclasses import dataclass
 from typing import Any
 
 from shards.page import spelled
+from train.cardtext import code, inline, table
 from train.evaluated import Evaluated, read
-from train.frontmatter import finds, frontmatter, licences
-from train.markdown import code, inline, table
+from train.frontmatter import finds, frontmatter, learnt_from, licences
 from train.protocols import MEANINGS
 from train.verdicts import NOT_JUDGED, told
 
 LONGEST = 1000  # characters of a value that the card shows; a charset may have thousands
 OWN = ("format", "task", "model", "image")
-TOLD = ("data", "metrics", "measured", "real", "evaluated", "method", "teacher", "control", "calibration")
+TOLD = (
+    "data",
+    "start",
+    "metrics",
+    "measured",
+    "real",
+    "evaluated",
+    "method",
+    "teacher",
+    "control",
+    "calibration",
+)
 EVALUATE = "python -m train.evaluation checkpoint=FOLDER data.root=SHARDS card=true"
 CHOSEN = "- the weights were chosen by figures of validation samples: expect a little less of others"
 NOTHING = "∅"  # no character
@@ -91,8 +102,8 @@ def _sees(config: dict[str, Any]) -> list[str]:
 
 def _data(config: dict[str, Any]) -> list[str]:
     by, rows = licences(config), []
-    for key, licence in by.items():
-        facts = config["data"][key] if isinstance(config["data"][key], dict) else {}
+    for key, facts in learnt_from(config).items():
+        licence = by[key]
         told = (key, facts.get("split", ""), facts.get("samples", ""), licence, facts.get("digest", ""))
         rows.append([*map(inline, told)])
     if not rows:
@@ -128,11 +139,17 @@ def _results(config: dict[str, Any], found: Sequence[Evaluated]) -> list[str]:
 
 def _taught(config: dict[str, Any]) -> list[str]:
     method, teacher = config.get("method") or {}, config.get("teacher")
+    begun = [f"- Begun with the weights {code(config['start']['weights'])}"] if config.get("start") else []
     if not method and not teacher:
-        return ["No teacher: the weights were learnt from labels alone." if config.get("data")
+        return [*begun, "No teacher: the weights were learnt from labels alone." if config.get("data")
                 else "Nothing is recorded of how the weights were learnt."]  # fmt: skip
     named = [f"- Method {inline(name)}: {code(_text(settings))}" for name, settings in sorted(method.items())]
-    return [*named, "- Teacher, by its weights:" if teacher else "- Teacher: none", *_rows(teacher, "  ")]
+    return [
+        *begun,
+        *named,
+        "- Teacher, by its weights:" if teacher else "- Teacher: none",
+        *_rows(teacher, "  "),
+    ]
 
 
 def _control(config: dict[str, Any], found: Sequence[Evaluated]) -> list[str]:

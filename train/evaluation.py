@@ -166,10 +166,10 @@ def main(argv: list[str]) -> None:
     report.header(
         data=shards.digest[:12], split=settings.data.split, samples=len(shards), device=settings.device
     )
-    judged = [evaluate(path, shards, settings) for path in _gather(settings)]
+    judged, told = [evaluate(path, shards, settings) for path in _gather(settings)], _told(settings, shards)
     found = verdicts(judged, settings.baseline, settings.seed)
     scoreboard.models(report, judged, found)
-    scoreboard.front(report, judged, settings.plot, _set(settings, shards))
+    scoreboard.front(report, judged, settings.plot, told["set"])
     scoreboard.reading(report, judged, settings.recogniser)
     scoreboard.groups(report, judged)
     if settings.bench:
@@ -182,7 +182,6 @@ def main(argv: list[str]) -> None:
     for path, verdict in found.items():
         if said := words_of(path, verdict):
             report.say(said)
-    told = _told(settings, shards)
     result = {one.path: {**one.figures, **found[one.path], **told} for one in judged}
     runs = keeping.in_runs(judged, result)
     if settings.card:

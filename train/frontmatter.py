@@ -61,11 +61,19 @@ def finds(config: dict[str, Any]) -> bool:
     return find("train.tasks", config["task"]["name"]).Task.finds
 
 
+def learnt_from(config: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Data set -> what is known of it, those of the model that a training began with too; where nothing is
+    known of these, that model stands for them.
+    """
+    start, found = config.get("start"), dict(config.get("data", {}))
+    if start:
+        found = {**(start["data"] or {f"weights {start['weights'][:12]}": {}}), **found}
+    return {key: one if isinstance(one, dict) else {} for key, one in sorted(found.items())}
+
+
 def licences(config: dict[str, Any]) -> dict[str, str]:
     """Data set -> its licence, as far as config.json tells."""
-    data = config.get("data", {})
-    return {key: str(one.get("licence", UNSTATED)) if isinstance(one, dict) else UNSTATED
-            for key, one in sorted(data.items())}  # fmt: skip
+    return {key: str(one.get("licence", UNSTATED)) for key, one in learnt_from(config).items()}
 
 
 def licence(config: dict[str, Any]) -> dict[str, str]:

@@ -12,7 +12,7 @@ from typing import Any
 from shards.errors import BadSettings
 from train import decoders, frontmatter, modelfolder, sealed
 from train.card import card
-from train.markdown import inline
+from train.cardtext import inline
 
 PROGRAM = Path(__file__).with_name("edge") / "read.py"
 NEEDED = {"onnxruntime": "MIT", "numpy": "BSD-3-Clause", "Pillow": "MIT-CMU"}  # by the program

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from shards.image import ImageSpec
 from train import evaluated, modelfolder
 from train.card import card
+from train.cardtext import code, inline
 from train.frontmatter import frontmatter, licence
-from train.markdown import code, inline
 from train.models import crnn
 from train.predict import PRETRAINED
 from train.tasks import recognise

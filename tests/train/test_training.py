@@ -29,7 +29,8 @@ def test_a_run_begins_with_the_weights_of_init_from(train, tmp_path):
 def test_a_model_tells_what_the_weights_it_began_with_had_learnt_from(train, tmp_path, words, capsys):
     train("first", "fit.epochs=1")
     first = tmp_path / "first" / "last"
-    modelfolder.amend(first, data={"others-train-abc123": {"licence": "CC BY 4.0", "split": "train"}})
+    others = {"others-train-abc123": {"licence": "CC BY 4.0", "split": "train"}}
+    modelfolder.amend(first, lambda _: {"data": others})
     train("second", "fit.epochs=1", f"init_from={first}", "optim.lr=1e-12", "fit.select=word_acc")
     assert "nothing better was learnt" in " ".join(capsys.readouterr().out.split())
     train("third", "fit.epochs=1", f"init_from={tmp_path / 'second' / 'last'}", "optim.lr=1e-12")
@@ -38,6 +39,9 @@ def test_a_model_tells_what_the_weights_it_began_with_had_learnt_from(train, tmp
     assert list(second["start"]["data"]) == ["others-train-abc123"]
     assert list(third["start"]["data"]) == ["others-train-abc123", *second["data"]]
     assert "start" not in modelfolder.load(first).config
+    card = (tmp_path / "third" / "last" / "README.md").read_text()
+    assert "others-train-abc123 | train |  | CC BY 4.0" in card
+    assert third["start"]["weights"] in card
 
 
 @pytest.mark.parametrize(
