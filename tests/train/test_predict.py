@@ -428,3 +428,9 @@ def test_the_packaged_recogniser_reads_real_words_as_its_card_says(real, tmp_pat
         (found,) = json.loads(out.read_text())["models"].values()
         assert abs(round(found["word_acc_ics"]["value"] * found["n"]) - card[name]["right"]) <= 1
         assert found["n"] == card[name]["n"]
+
+
+def test_a_first_path_that_is_neither_image_nor_model_is_no_image_to_be_read_past(words, tmp_path):
+    (tmp_path / "edge.zip").write_bytes(b"PK")
+    with pytest.raises(BadSettings, match=r"edge\.zip: no image, and no model: .*\.onnx"):
+        predict.main([str(tmp_path / "edge.zip"), str(words / "test")])
