@@ -143,7 +143,7 @@ def _divided(given: list[str]) -> tuple[str, list[str]]:
     first = Path(given[0]) if given else PRETRAINED
     chosen = any(os.path.exists(first / name) for name in ("config.json", "best", "status.json"))
     chosen = chosen or first.suffix in exported.suffixes()
-    if not chosen and len(given) > 1 and first.is_file() and first.suffix.lower() not in SUFFIXES:
+    if not chosen and len(given) > 1 and os.path.isfile(first) and first.suffix.lower() not in SUFFIXES:
         known = ", ".join(sorted(exported.suffixes()))
         raise BadSettings(f"{first}: no image, and no model: that is a folder, or a file of one of {known}")
     model, images = (given[0], given[1:]) if given and chosen else (str(PRETRAINED), given)
