@@ -95,16 +95,15 @@ def read(config: dict[str, Any]) -> list[Evaluated]:
     if figures := _figures({name: {"value": value} for name, value in metrics.items()}):
         measured, n = config.get("measured", {}), int(metrics.get("n", 0))
         split = str(measured.get("split", "val"))
-        known = sets(config) if measured else ["not recorded which"]
+        known = sets(config.get("data", {})) if measured else ["not recorded which"]
         names = _names(measured.get("sets", {}), split) or known
         name, data = f"{'+'.join(names)} ({split})", measured.get("digest", "")
         found.append(Evaluated(name, split, n, "native", figures, data))
     return found
 
 
-def sets(config: dict[str, Any]) -> list[str]:
-    """The data sets that a model was trained on, by name."""
-    data = config.get("data", {})
+def sets(data: dict[str, Any]) -> list[str]:
+    """The names of data sets that a config.json tells of."""
     splits = [one.get("split", "") if isinstance(one, dict) else "" for one in data.values()]
     return _names(data, *splits)
 

@@ -105,7 +105,7 @@ class Running:
             return self._run(inputs)
         except Exception as error:  # whatever the runtime raises of a file whose config was changed
             shapes = ", ".join(str(list(one.shape)) for one in inputs)
-            said = str(error).strip().splitlines()[0][:200]
+            said = (str(error).strip() or repr(error)).splitlines()[0][:200]
             raise BadData(f"{self._path}: cannot answer {shapes}, as its own config has it: {said}") from None
 
 

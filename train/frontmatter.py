@@ -44,7 +44,7 @@ def frontmatter(config: dict[str, Any]) -> str:
         "library_name": LIBRARY,
         "pipeline_tag": "object-detection" if places else "image-to-text",
         "tags": ["ocr", "text-detection" if places else "text-recognition", config["model"]["name"], *taught],
-        "datasets": sets(config),
+        "datasets": sets(named(config)),
         "metrics": list(dict.fromkeys(_metric(figure) for one in found for figure in one.figures)),
         "model-index": [
             {"name": config["model"]["name"], "results": [_result(one, places) for one in found]}
@@ -61,13 +61,18 @@ def finds(config: dict[str, Any]) -> bool:
     return find("train.tasks", config["task"]["name"]).Task.finds
 
 
+def named(config: dict[str, Any]) -> dict[str, Any]:
+    """Data set -> what is known of it, those of the model that a training began with too."""
+    return {**config.get("start", {}).get("data", {}), **config.get("data", {})}
+
+
 def learnt_from(config: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """Data set -> what is known of it, those of the model that a training began with too; where nothing is
-    known of these, that model stands for them.
+    """As `named`; where nothing is known of the data of the model that a training began with, that model
+    stands for them.
     """
-    start, found = config.get("start"), dict(config.get("data", {}))
-    if start:
-        found = {**(start["data"] or {f"weights {start['weights'][:12]}": {}}), **found}
+    start, found = config.get("start"), named(config)
+    if start and not start["data"]:
+        found[f"weights {start['weights'][:12]}"] = {}
     return {key: one if isinstance(one, dict) else {} for key, one in sorted(found.items())}
 
 

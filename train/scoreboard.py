@@ -46,9 +46,9 @@ def check(plot: str) -> None:
         raise BadSettings(f"plot={plot}: cannot be written; give another file") from None
 
 
-def front(report: Reporter, judged: list[Judged], plot: str, name: str) -> None:
+def front(report: Reporter, judged: list[Judged], plot: str, of: str) -> None:
     """Where latency was measured: which models no other beats in size, latency and accuracy together; and
-    all of them as a PNG, where a path is given. name: of the set.
+    all of them as a PNG, where a path is given. of: the name of the set.
     """
     if "ms_per_image" not in judged[0].figures:
         return
@@ -61,7 +61,7 @@ def front(report: Reporter, judged: list[Judged], plot: str, name: str) -> None:
     best = ", ".join(point.name for point in pareto.front(points))
     report.say(f"beaten by none in size, latency and {heading.title.removesuffix(', %')} together: {best}")
     if plot:
-        Path(plot).write_bytes(pareto.draw(points, f"{heading.title} of {name}"))
+        Path(plot).write_bytes(pareto.draw(points, f"{heading.title} of {of}"))
 
 
 def reading(report: Reporter, judged: list[Judged], recogniser: str) -> None:

@@ -2,50 +2,19 @@
 
 import hashlib
 import json
-import re
-from dataclasses import asdict
-from itertools import pairwise
 
 import pytest
 import torch
 import yaml
-from hypothesis import given
-from hypothesis import strategies as st
 
 from shards.image import ImageSpec
+from tests.train.cards import DATA, HASHES, KEPT, OPEN, RESEARCH, TAUGHT, UNSAID, front, told
 from train import evaluated, modelfolder
 from train.card import card
-from train.cardtext import code, inline
-from train.frontmatter import frontmatter, licence
+from train.frontmatter import licence
 from train.models import crnn
 from train.predict import PRETRAINED
 from train.tasks import recognise
-
-HASHES = {"model.safetensors": "ab" * 32}
-OPEN, UNSAID = "CC BY 4.0 (attribution is needed)", "not stated"
-RESEARCH = "none stated (research use; images and shards are not to be passed on)"
-DATA = {"svt-train-0a1b2c": {"split": "train", "digest": "d" * 64, "samples": 257, "licence": OPEN}}
-KEPT = {
-    "split": "test", "protocol": "36", "data": "e" * 64, "n": 90,
-    "figures": {"word_acc": {"value": 0.6667, "low": 0.5642, "high": 0.7555}, "cer": {"value": 0.1}},
-    "verdict": {"verdict": "BETTER", "against": "small-control/best",
-                "difference": 0.03, "low": 0.01, "high": 0.05},
-    "weak": {"length": [["12", 20, 3]]}, "confusions": [["o", "0", 14], ["l", "", 2]],
-}  # fmt: skip
-TAUGHT = {"method": {"nkd": {"weight": 0.5}}, "control": "small-control",
-          "teacher": {"weights": "f" * 64, "model": {"name": "crnn"}, "precision": "fp32"}}  # fmt: skip
-
-
-def told(name="crnn", task="recognise", **extra):
-    return {"format": 1, "task": {"name": task, "settings": {"charset": "36"}}, "image": asdict(ImageSpec()),
-            "model": {"name": name, "settings": {}}, **extra}  # fmt: skip
-
-
-def front(config):
-    text = frontmatter(config)
-    assert text.startswith("---\n")
-    assert text.endswith("---\n")
-    return yaml.safe_load(text.strip("-\n"))
 
 
 def test_the_hub_reads_results_licence_and_task_of_a_card(tmp_path):
@@ -69,6 +38,13 @@ def test_the_hub_reads_results_licence_and_task_of_a_card(tmp_path):
     assert (second.metric_type, second.metric_value) == ("cer", 10.0)
     again = hub.ModelCardData(**yaml.safe_load(read.to_yaml()))
     assert again.to_dict() == read.to_dict()
+
+
+def test_the_hub_reads_the_data_of_the_weights_that_a_training_began_with():
+    begun = {"start": {"weights": "a" * 64, "data": {"mjsynth-train-9f8e7d": {"split": "train"}}}}
+    assert front(told(data=DATA, **begun))["datasets"] == ["mjsynth", "svt"]
+    unknown = {"start": {"weights": "a" * 64, "data": {}}}
+    assert front(told(data=DATA, **unknown))["datasets"] == ["svt"]
 
 
 def test_a_detector_is_offered_as_one():
@@ -109,109 +85,12 @@ def test_weights_are_never_freer_than_what_they_learnt_from(licences, name):
     assert found.get("license_name", found["license"]) == name
 
 
-def opened(text):
-    """(level, text) of the headings of Markdown, by its lines."""
-    body = text.split("\n---\n", 1)[1]
-    lines = [line for part in body.split("\n```\n")[::2] for line in part.split("\n")]
-    return [
-        (len(marks), rest)
-        for marks, _, rest in (line.partition(" ") for line in lines)
-        if set(marks) == {"#"}
-    ]
-
-
-TITLES = ["Use", "What it sees", "Data and licences", "Results", "Teacher and method", "Control",
-          "Known failures", "Calibration", "Note", "Hashes"]  # fmt: skip
-EVIL = st.one_of(
-    st.text(max_size=20),
-    st.lists(st.sampled_from([
-        "\n", "\r", "\u2028", "## Licence", "# ", "MIT", "<img src=x>", "<!--", "&lt;", "|", "\\", "`", "``",
-        "```", "[a](http://b.c)", "![a](b)", "[a]: /b", "*", "_", "a", "---", "===", " ", "    ", "- ", "1. ",
-    ]), max_size=6).map("".join),
-)  # fmt: skip
-
-
-@st.composite
-def configs(draw):
-    """A config.json in which every text that comes from data is any."""
-    counts = st.integers(1, 9)
-    pairs = st.lists(st.lists(EVIL, min_size=2, max_size=2), max_size=2)
-    weak = st.dictionaries(
-        EVIL, st.lists(st.tuples(EVIL, counts, counts), min_size=1, max_size=2), max_size=2
-    )
-    kept = {
-        **KEPT, "weak": draw(weak), "confusions": [[*pair, 3] for pair in draw(pairs)],
-        "protocol": draw(EVIL),
-        "verdict": draw(st.sampled_from([
-            {"verdict": "NOT JUDGED", "field": draw(EVIL), "against": "c/best"},
-            {**KEPT["verdict"], "against": "/" + draw(EVIL).replace("\0", "")},
-        ])),
-        "recogniser": {"name": draw(EVIL), "weights": draw(EVIL)},
-    }  # fmt: skip
-    data = draw(st.dictionaries(EVIL, EVIL, max_size=2))
-    entry = st.one_of(EVIL, st.dictionaries(EVIL, EVIL, max_size=2), st.lists(EVIL, max_size=2))
-    return {
-        **told(draw(EVIL)), "evaluated": {draw(EVIL): kept},
-        "data": {key: {"split": draw(EVIL), "licence": said, "samples": 1, "digest": draw(EVIL)}
-                 for key, said in data.items()},
-        "method": draw(st.dictionaries(EVIL, entry, max_size=2)),
-        "control": draw(st.sampled_from(["", "c", "# c"])),
-        "teacher": draw(st.dictionaries(EVIL, entry, max_size=2)), "note": draw(entry),
-    }  # fmt: skip
-
-
-@given(configs())
-def test_no_text_opens_a_heading_or_breaks_the_front_matter_or_a_table(config):
-    text = card(config, 9, HASHES)
-    assert text == card(json.loads(json.dumps(config)), 9, HASHES)
-    (name,) = config["evaluated"]
-    assert front(config)["model-index"][0]["results"][0]["dataset"]["name"] == name
-    first, *titles = opened(text)
-    assert first == (1, f"{inline(config['model']['name'])} for recognise")
-    assert titles == [(2, title) for title in TITLES]
-    lines = text.split("\n## Data and licences\n")[1].split("\n## Teacher")[0].split("\n")
-    rows = [line for line in lines if line.startswith("| ") or line.startswith("|---")]
-    assert {re.sub(r"\\.", "", row).count("|") for row in rows} == {6}  # both tables have five columns
-
-
 def test_a_data_set_without_a_licence_is_told_and_frees_nothing():
     data = {**DATA, "own-train-0a1b2c": {"split": "train", "samples": 3, "digest": "d"}, "old": "a digest"}
     text = card(told(data=data), 9, HASHES)
     assert "| own-train-0a1b2c | train | 3 | not stated | d |" in text
     assert "| old |  |  | not stated |  |" in text
     assert front(told(data=data))["license"] == "unknown"
-
-
-@given(configs())
-def test_a_reader_of_markdown_sees_text_and_nothing_else_in_what_comes_from_data(config):
-    read = pytest.importorskip("markdown_it").MarkdownIt("commonmark").enable("table").parse
-    body = card(config, 9, HASHES).split("\n---\n", 1)[1]
-    seen = read(body)
-    titles = [after.content for at, after in pairwise(seen) if at.type == "heading_open"]
-    assert titles[1:] == TITLES
-    kinds = {one.type for one in seen} | {each.type for one in seen for each in one.children or ()}
-    assert not kinds & {
-        "html_block",
-        "html_inline",
-        "link_open",
-        "image",
-        "em_open",
-        "strong_open",
-        "code_block",
-    }
-    assert sum(one.type == "fence" for one in seen) == 1
-    assert sum(one.type == "table_open" for one in seen) == 1 + bool(config["data"])
-
-
-@given(EVIL)
-def test_a_reader_of_markdown_sees_the_text_itself(text):
-    parse = pytest.importorskip("markdown_it").MarkdownIt("commonmark").parseInline
-    line = " ".join(text.split())
-    for made, kind in ((f"x{inline(text)}", "text"), (code(text), "code_inline")):
-        (block,) = parse(made)
-        found = "".join(one.content for one in block.children)
-        assert {one.type for one in block.children} <= {kind, "text_special"}
-        assert found.strip() == (f"x{line}" if kind == "text" else line).replace("\0", "\ufffd").strip()
 
 
 def test_people_read_data_teacher_control_failures_and_hashes():

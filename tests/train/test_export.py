@@ -1,7 +1,6 @@
 """The command: what it writes predicts alone, and what answers otherwise does not pass."""
 
 import json
-from dataclasses import replace
 from importlib.util import find_spec
 from itertools import pairwise
 
@@ -11,7 +10,7 @@ import pytest
 from shards.errors import BadData, BadSettings, GateFailed
 from shards.read import Shards
 from tests.train.served import small_detector
-from train import agreement, evaluation, export, exported, modelfolder, narrowing, writing
+from train import agreement, evaluation, export, exported, modelfolder, writing
 from train.predict import PRETRAINED
 from train.reader import Reader
 
@@ -198,47 +197,6 @@ def test_a_file_whose_config_was_changed_says_so(words, tmp_path):
     onnx.save(made, str(tmp_path / "model.onnx"))
     with pytest.raises(BadData, match=r"model.onnx: cannot answer \[1, 1, 64, 100\]"):
         Reader(tmp_path / "model.onnx").read([Shards([str(words)], "train").image(0)])
-
-
-def test_what_int8_loses_is_counted_in_points_of_labelled_words(words, tmp_path):
-    path, shards = tmp_path / "model.onnx", Shards([str(words)], "train")
-    loaded = modelfolder.load(PRETRAINED)
-    loaded.config["image"] |= {"mean": 4.0}
-    writing.write(loaded, "onnx", path, narrowing.FULL)
-    found = agreement.compare(str(PRETRAINED), path, shards, 256, scored=True)
-    lost = 100 * (read_right(PRETRAINED, shards) - read_right(path, shards))
-    assert lost > 1
-    assert found.lost == pytest.approx(lost)
-    assert not found.holds(lost - 1)
-    assert found.holds(lost + 1)
-    with pytest.raises(BadData, match="no labels"):
-        agreement.compare(str(PRETRAINED), path, Hidden(shards), 256, scored=True)
-
-
-def read_right(model, shards):
-    """The share of words that a model reads right."""
-    reader = Reader(model)
-    read = reader.read([shards.image(place) for place in range(len(shards))])
-    charset = reader.loaded.task.charset
-    truths = [charset.normalise(shards.text(place)) for place in range(len(shards))]
-    return sum(one.text == truth for one, truth in zip(read, truths, strict=True)) / len(shards)
-
-
-class Hidden:
-    """Shards without labels."""
-
-    def __init__(self, shards):
-        self.shards = shards
-
-    def __getattr__(self, name):
-        return getattr(self.shards, name)
-
-    def __len__(self):
-        return len(self.shards)
-
-    def record(self, position):
-        found = self.shards.record(position)
-        return replace(found, words=tuple(replace(word, text=None) for word in found.words))
 
 
 @pytest.mark.skipif(bool(find_spec("tensorrt")), reason="tensorrt is installed: it is tried as a format")

@@ -46,13 +46,18 @@ def test_a_picture_shows_one_model_and_many():
         assert draw(told, "word accuracy, %") == draw(told[::-1], "word accuracy, %")
 
 
-def test_an_evaluation_names_its_front_and_draws_it(words, tmp_path, capsys):
+def test_an_evaluation_names_its_front_and_draws_it(words, tmp_path, capsys, monkeypatch):
+    titles = []
+    monkeypatch.setattr(
+        pareto, "draw", lambda points, title, real=draw: titles.append(title) or real(points, title)
+    )
     models = ",".join(str(folder(tmp_path / name, seed)) for seed, name in enumerate("ab"))
     told = [f"data.root={words}", f"checkpoint={models}", f"plot={tmp_path / 'p' / 'all.png'}", "json=true"]
     evaluation.main(told)
     said = capsys.readouterr().out
     assert "beaten by none in size, latency and word accuracy together" in said
     found = json.loads(said.splitlines()[-1])["models"]
+    assert titles == [f"word accuracy, % of {found[models.split(',')[0]]['set']}"]
     assert all(one["ms_per_image"] > 0 for one in found.values())
     assert (tmp_path / "p" / "all.png").read_bytes().startswith(b"\x89PNG")
 
