@@ -96,14 +96,14 @@ def load(
         image = ImageSpec(**told["image"])
         tasks = find("train.tasks", told["task"]["name"])
         task = tasks.Task(tasks.Settings(**told["task"]["settings"]), image)
-        stored = decoders.stored(told.get("decoder"))
-        temperature = _temperature(told, decoder or stored)
+        chosen = decoder or decoders.own(told.get("decoder"))
+        temperature = _temperature(told, chosen)
         model = make(image, task.channels)
     except KeyError as error:
         raise BadData(f"{where}: no {error}") from None
     except (BadSettings, TypeError, ValueError, RuntimeError) as error:
         raise BadData(f"{where}: {error}") from None
-    task.read_by(decoder or stored, temperature)
+    task.read_by(chosen, temperature)
     return Loaded(model.to(device).eval(), task, told, size)
 
 

@@ -100,8 +100,11 @@ class Reader:
 
     def read(self, images: Sequence[Given], names: Sequence[str] | None = None) -> list[Reading]:
         """A Reading for each word of each image, in order, and one for each that cannot be read, which says
-        why. names: of the images; else their paths, and the places of those that have none.
+        why. names: of the images; else their paths, and the places of those that have none. One image that
+        is in no list is a TypeError.
         """
+        if isinstance(images, str | bytes | Path):
+            raise TypeError("Reader.read takes a list of pictures: read([picture])")
         names = names or [str(one if isinstance(one, str | Path) else i) for i, one in enumerate(images)]
         parts = (images[at : at + AT_ONCE] for at in range(0, len(images), AT_ONCE))
         return readings(names, [answer for part in parts for answer in self.answers(part)], self.kind)

@@ -146,6 +146,7 @@ def test_a_pickle_in_the_place_of_the_weights_is_never_run(tmp_path):
         (lambda c: c["image"].update(width=0), "impossible size"),
         (lambda c: c["model"]["settings"].update(rnn_hidden=9), "rnn1.weight_hh_l0 is float32.32, 8."),
         (lambda c: c.update(task=[]), "config.json"),
+        (lambda c: c.update(decoder={"name": "beam", "ngram": "/own"}), "decoder=beam decoder.ngram=/own"),
     ],
 )
 def test_a_config_that_does_not_fit_is_refused_with_the_reason(tmp_path, change, message):

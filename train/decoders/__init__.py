@@ -3,7 +3,7 @@
 A member offers `Settings` (a dataclass) and `Decoder(settings, charset)`, a `train.decode.Decoder`: its
 `paths(values)` answers the path of the reading of each line and whether that reading is certified. What a
 path spells and how sure it is are told by `train.decode`, alike for all. One that knows several readings is a
-`train.decode.Several`.
+`train.decode.Several`. A setting that is text names a file.
 """
 
 from dataclasses import fields
@@ -29,6 +29,18 @@ def stored(found: Any) -> config.Choice:
     tree = dict(found) if isinstance(found, dict) else {"name": found or GREEDY}
     name = str(tree.pop("name", GREEDY))
     return config.Choice(name, config.build(lookup.find(SEAM, name).Settings, tree, "decoder."))
+
+
+def own(found: Any) -> config.Choice:
+    """As `stored`, of a model that may be a stranger's; BadSettings where it names a file of its reader."""
+    choice = stored(found)
+    told = config.plain(choice.settings).items()
+    if files := [f"{key}={value}" for key, value in told if isinstance(value, str) and value]:
+        raise BadSettings(
+            f"its decoder names a file, as no model may: {', '.join(files)}; "
+            f"where that file is wanted, say so: decoder={choice.name} decoder.{files[0]}"
+        )
+    return choice
 
 
 def know_several() -> list[str]:
