@@ -8,6 +8,7 @@ import errno
 import json
 import os
 import select
+import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -47,6 +48,11 @@ def run(main: Callable[[list[str]], Any], doc: str | None = None, schema: type |
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # takes what is flushed at the end
         return code or UNREAD
     return code
+
+
+def tidy() -> None:
+    """From now on SIGTERM ends this process as an exception does: nothing half written stays."""
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
 
 
 def _closed(pipe: int) -> bool:

@@ -24,7 +24,7 @@ from typing import Any
 from shards import config, loader
 from shards.errors import BadSettings, GateFailed
 from shards.lookup import find, members, unknown
-from shards.progress import Reporter, run
+from shards.progress import Reporter, run, tidy
 from shards.read import Shards
 from train import agreement, exported, halved, modelfolder, narrowing, package, quantised, writing
 
@@ -231,4 +231,5 @@ def _check(settings: Settings, made: dict[tuple[str, str], Made]) -> None:
 
 
 if __name__ == "__main__":
+    tidy()
     sys.exit(run(main, __doc__, Settings))

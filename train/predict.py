@@ -31,7 +31,6 @@ alone gives it places with empty texts; an image whose name holds a tab or a lin
 
 import math
 import os
-import signal
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field, fields
@@ -43,7 +42,7 @@ from typing import Any
 from shards import config
 from shards.errors import BadData, BadSettings
 from shards.pictures import SUFFIXES
-from shards.progress import Reporter, run
+from shards.progress import Reporter, run, tidy
 from shards.typed import check_ranges
 from train import answersheet, decoders, exported, inputs, photoindex, pictured, scales
 from train.answering import Answering, Answers, answered, inside
@@ -225,5 +224,5 @@ def main(argv: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # half a file is taken away
+    tidy()
     sys.exit(run(main, __doc__, Settings))

@@ -1,8 +1,13 @@
 """The command: what it writes predicts alone, and what answers otherwise does not pass."""
 
 import json
+import signal
+import subprocess
+import sys
+import time
 from importlib.util import find_spec
 from itertools import pairwise
+from pathlib import Path
 
 import onnx
 import pytest
@@ -13,6 +18,8 @@ from tests.train.served import small_detector
 from train import agreement, evaluation, export, exported, modelfolder, writing
 from train.predict import PRETRAINED
 from train.reader import Reader
+
+ROOT = Path(__file__).parents[2]
 
 
 def exporting(words, out, *more):
@@ -170,6 +177,20 @@ def test_what_an_earlier_export_left_does_not_outlive_a_gate_that_fails(words, t
     monkeypatch.setattr(agreement, "compare", lambda *a, **k: agreement.Agreement(1, 0, 0.1, ("worst",)))
     with pytest.raises(GateFailed, match="an earlier export left"):
         exporting(words, tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.slow
+def test_an_export_that_is_told_to_end_leaves_nothing(words, tmp_path):
+    told = [f"checkpoint={PRETRAINED}", f"data.root={words}", "data.split=train", f"out={tmp_path}"]
+    command = [sys.executable, "-m", "train.export", *told, "samples=100000"]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
+        deadline = time.monotonic() + 120
+        while not list(tmp_path.glob(".*/*")) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=120)
+    assert process.returncode == 128 + signal.SIGTERM
     assert list(tmp_path.iterdir()) == []
 
 
