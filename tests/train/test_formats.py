@@ -1,5 +1,8 @@
 """Every model in every format answers what it answers itself, at any batch and at every width of its spec."""
 
+import subprocess
+import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -14,6 +17,7 @@ from train import exported, modelfolder, writing
 
 TAKEN = {"paddle": ("crnn", "densenet", "mobilenet", "resnet", "yolo")}  # by formats that do not take all
 FORMATS = [name for name in members(exported.SEAM) if not find(exported.SEAM, name).absent(ImageSpec())]
+ROOT = Path(__file__).parents[2]
 BUCKETS = ImageSpec(width=160, fit="keep", buckets=[64, 112, 160])
 
 
@@ -93,6 +97,22 @@ def test_a_file_runs_with_as_many_threads_as_are_due_now(monkeypatch, tmp_path):
     finally:
         torch.set_num_threads(threads)
     assert opened == [threads, 3, threads]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("form", FORMATS)
+def test_a_process_hears_signals_after_files_were_opened_and_closed(form, tmp_path):
+    through(build("crnn"), form, tmp_path)
+    (path,) = tmp_path.glob(f"*{find(exported.SEAM, form).SUFFIXES[0]}")
+    code = (
+        "import gc, os, signal, sys; from pathlib import Path; from train import exported\n"
+        "opened = [exported.opened(Path(sys.argv[1])) for _ in range(2)]\n"
+        "while opened: opened.pop(0); gc.collect()\n"
+        "signal.signal(signal.SIGTERM, lambda *_: print('heard'))\n"
+        "os.kill(os.getpid(), signal.SIGTERM)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, path], capture_output=True, text=True, cwd=ROOT)
+    assert (done.returncode, done.stdout) == (0, "heard\n"), done.stderr
 
 
 @pytest.mark.parametrize("form", FORMATS)

@@ -4,6 +4,7 @@ Two files: the network in .xml, which names its weights, the .bin beside it. fp1
 in int8, LSTMs stay wide.
 """
 
+import functools
 import hashlib
 import importlib.util
 import tempfile
@@ -36,11 +37,11 @@ def write(
     """See the seam."""
     import onnx as library
 
-    openvino = _installed()
+    openvino, core = _installed(), _core()
     with tempfile.TemporaryDirectory() as folder:
         between = Path(folder) / "model.onnx"
         library.save(precision.standard(onnx.traced(graph, example)), str(between))
-        made = openvino.Core().read_model(str(between))  # as it stands: float16 is not widened
+        made = core.read_model(str(between))  # as it stands: float16 is not widened
         made.set_rt_info(told, [TOLD])
         try:
             for _ in range(2):  # the network names the weights that the first time wrote
@@ -52,11 +53,11 @@ def write(
 
 def read(path: Path, threads: int) -> tuple[str, Run]:
     """See the seam."""
-    openvino = _installed()
+    core = _core()
     if not path.with_suffix(SUFFIXES[1]).is_file():
         raise BadData(f"{path}: {path.with_suffix(SUFFIXES[1]).name} is missing beside it")
     try:
-        made = openvino.Core().read_model(str(path))
+        made = core.read_model(str(path))
     except RuntimeError as error:
         raise BadData(f"{path}: not a network that OpenVINO reads: {str(error).splitlines()[0]}") from None
     text = made.get_rt_info([TOLD]).astype(str) if made.has_rt_info([TOLD]) else ""
@@ -64,7 +65,7 @@ def read(path: Path, threads: int) -> tuple[str, Run]:
         raise BadData(
             f"{path}: {path.with_suffix(SUFFIXES[1]).name} beside it is not the one it was written with"
         )
-    compiled = openvino.Core().compile_model(
+    compiled = core.compile_model(
         made, "CPU", {"INFERENCE_NUM_THREADS": threads, "INFERENCE_PRECISION_HINT": "f32"}
     )
 
@@ -76,6 +77,14 @@ def read(path: Path, threads: int) -> tuple[str, Run]:
 
 def _digest(path: Path) -> str:
     return hashlib.sha256(path.with_suffix(SUFFIXES[1]).read_bytes()).hexdigest()
+
+
+@functools.cache
+def _core() -> Any:
+    """The one of this process. Each gives its thread a signal stack and takes it away: where the lives of two
+    overlap, the thread may be left with one that is gone, and its next signal is a crash.
+    """
+    return _installed().Core()
 
 
 def _installed() -> Any:
