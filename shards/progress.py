@@ -16,7 +16,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from shards import config
+from shards import config, storage
 from shards.errors import BadData, Stop
 from shards.written import write_json
 
@@ -72,8 +72,8 @@ def _code(main: Callable[[list[str]], Any], doc: str | None, schema: type | None
         sys.stdout.flush()
     except BrokenPipeError:
         raise
-    except (Stop, OSError) as error:
-        stop = error if isinstance(error, Stop) else _of_a_file(error)
+    except Exception as error:
+        stop = _stop(error)
         print(f"error: {stop}", file=sys.stderr)
         if "json=true" in argv:
             told = {**stop.result, "error": str(stop), "code": stop.code}
@@ -82,9 +82,15 @@ def _code(main: Callable[[list[str]], Any], doc: str | None, schema: type | None
     return 0
 
 
-def _of_a_file(error: OSError) -> Stop:
-    """What a file that could not be read or written says to people; any other error is raised again."""
-    if error.filename is None and error.errno not in FULL:
+def _stop(error: Exception) -> Stop:
+    """What an error says to people, of a file that could not be read or written too, or of the place where
+    data stand; any other is raised again.
+    """
+    if isinstance(error, Stop):
+        return error
+    if type(error).__module__.partition(".")[0] in storage.LIBRARIES:
+        return BadData(f"where the data stand: {error} ({storage.CREDENTIALS})")
+    if not isinstance(error, OSError) or (error.filename is None and error.errno not in FULL):
         raise error
     where = "" if error.filename is None else f"{error.filename}: "
     remedy = "; make room, then give the same command again" if error.errno in FULL else ""

@@ -25,6 +25,10 @@ ROOM = "OCR_DISTILLERY_CACHE"  # the variable that says where fetched files are 
 AT_ONCE = 8  # small files fetched at a time
 MEGABYTE = 1_000_000
 BLOCK = 8 * MEGABYTE  # copied at a time
+LIBRARIES = ("aiohttp", "aiobotocore", "botocore")  # whose errors are told as those of the place
+CREDENTIALS = (
+    "credentials come from the environment: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_ENDPOINT_URL"
+)
 PART = ".part"  # how names of half-written files and of folders of such end
 
 

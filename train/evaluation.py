@@ -63,7 +63,7 @@ class Settings:
         default=None, metadata={"seam": "train.decoders", "bare": "name"}
     )  # how the answers of all are read; none = as each model folder says
     bench: str = ""  # std6: the six usual sets below data.root, by protocol 36, their counts checked
-    protocol: str = "native"  # how strings are compared: native (the model's charset), 36, 62 or 94
+    protocol: str = "native"  # native (the charset of the model), 36, 62, 94; of scenes icdar2015, ocrdistill
     by: list[str] = field(default_factory=list)  # groups of words: source, length, writer, ...
     batch: int = 256  # images at a time
     device: str = "cpu"  # cpu, or cuda:0

@@ -40,6 +40,10 @@ def full(argv):
     with open("/dev/full", "w") as file:
         file.write("x")
 
+def faraway(argv):
+    from botocore.exceptions import NoCredentialsError
+    raise NoCredentialsError
+
 def elsewhere(argv):
     read, write = os.pipe()
     os.close(read)
@@ -80,6 +84,14 @@ def test_a_file_that_cannot_be_written_is_named_and_a_full_disk_tells_what_to_do
     code, said = ended("full", read=True)
     assert code == 3
     assert said == "error: No space left on device; make room, then give the same command again\n"
+
+
+def test_a_store_that_lets_nobody_in_is_told_as_one_and_where_keys_come_from():
+    pytest.importorskip("botocore")
+    code, said = ended("faraway", read=True)
+    assert code == 3
+    assert said.startswith("error: where the data stand: Unable to locate credentials (credentials come from")
+    assert said.count("\n") == 1
 
 
 def test_another_pipe_that_breaks_is_a_fault_with_its_trace():
