@@ -186,7 +186,7 @@ def _chances(values: np.ndarray, taken: np.ndarray, temperature: float = 1.0) ->
         if temperature != 1.0:
             rows /= temperature
         found = 1 / (np.exp(rows, out=rows) @ np.ones(rows.shape[-1], rows.dtype))
-    return np.where(np.isnan(found), 0.0, found)
+    return np.fmax(found, 0, out=found)  # which is 0 where the other is no number
 
 
 def blocks(values: np.ndarray) -> Iterator[slice]:

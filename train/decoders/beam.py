@@ -107,7 +107,7 @@ def _fast(charset: Charset) -> Search | None:
     def search(log_probs: np.ndarray, width: int) -> Labels:
         if np.isfinite(log_probs).sum() > MANY * log_probs[..., 0].size:
             return own(log_probs, width)
-        found = (beam_search(np.exp(line), alphabet, width, NOTHING)[0] for line in log_probs)
+        found = (beam_search(line, alphabet, width, NOTHING)[0] for line in np.exp(log_probs))
         return [tuple(map(classes.__getitem__, letters)) for letters in found]
 
     return search
