@@ -12,7 +12,7 @@ from typing import Any
 from shards.page import spelled
 from train.cardtext import code, inline, table
 from train.evaluated import Evaluated, read
-from train.frontmatter import finds, frontmatter, learnt_from, licences
+from train.frontmatter import finds, frontmatter, learnt_from, licences, purpose
 from train.protocols import MEANINGS
 from train.verdicts import NOT_JUDGED, told
 
@@ -70,7 +70,7 @@ def card(config: dict[str, Any], parameters: int, hashes: dict[str, str]) -> str
         *((name.capitalize(), _rows(config[name])) for name in sorted(set(config) - {*OWN, *TOLD})),
         ("Hashes", [f"- {inline(name)}: sha256 {code(value)}" for name, value in sorted(hashes.items())]),
     ]
-    lines = [f"# {inline(config['model']['name'])} for {inline(config['task']['name'])}", "",
+    lines = [f"# {inline(config['model']['name'])}: {purpose(config).lower()}", "",
              f"{parameters:,} parameters, by OCR Distillery."]  # fmt: skip
     for title, text in sections:
         lines += ["", f"## {inline(title)}", "", *text]

@@ -38,17 +38,16 @@ FREE = re.compile(
 def frontmatter(config: dict[str, Any]) -> str:
     """The block between two lines of ---, these included."""
     places, found = finds(config), read(config)
+    task = {"type": "object-detection" if places else "image-to-text", "name": purpose(config)}
     taught = ["knowledge-distillation"] if config.get("teacher") else []
     told = {
         **licence(config),
         "library_name": LIBRARY,
-        "pipeline_tag": "object-detection" if places else "image-to-text",
+        "pipeline_tag": task["type"],
         "tags": ["ocr", "text-detection" if places else "text-recognition", config["model"]["name"], *taught],
         "datasets": sets(named(config)),
         "metrics": list(dict.fromkeys(_metric(figure) for one in found for figure in one.figures)),
-        "model-index": [
-            {"name": config["model"]["name"], "results": [_result(one, places) for one in found]}
-        ],
+        "model-index": [{"name": config["model"]["name"], "results": [_result(one, task) for one in found]}],
     }
     if not found:
         del told["model-index"]
@@ -59,6 +58,11 @@ def frontmatter(config: dict[str, Any]) -> str:
 def finds(config: dict[str, Any]) -> bool:
     """Whether the model finds words in pictures, and does not read the one of a crop."""
     return find("train.tasks", config["task"]["name"]).Task.finds
+
+
+def purpose(config: dict[str, Any]) -> str:
+    """What the model is for, in words."""
+    return "Finding words in photographs" if finds(config) else "Reading words"
 
 
 def named(config: dict[str, Any]) -> dict[str, Any]:
@@ -91,15 +95,13 @@ def licence(config: dict[str, Any]) -> dict[str, str]:
     return {"license": "other", "license_name": "that-of-the-data", "license_link": "README.md"}
 
 
-def _result(one: Evaluated, places: bool) -> dict[str, Any]:
+def _result(one: Evaluated, task: dict[str, str]) -> dict[str, Any]:
     """An entry of model-index."""
-    kind = "object-detection" if places else "image-to-text"
-    name = "Finding words in photographs" if places else "Reading words"
     dataset = {"name": one.set, "type": re.sub(r"[^\w.+-]+", "-", one.set).strip("-"), "split": one.split}
     revision = {"revision": one.data} if one.data else {}
     args = {"protocol": one.protocol, **({"n": one.n} if one.n else {}), **_reader(one)}
     return {
-        "task": {"type": kind, "name": name},
+        "task": {**task},
         "dataset": {**dataset, **revision, "args": args},
         "metrics": [_entry(figure) for figure in one.figures],
     }

@@ -71,7 +71,7 @@ def test_no_text_opens_a_heading_or_breaks_the_front_matter_or_a_table(config):
     (name,) = config["evaluated"]
     assert front(config)["model-index"][0]["results"][0]["dataset"]["name"] == name
     first, *titles = opened(text)
-    assert first == (1, f"{inline(config['model']['name'])} for recognise")
+    assert first == (1, f"{inline(config['model']['name'])}: reading words")
     assert titles == [(2, title) for title in TITLES]
     lines = text.split("\n## Data and licences\n")[1].split("\n## Teacher")[0].split("\n")
     rows = [line for line in lines if line.startswith("| ") or line.startswith("|---")]
