@@ -79,13 +79,7 @@ def test_the_digest_is_of_the_weights_alone(tmp_path):
 def test_the_card_says_what_the_model_sees_and_scores(tmp_path):
     saved(tmp_path / "m")
     card = (tmp_path / "m" / "README.md").read_text()
-    for part in (
-        "# crnn: reading words",
-        "grey 32x100",
-        "accuracy, % | 50.00 |",
-        "greedy",
-        '"rnn_hidden": 8',
-    ):
+    for part in ("# crnn: reading", "grey 32x100", "accuracy, % | 50.00 |", "greedy", '"rnn_hidden": 8'):
         assert part in card
 
 
