@@ -4,7 +4,7 @@ set -uo pipefail
 cd "$(dirname "$0")/../.."
 PYTHON=${PYTHON:-.venv/bin/python}
 log=$(mktemp)
-nice "$PYTHON" -m pytest -m campaign -q tests "$@" 2>&1 | tee "$log"
+nice "$PYTHON" -m pytest -m campaign -q --hypothesis-profile=anew tests "$@" 2>&1 | tee "$log"
 code=${PIPESTATUS[0]}
 commit=$(git describe --always --dirty)
 echo "| \`make campaign\` at $commit | $(tail -n 1 "$log" | tr -d '=' | xargs) |" >> infra/bench/RESULTS.md
