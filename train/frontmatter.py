@@ -101,7 +101,7 @@ def _result(one: Evaluated, task: dict[str, str]) -> dict[str, Any]:
     revision = {"revision": one.data} if one.data else {}
     args = {"protocol": one.protocol, **({"n": one.n} if one.n else {}), **_reader(one)}
     return {
-        "task": {**task},
+        "task": {**task},  # one dict in two places would be an alias in YAML
         "dataset": {**dataset, **revision, "args": args},
         "metrics": [_entry(figure) for figure in one.figures],
     }
