@@ -57,3 +57,15 @@ def test_logits_and_their_log_probabilities_read_the_same():
 
 def test_an_empty_batch_has_no_readings():
     assert greedy(torch.zeros(0, 24, 37)) == []
+
+
+@pytest.mark.parametrize("shift", [-3e4, -70.0, 70.0, 3e4])
+def test_a_reading_is_as_sure_wherever_its_logits_lie(shift):
+    torch.manual_seed(0)
+    logits = 4 * torch.randn(5, 12, 37)
+    logits[1] += shift
+    logits[3, 4:] += shift
+    for moved, still in zip(greedy(logits), greedy(logits.log_softmax(-1)), strict=True):
+        assert moved.symbols == still.symbols
+        assert moved.confidence == pytest.approx(still.confidence, rel=0.05, abs=1e-12)
+        assert moved.characters == pytest.approx(still.characters, rel=0.02)

@@ -43,10 +43,12 @@ class Decoder:
         open_ = np.flatnonzero(~certified)
         certified[open_] = proved(path, values, open_)
         open_ = open_[~certified[open_]]
-        if len(open_):
-            path = path.reading(open_, self.beam.labels(values[open_]))
-            certified[open_] = proved(path, values, open_)
-        return path, certified
+        if not len(open_):
+            return path, certified
+        searched = path.reading(open_, self.beam.labels(values[open_]))
+        if searched is not path:  # other readings, not proved yet
+            certified[open_] = proved(searched, values, open_)
+        return searched, certified
 
     def best(self, values: np.ndarray, count: int) -> list[beam.Labels]:
         """See the seam: those that the search finds."""
