@@ -9,7 +9,8 @@ Temperature scaling (Guo et al. 2017, "On Calibration of Modern Neural Networks"
 told of a whole word: the temperature of the steps under which the confidences of words have the least
 negative log-likelihood of "this word is right". Readings stay as they are; of the decoders, the one given
 is fitted, by default the model folder's own, and only that one is corrected by it. Students that learn from
-the model hear its plain confidences.
+the model hear its plain confidences. Of words it was trained on, a model is surer than of others: fitted on
+them, the temperature is wrong for all others, which is said.
 """
 
 import math
@@ -28,6 +29,7 @@ from shards.progress import Reporter, run
 from shards.read import Shards
 from shards.typed import check_ranges
 from train import decoders, judging, modelfolder
+from train.frontmatter import named
 from train.metrics import ece
 from train.models import Output, answer
 from train.verdicts import short
@@ -89,7 +91,9 @@ def _trials(loaded: modelfolder.Loaded, source: loader.Loader) -> Iterator[tuple
 
 
 def calibrate(settings: Settings, shards: Shards) -> dict[str, Any]:
-    """What config.json keeps: the temperature, on what it was fitted, and the errors before and after."""
+    """What config.json keeps: the temperature, on what it was fitted, which sets of these the model was
+    trained on, and the errors before and after.
+    """
     loaded = modelfolder.load(settings.checkpoint, settings.device, settings.decoder)
     data = settings.data
     source = judging.still_loader(
@@ -105,6 +109,7 @@ def calibrate(settings: Settings, shards: Shards) -> dict[str, Any]:
     return {
         "temperature": round(TEMPERATURES[best], 4), "decoder": chosen.name, "n": len(right),
         "split": data.split, "data": shards.digest,
+        "trained_on": sorted({one.key for one in shards.manifests} & named(loaded.config).keys()),
         "ece_before": ece(right, before), "ece_after": ece(right, sure[:, best]),
     }  # fmt: skip
 
@@ -123,6 +128,11 @@ def main(argv: list[str]) -> None:
     modelfolder.amend(settings.checkpoint, lambda _: {"calibration": found})
     if found["temperature"] in (round(TEMPERATURES[0], 4), round(TEMPERATURES[-1], 4)):
         report.say("the temperature is the last one that was tried: these words tell little of confidences")
+    if found["trained_on"]:
+        report.say(
+            f"{', '.join(found['trained_on'])}: the model was trained on these words and is surer of them "
+            "than of others; the temperature is likely wrong for others, calibrate on words it never saw"
+        )
     rows = [["before", 1.0, found["ece_before"]], ["after", found["temperature"], found["ece_after"]]]
     report.table(f"word confidence on {found['n']} words", ["", "temperature", "ECE (15 bins)"], rows)
     where = ",".join(map(str, settings.data.root))

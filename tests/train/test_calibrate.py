@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from shards import manifest
 from shards.config import Choice
 from shards.errors import BadData, BadSettings
 from shards.image import ImageSpec
@@ -70,6 +71,15 @@ def test_it_is_kept_in_the_folder_and_applied_to_confidences_alone(words, folder
     plain, scaled = (one.task.decode(output) for one in (before, after))
     assert [w[0].text for w in plain] == [w[0].text for w in scaled]
     assert said["temperature"] == 1.0 or [w[0].score for w in plain] != [w[0].score for w in scaled]
+
+
+def test_words_the_model_was_trained_on_are_told(words, folder, capsys):
+    key = manifest.load(words / "val").key
+    for data, known in (({key: {"split": "val"}}, [key]), ({"other-train-000000": {}}, [])):
+        modelfolder.amend(folder, lambda _, data=data: {"data": data})
+        calibrate.main([f"checkpoint={folder}", f"data.root={words}", "data.threads=1"])
+        assert (f"{key}: the model was trained on" in capsys.readouterr().out) is bool(known)
+        assert modelfolder.load(folder).config["calibration"]["trained_on"] == known
 
 
 def test_a_temperature_that_cannot_be_is_refused(folder):
