@@ -8,6 +8,7 @@ import torch
 
 from shards.image import ImageSpec
 from train import evaluation, mistakes, modelfolder, report
+from train.blocks.stn import PACE, REACH
 from train.models.crnn import Model, Settings
 from train.straightened import beside
 from train.tasks import recognise
@@ -34,7 +35,7 @@ def made():
 
 
 @pytest.mark.parametrize("channels", ["grey", "rgb", "bgr"])
-def test_at_rest_the_picture_stays_and_a_mirroring_map_mirrors_it(made, channels):
+def test_at_rest_the_picture_stays_and_a_shifting_map_shifts_it(made, channels):
     image = ImageSpec(channels=channels, mean=0.4, std=0.3)
     model, seen = made(image), canvases(image)
     examples = [{"uid": str(i), "png": mistakes.png(one)} for i, one in enumerate(seen)]
@@ -42,10 +43,11 @@ def test_at_rest_the_picture_stays_and_a_mirroring_map_mirrors_it(made, channels
         assert np.array_equal(mistakes.canvas(one["png"]), canvas)
         assert np.array_equal(mistakes.canvas(one["rectified"]), canvas)
     with torch.no_grad():
-        model.stn.dense2.bias.copy_(torch.tensor([-1.0, 0, 0, 0, 1, 0]))
+        share = torch.tensor(2 * 5 / image.width / REACH)  # five pixels
+        model.stn.dense2.bias[2] = share.atanh() * REACH / PACE
     for one, canvas in zip(beside(examples, model, image), seen, strict=True):
         found = mistakes.canvas(one["rectified"]).astype(int)
-        assert np.abs(found - canvas[..., ::-1].astype(int)).max() <= 1
+        assert np.abs(found[..., :-5] - canvas[..., 5:].astype(int)).max() <= 1
 
 
 def test_a_model_that_straightens_nothing_changes_nothing_and_no_model_learns_by_it(made):

@@ -47,7 +47,10 @@ class Settings:
             if getattr(self, name) < least:
                 raise BadSettings(f"model.{name}: {getattr(self, name)}, must be at least {least}")
         if self.between != "joined" and self.head not in ("lstm", "gru"):
-            raise BadSettings(f"model.between: {self.between}, head={self.head} has no recurrent layers")
+            raise BadSettings(
+                f"model.between: {self.between}, head={self.head} has no recurrent layers: say "
+                "model.between=joined, too"
+            )
 
 
 class Trunk(nn.Module, ABC):
