@@ -56,6 +56,8 @@ def complete(
         raise BadSettings("fit.precision=fp16 with DeepSpeed was never run; take fp32 or bf16")
     plugin: Any = accelerator.state.deepspeed_plugin
     chosen: dict[str, Any] = plugin.deepspeed_config
+    if chosen.get("zero_optimization", {}).get("stage") == 0:
+        raise BadSettings("zero_stage 0 divides nothing, it is DDP: launch without the file of DeepSpeed")
     ours = {
         "train_micro_batch_size_per_gpu": micro_batch,
         "gradient_accumulation_steps": accumulation,
