@@ -37,7 +37,7 @@ def ip(*words: str, at: str = "") -> None:
 def hosts():
     """Names of two namespaces, 10.9.0.1 and 10.9.0.2, joined by a cable whose ends are called `cable`."""
     if os.geteuid() or not shutil.which("ip"):
-        pytest.skip("needs root and the command ip, to make network namespaces")
+        pytest.skip("needs root, or the test below it, and the command ip, to make network namespaces")
     names = [f"ocr{os.getpid()}-{next(COUNT)}{side}" for side in "ab"]
     try:
         for name in names:
@@ -155,3 +155,17 @@ def test_two_machines_train_as_one_and_go_on_after_one_was_lost(launch):
         for name in ("cut", "whole")
     ]
     assert losses[0] == losses[1]
+
+
+ROOTED = ["unshare", "--user", "--map-root-user", "--net", "--mount", "sh", "-c"]
+PLACE = "mount -t tmpfs none /run"  # where ip keeps the names of namespaces
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not os.geteuid(), reason="root makes namespaces without being made root first")
+def test_two_machines_where_nobody_is_root():
+    if not shutil.which("unshare") or subprocess.run([*ROOTED, PLACE], capture_output=True).returncode:
+        pytest.skip("needs the command unshare, and a system that gives users namespaces of their own")
+    again = f"{PLACE} && exec {sys.executable} -m pytest -q -p no:cacheprovider {__file__}"
+    done = subprocess.run([*ROOTED, again], cwd=ROOT, capture_output=True, text=True)
+    assert "1 passed, 1 skipped" in done.stdout, done.stdout + done.stderr
