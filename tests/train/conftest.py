@@ -23,9 +23,9 @@ TINY = [
     "model=crnn", "model.channels=4,4,4,4,4,4,8", "model.map_to_seq=8", "model.rnn_hidden=8",
     "optim.lr=0.003", "fit.epochs=2", "fit.batch=16", "fit.log_every=1", "fit.select=cer", "data.threads=1",
 ]  # fmt: skip
-TWO = [
-    "--multi_gpu", "--num_processes", "2", "--num_machines", "1", "--mixed_precision", "no",
-    "--dynamo_backend", "no", "--main_process_port", "0",
+SEVERAL = [
+    "-m", "accelerate.commands.launch", "--multi_gpu", "--num_machines", "1", "--mixed_precision", "no",
+    "--dynamo_backend", "no", "--main_process_port", "0", "--num_processes",
 ]  # fmt: skip
 
 
@@ -83,12 +83,12 @@ def command(words, tmp_path) -> Iterator[SimpleNamespace]:
     begun: list[subprocess.Popen] = []
 
     def start(name: str, *more: str, processes: int = 1, launcher=None, script: str = "", **env: str):
-        line = [sys.executable, *(["-m", "accelerate.commands.launch", *TWO] if processes == 2 else [])]
+        line = [sys.executable, *([*SEVERAL, str(processes)] if processes > 1 else [])]
         entry = ROOT / "train" / "teacher.py"
         if script:
             entry = tmp_path / "script.py"
             entry.write_text(script)
-        env = ({"ACCELERATE_USE_CPU": "true"} if processes == 2 else {}) | env
+        env = ({"ACCELERATE_USE_CPU": "true"} if processes > 1 else {}) | env
         argv = [*TINY, f"run.name={name}", f"run.root={tmp_path / 'runs'}", f"data.root={words}", *more]
         process = subprocess.Popen(
             [*(launcher or line), str(entry), *argv], cwd=tmp_path, env=environment(**env), text=True,

@@ -13,6 +13,7 @@ from types import SimpleNamespace
 import psutil
 import pytest
 
+from tests.train.runs import folders
 from train.runfolder import read_metrics
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -122,12 +123,6 @@ def told(process: subprocess.Popen) -> str:
 def finish(pair: list[subprocess.Popen]) -> None:
     for process in pair:
         assert process.wait(timeout=240) == 0, told(process)
-
-
-def folders(run: Path) -> dict[str, bytes]:
-    return {
-        f"{p.parent.name}/{p.name}": p.read_bytes() for f in ("best", "last") for p in (run / f).iterdir()
-    }
 
 
 @pytest.mark.slow

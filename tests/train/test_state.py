@@ -8,16 +8,10 @@ import signal
 import pytest
 
 from shards.errors import BadData, Preempted
+from tests.train.runs import folders
 from train.runfolder import read_metrics
 
 pytestmark = pytest.mark.slow
-
-
-def folders(run) -> dict[str, bytes]:
-    """The bytes of best/ and last/."""
-    return {
-        f"{p.parent.name}/{p.name}": p.read_bytes() for f in ("best", "last") for p in (run / f).iterdir()
-    }
 
 
 def trace(run) -> list[tuple]:
