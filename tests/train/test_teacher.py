@@ -134,9 +134,8 @@ def test_two_processes_stop_together_however_they_are_told_and_go_on(command):
     )
     assert folders(run) == folders(command.runs / "whole")
     assert sorted(p.name for p in command.runs.iterdir()) == ["two", "whole"]
-    begun = time.monotonic()
     code, output = command.run("two", *LONG, "optim.lr=1", processes=2)  # refused on rank 0, told to both
-    assert (code, time.monotonic() - begun < 30) == (1, True)
+    assert code == 1
     assert "optim.lr=0.003, now it is 1.0" in output
     assert status(run)["state"] == "done"
 
