@@ -9,7 +9,7 @@ from torch import nn
 from shards import config, progress
 from shards.errors import Preempted, Stop
 from shards.written import digest
-from train import fit, modelfolder, runfolder, runtime
+from train import fit, modelfolder, overfit, runfolder, runtime
 from train.cost import cost
 from train.judging import judge
 from train.measured import digest_of
@@ -51,6 +51,8 @@ def _train(
     settings = b.settings
     try:
         census = _census(b)
+        if settings.overfit:
+            overfit.check(settings.overfit, census)
         loop = fit.Loop(
             b.accelerator, step, b.train_loader, teach, _judge(b, folder), keeper(b, story), folder, b.report,
             stop, settings.fit, Optimizing(settings.optim, settings.schedule), settings.time_limit,
