@@ -15,7 +15,7 @@ from train.judging import judge
 from train.measured import digest_of
 from train.optim import Optimizing
 from train.tracking import Mirror
-from train.workbench import Bench
+from train.workbench import Bench, Settings
 
 
 def run(
@@ -82,6 +82,12 @@ def _train(
             "init_from=MODEL, more data or more passes may help"
         )
     return {"run": str(folder.path), "ending": loop.ending, **result}
+
+
+def next_command(settings: Settings) -> str:
+    """The evaluation of what was trained; nothing after a dry run, which trains nothing."""
+    best, roots = f"{settings.run.root}/{settings.run.name}/best", ",".join(settings.data.root)
+    return "" if settings.dry_run else f"python -m train.evaluation checkpoint={best} data.root={roots}"
 
 
 def _mirror(b: Bench, folder: runfolder.RunFolder, anew: bool) -> None:

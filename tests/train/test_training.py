@@ -9,6 +9,7 @@ import fsspec
 import pytest
 import torch
 
+from distill import student
 from ingest import shard
 from shards import progress, storage
 from shards.errors import BadData, BadSettings
@@ -172,6 +173,19 @@ def test_a_dry_run_shows_settings_and_cost_and_writes_nothing(bench, words, tmp_
     assert found["settings"]["fit"]["batch"] == 32
     assert "flops" in capsys.readouterr().out
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("main", "more"), [(teacher.main, []), (student.main, ["method=none"])])
+def test_a_dry_run_without_a_name_tells_of_no_model_that_it_did_not_make(
+    main, more, words, tmp_path, capsys, forget_accelerate
+):
+    forget_accelerate()
+    main(
+        ["model=crnn_nano", f"data.root={words}", f"run.root={tmp_path}", "dry_run=true", "json=true", *more]
+    )
+    out = capsys.readouterr().out
+    assert json.loads(out.splitlines()[-1])["next"] == ""
+    assert "best" not in out
 
 
 def test_a_frozen_part_keeps_its_weights_and_statistics_to_the_bit(train, tmp_path):
