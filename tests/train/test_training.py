@@ -188,6 +188,12 @@ def test_a_dry_run_without_a_name_tells_of_no_model_that_it_did_not_make(
     assert "best" not in out
 
 
+@pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU has fp16")
+def test_fp16_is_refused_where_the_device_has_it_not(bench, words):
+    with pytest.raises(BadSettings, match=r"fp16: cpu has no .*fit\.precision=bf16, or fp32"):
+        bench(f"data.root={words}", "fit.precision=fp16")
+
+
 def test_a_frozen_part_keeps_its_weights_and_statistics_to_the_bit(train, tmp_path):
     for name, epochs in (("short", 1), ("long", 2)):
         train(name, f"fit.epochs={epochs}", "optim.parts=[cnn:0,rnn1:.1]")
