@@ -48,9 +48,9 @@ def test_a_model_tells_what_the_weights_it_began_with_had_learnt_from(train, tmp
 @pytest.mark.parametrize(
     ("changed", "named"),
     [
-        ("image.width=104", "image is .*'width': 100.* this run has .*'width': 104"),
-        ("task.charset=62", "task is .*'charset': '36'.* this run has .*'charset': '62'"),
-        ("model.rnn_hidden=9", "model is .*'rnn_hidden': 8.* this run has .*'rnn_hidden': 9"),
+        ("image.width=104", "image.width is 100, this run has 104; to go on: image.width=100$"),
+        ("task.charset=62", "task.characters has 36 characters there, 62 in this run"),
+        ("model.rnn_hidden=9", "model.rnn_hidden is 8, this run has 9; to go on: model="),
     ],
 )
 def test_weights_of_another_kind_are_refused_with_both_values(bench, words, tmp_path, changed, named):
