@@ -31,7 +31,7 @@ def main(argv: list[str]) -> None:
     if settings.method and not settings.dry_run and bench.accelerator.is_main_process:
         bench.report.say(examples.write(bench, studying.control(settings), teacher))
     verdict, command = studying.next_command(settings, argv)
-    if verdict and not settings.dry_run:
+    if verdict:
         bench.report.say(verdict)
     bench.report.done(command, **result)
 

@@ -23,7 +23,7 @@ from shards.errors import BadSettings
 from shards.image import ImageSpec
 from shards.typed import check_ranges
 from shards.views import code_hash
-from train import headings, limit, losses, modelfolder, workbench
+from train import headings, limit, losses, modelfolder, training, workbench
 from train.shapes import answer_of, sizes
 from train.workbench import Bench
 
@@ -228,11 +228,9 @@ def control(settings: Settings) -> Path:
 
 def next_command(settings: Settings, argv: Sequence[str]) -> tuple[str, str]:
     """(what there is to say about the verdict, the next command to type)."""
-    best = f"{settings.run.root}/{settings.run.name}/best"
-    roots, against = ",".join(settings.data.root), control(settings)
-    judge = f"python -m train.evaluation checkpoint={best} data.root={roots}"
-    if not settings.method or (against / "best").is_dir():
-        return "", judge
+    against = control(settings)
+    if settings.dry_run or not settings.method or (against / "best").is_dir():
+        return "", training.next_command(settings)
     dropped = ("method", "teacher", "peer", "control", "run.name", "json")
     keep = [a for a in argv if not a.partition("=")[0].startswith(dropped)]
     if not settings.cache.dirs and settings.teacher:

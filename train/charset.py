@@ -40,7 +40,11 @@ class Charset:
             raise BadSettings("charset: no characters")
         lost = [c for c in self.characters if self.normalise(c) != c]
         if lost:
-            raise BadSettings(f"charset: no label can hold {''.join(lost)!r} after NFC and fold={self.fold}")
+            composed = all(unicodedata.is_normalized("NFC", c) for c in lost)
+            way = "task.fold=none keeps them" if composed else "leave them out"
+            raise BadSettings(
+                f"charset: no label can hold {''.join(lost)!r} after NFC and fold={self.fold}; {way}"
+            )
         classes = {c: i for i, c in reversed(list(enumerate(self.characters, start=1)))}
         object.__setattr__(self, "_classes", classes)
 

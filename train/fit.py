@@ -20,6 +20,7 @@ from shards.typed import check_ranges
 from train import state, zero
 from train.clock import Clock
 from train.headings import MAIN
+from train.metrics import better
 from train.optim import Optimizing
 from train.runfolder import RunFolder
 from train.runtime import StopRequest, agree_on_buffers, gather, on_main
@@ -41,16 +42,15 @@ class Settings:
     clip: float = 5.0  # largest gradient norm, 0 = no clipping
     ema: float = 0.0  # decay of the averaged weights that are evaluated and kept, 0 = none
     patience: int = 0  # evaluations without a better one before stopping, 0 = never stop early
-    goal: float = 0.0  # stop once the selected metric is as good, 0 = go on
+    goal: float = 0.0  # stop once the selected metric is as good (a cer as low), 0 = go on
     eval_every: int = 1  # epochs between evaluations
     save_every: int = 0  # optimiser steps between saved states beside those at evaluations, 0 = none
     log_every: int = 10  # optimiser steps between lines of metrics.jsonl
-    select: str = ""  # the metric by which `best` is chosen, larger is better; empty = the task's own
+    select: str = ""  # the metric by which `best` is chosen, cer by the lowest; empty = the task's own
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "batch", "accumulation", "eval_every", "log_every"):
-            if getattr(self, name) < 1:
-                raise BadSettings(f"fit.{name}: {getattr(self, name)}, must be at least 1")
+        counts = ("epochs", "batch", "accumulation", "eval_every", "log_every")
+        check_ranges(self, "fit.", **dict.fromkeys(counts, (1, math.inf)))
         check_ranges(self, "fit.", **dict.fromkeys(("clip", "patience", "save_every", "goal"), (0, math.inf)))
         if not 0 <= self.ema < 1:
             raise BadSettings(f"fit.ema: {self.ema}, must be in [0, 1)")
@@ -117,7 +117,7 @@ class Loop:
             return "all epochs done"
         if self.settings.patience and self.at.bad >= self.settings.patience:
             return f"no better evaluation for {self.at.bad} evaluations"
-        if self.settings.goal and self.at.best >= self.settings.goal:
+        if self.settings.goal and not better(self.select, self.settings.goal, self.at.best):
             return f"{self.select} has reached {self.settings.goal:g}"
         over = gather(self.accelerator, self.clock.over)[0]  # rank 0's clock decides, or ranks would part
         return f"time limit {self.clock.limit} reached" if over else ""
@@ -222,8 +222,8 @@ class Loop:
         if self.select not in self.metrics:
             raise BadSettings(f"fit.select: no {self.select!r} (there are: {', '.join(self.metrics)})")
         value = self.metrics[self.select]
-        better = at.best_step < 0 or value > at.best or math.isnan(at.best)
-        if better:
+        best = better(self.select, value, at.best)
+        if best:
             at.best, at.best_step, at.bad = value, at.global_step, 0
         else:
             at.bad += 1
@@ -238,7 +238,7 @@ class Loop:
             force=True,
         )
         with zero.whole(model):
-            for folder in [self.folder.best, self.folder.last] if better else [self.folder.last]:
+            for folder in [self.folder.best, self.folder.last] if best else [self.folder.last]:
                 on_main(self.accelerator, lambda folder=folder: self.keep(folder, model, self.metrics))
         self._save()
 

@@ -98,6 +98,11 @@ METRICS = {
 LOWER_IS_BETTER = frozenset({"cer", "edit_distance_mean", "edit_distance_normalised"})
 
 
+def better(name: str, value: float, than: float) -> bool:
+    """Whether a value of a figure is better than another one; any is better than none (NaN)."""
+    return math.isnan(than) or (value < than if name in LOWER_IS_BETTER else value > than)
+
+
 def scores(
     truths: Sequence[str],
     predictions: Sequence[str],

@@ -34,6 +34,11 @@ def open_accelerator(precision: str, accumulation: int, processes: int = 0) -> A
         gradient_accumulation_steps=accumulation,
         kwargs_handlers=zero.handlers() if zero.asked() else [],
     )
+    if precision == "fp16" and accelerator.scaler is None:  # accelerate would train in fp32 without a word
+        raise BadSettings(
+            f"fit.precision=fp16: {accelerator.device.type} has no fp16 training; "
+            "take fit.precision=bf16, or fp32"
+        )
     found = accelerator.num_processes
     asked = {
         "asked for by processes=": processes,

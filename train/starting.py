@@ -6,7 +6,6 @@ puts those it lacks behind its own, so that its answers for the old ones stay as
 """
 
 from dataclasses import dataclass
-from textwrap import shorten
 from typing import Any, Literal, Protocol
 
 import torch
@@ -17,9 +16,10 @@ from shards.config import Choice
 from shards.errors import BadSettings
 from shards.image import ImageSpec
 from shards.lookup import find, unknown
-from train import modelfolder
+from train import mismatch, modelfolder
+from train.mismatch import Mismatch
 
-LONGEST = 400  # characters of a difference that an error shows
+MODES = "charset.mode=union (or new)"  # go on with other characters
 
 
 @dataclass
@@ -50,6 +50,8 @@ def build(chosen: Chosen) -> tuple[Any, nn.Module, list[str]]:
     if chosen.charset.mode != "fail" and (not chosen.init_from or chosen.init_parts):
         raise BadSettings(f"charset.mode={chosen.charset.mode} is of init_from= without init_parts=")
     given = modelfolder.load(chosen.init_from) if chosen.init_from else None
+    if given is not None:
+        _check_kind(chosen, given)
     task = _task(chosen, given)
     model = member(chosen.model.settings, task.image, task.channels)
     if given is None:
@@ -57,6 +59,20 @@ def build(chosen: Chosen) -> tuple[Any, nn.Module, list[str]]:
     if chosen.init_parts:
         return task, model, _copy_parts(chosen, given, model, task)
     return task, model, _copy_all(chosen, given, model, task)
+
+
+def _check_kind(chosen: Chosen, given: modelfolder.Loaded) -> None:
+    """Refuses a model without weights to begin with, and one of another task."""
+    if not getattr(given.model, "trains", True):
+        raise BadSettings(
+            f"init_from={chosen.init_from}: it answers only; give the checkpoint it was made of"
+        )
+    name = given.config["task"]["name"]
+    if name != chosen.task.name and not chosen.init_parts:
+        raise BadSettings(
+            f"init_from={chosen.init_from}: task is {name}, this run has {chosen.task.name}; "
+            f"to go on: task={name}, or init_parts=, some parts alone"
+        )
 
 
 def _task(chosen: Chosen, given: modelfolder.Loaded | None) -> Any:
@@ -68,21 +84,12 @@ def _task(chosen: Chosen, given: modelfolder.Loaded | None) -> Any:
 
 
 def _copy_all(chosen: Chosen, given: modelfolder.Loaded, model: nn.Module, task: Any) -> list[str]:
-    theirs, mine = config.plain(given.task.settings), config.plain(task.settings)
-    made = {"name": given.config["model"]["name"], "settings": config.plain(given.model.settings)}
-    wanted = {"name": chosen.model.name, "settings": config.plain(chosen.model.settings)}
-    kinds: list[tuple[str, Any, Any]] = [
-        ("image", config.plain(given.task.image), config.plain(task.image)),
-        ("model", made, wanted),
-    ]
-    same = _meaning(theirs) == _meaning(mine)
+    same = _meaning(given.task.settings) == _meaning(task.settings)
+    found = _mismatch(chosen, given, task)
     if chosen.charset.mode == "fail" and not same:
-        kinds.insert(1, ("task", theirs, mine))
-    for name, there, here in kinds:
-        if there != here:
-            remedy = "; charset.mode=union or new goes on all the same" if name == "task" else ""
-            there, here = shorten(str(there), LONGEST), shorten(str(here), LONGEST)
-            raise BadSettings(f"init_from={chosen.init_from}: {name} is {there}, this run has {here}{remedy}")
+        found.compare("task", _meaning(given.task.settings), _meaning(task.settings), MODES)
+    if found.told:
+        raise BadSettings(f"init_from={chosen.init_from}: {found}; to go on: {' '.join(found.ways)}")
     kept = 0 if chosen.charset.mode == "new" and not same else given.task.channels
     own, tensors = model.state_dict(), given.model.state_dict()
     classes = _of_classes(chosen, task.image)
@@ -93,9 +100,18 @@ def _copy_all(chosen: Chosen, given: modelfolder.Loaded, model: nn.Module, task:
     return [_told(chosen.init_from, len(own), len(classes), given.task.channels, kept, task.channels)]
 
 
-def _meaning(settings: dict[str, Any]) -> dict[str, Any]:
+def _mismatch(chosen: Chosen, given: modelfolder.Loaded, task: Any) -> Mismatch:
+    """Where image and architecture of the model given are not the run's."""
+    found = Mismatch()
+    found.compare("image", config.plain(given.task.image), config.plain(task.image))
+    found.compare_models(Choice(given.config["model"]["name"], given.model.settings), chosen.model)
+    return found
+
+
+def _meaning(settings: Any) -> dict[str, Any]:
     """A task's settings but for where its characters came from."""
-    return {name: value for name, value in settings.items() if name not in ("charset", "base")}
+    plain = config.plain(settings)
+    return {name: value for name, value in plain.items() if name not in ("charset", "base")}
 
 
 def _take(own: Tensor, value: Tensor, rows: int | None) -> None:
@@ -128,8 +144,11 @@ def _of_classes(chosen: Chosen, image: ImageSpec) -> set[str]:
 def _copy_parts(chosen: Chosen, given: modelfolder.Loaded, model: nn.Module, task: Any) -> list[str]:
     """Begins with some parts of another model, say its trunk or its head; they must have the same shapes."""
     theirs, mine = given.model.state_dict(), model.state_dict()
-    same_classes = _meaning(config.plain(given.task.settings)) == _meaning(config.plain(task.settings))
     classes, taken = _of_classes(chosen, task.image), 0
+    same = _meaning(given.task.settings) == _meaning(task.settings)
+    strange = set() if same else classes
+    others = mismatch.fitting(theirs, mine, strange)
+    ways = [*_mismatch(chosen, given, task).ways, *([f"init_parts={','.join(others)}"] if others else [])]
     for part in chosen.init_parts:
         names = [name for name in theirs if name == part or name.startswith(f"{part}.")]
         if not names:
@@ -140,10 +159,13 @@ def _copy_parts(chosen: Chosen, given: modelfolder.Loaded, model: nn.Module, tas
             if there != here:
                 raise BadSettings(
                     f"init_parts={part}: {name} is {there} in {chosen.init_from}, "
-                    f"{here or 'not there'} in this model"
+                    f"{here or 'not there'} in this model; to go on: {' or '.join(ways)}"
                 )
-        if not same_classes and classes & set(names):
-            raise BadSettings(f"init_parts={part}: its classes mean other characters in {chosen.init_from}")
+        if strange & set(names):
+            raise BadSettings(
+                f"init_parts={part}: its classes mean other characters in {chosen.init_from}; "
+                f"to go on: {' or '.join(ways)}"
+            )
         mine |= {name: theirs[name] for name in names}
         taken += len(names)
     model.load_state_dict(mine)

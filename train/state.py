@@ -35,7 +35,7 @@ class Position:
     step: int = 0
     global_step: int = 0
     evaluated: int = -1
-    best: float = -math.inf
+    best: float = math.nan  # before the first evaluation
     best_step: int = -1
     bad: int = 0
     seconds: float = 0.0

@@ -30,10 +30,7 @@ def main(argv: list[str]) -> None:
     result = training.run(bench, step, lambda batch: batch, story, loss=step.formula)
     if settings.overfit and not settings.dry_run:
         bench.report.say(overfit.conclude(settings, result))
-    best = f"{settings.run.root}/{settings.run.name}/best"
-    bench.report.done(
-        f"python -m train.evaluation checkpoint={best} data.root={','.join(settings.data.root)}", **result
-    )
+    bench.report.done(training.next_command(settings), **result)
 
 
 if __name__ == "__main__":

@@ -9,13 +9,13 @@ from torch import nn
 from shards import config, progress
 from shards.errors import Preempted, Stop
 from shards.written import digest
-from train import fit, modelfolder, runfolder, runtime
+from train import fit, modelfolder, overfit, runfolder, runtime
 from train.cost import cost
 from train.judging import judge
 from train.measured import digest_of
 from train.optim import Optimizing
 from train.tracking import Mirror
-from train.workbench import Bench
+from train.workbench import Bench, Settings
 
 
 def run(
@@ -51,6 +51,8 @@ def _train(
     settings = b.settings
     try:
         census = _census(b)
+        if settings.overfit:
+            overfit.check(settings.overfit, census)
         loop = fit.Loop(
             b.accelerator, step, b.train_loader, teach, _judge(b, folder), keeper(b, story), folder, b.report,
             stop, settings.fit, Optimizing(settings.optim, settings.schedule), settings.time_limit,
@@ -80,6 +82,12 @@ def _train(
             "init_from=MODEL, more data or more passes may help"
         )
     return {"run": str(folder.path), "ending": loop.ending, **result}
+
+
+def next_command(settings: Settings) -> str:
+    """The evaluation of what was trained; nothing after a dry run, which trains nothing."""
+    best, roots = f"{settings.run.root}/{settings.run.name}/best", ",".join(settings.data.root)
+    return "" if settings.dry_run else f"python -m train.evaluation checkpoint={best} data.root={roots}"
 
 
 def _mirror(b: Bench, folder: runfolder.RunFolder, anew: bool) -> None:

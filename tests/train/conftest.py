@@ -18,10 +18,12 @@ from train import report, search, training, workbench
 from train.steps import TaskStep
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-# 96 words in batches of 16: 6 steps an epoch. cer, because at first it rises: `best` is not always step 0.
+# 96 words in batches of 16: 6 steps an epoch. The first weights of seed 3 spell too much, cer falls at first:
+# `best` is not always step 0.
 TINY = [
     "model=crnn", "model.channels=4,4,4,4,4,4,8", "model.map_to_seq=8", "model.rnn_hidden=8",
-    "optim.lr=0.003", "fit.epochs=2", "fit.batch=16", "fit.log_every=1", "fit.select=cer", "data.threads=1",
+    "optim.lr=0.003", "fit.epochs=2", "fit.batch=16", "fit.log_every=1", "fit.select=cer", "seed=3",
+    "data.threads=1",
 ]  # fmt: skip
 SEVERAL = [
     "-m", "accelerate.commands.launch", "--multi_gpu", "--num_machines", "1", "--mixed_precision", "no",

@@ -66,9 +66,10 @@ def test_it_evaluates_at_step_0_each_so_many_epochs_and_at_the_end_and_keeps_bes
     result = train("one", "fit.epochs=3", "fit.eval_every=2")
     evaluations = lines(tmp_path / "one", "val/cer")
     assert [step for step, _ in evaluations] == [0, 12, 18]
-    best = max(value for _, value in evaluations)
+    best = min(value for _, value in evaluations)
     assert result["best"] == best
     assert dict(evaluations)[result["best_step"]] == best
+    assert result["best_step"] > 0
     for name, value in (("best", best), ("last", evaluations[-1][1])):
         config = modelfolder.load(tmp_path / "one" / name).config
         assert config["metrics"]["cer"] == value
@@ -109,6 +110,22 @@ def test_it_stops_early_when_nothing_gets_better(train, tmp_path):
     train("one", "fit.epochs=9", "fit.patience=2", "optim.lr=1e-12", "fit.select=word_acc")
     assert [step for step, _ in lines(tmp_path / "one", "val/word_acc")] == [0, 6, 12]
     assert status(tmp_path / "one")["reason"] == "no better evaluation for 2 evaluations"
+
+
+@pytest.mark.parametrize(
+    ("select", "goal", "at"), [("cer", 1.0, 6), ("one_minus_ned", 1.0, 12), ("cer", 0.1, 12)]
+)
+def test_a_goal_is_reached_from_the_worse_side(train, select, goal, at):
+    result = train("one", f"fit.goal={goal}", f"fit.select={select}")
+    assert result["global_step"] == at
+    assert (f"{select} has reached {goal:g}" == result["ending"]) == (at == 6)
+
+
+def test_patience_is_with_what_gets_no_better_where_lower_is_better(train, tmp_path):
+    train("one", "fit.epochs=9", "fit.patience=2")
+    values = [value for _, value in lines(tmp_path / "one", "val/cer")]
+    assert values[1] < values[0]
+    assert len(values) == 4
 
 
 def test_a_time_limit_ends_with_an_evaluation_and_a_longer_one_goes_on(train, tmp_path, monkeypatch):

@@ -1,11 +1,12 @@
 """Golden tables for every metric, intervals, and the verdict."""
 
+import math
 import time
 
 import numpy as np
 import pytest
 
-from train.metrics import METRICS, edit_distance, paired_bootstrap, reduce36, same36, scores, wilson
+from train.metrics import METRICS, better, edit_distance, paired_bootstrap, reduce36, same36, scores, wilson
 
 NAMES = ("word_acc", "word_acc_ics", "cer", "one_minus_ned", "edit_distance_mean", "edit_distance_normalised")
 # (truth, prediction) pairs -> the metrics in this order
@@ -127,3 +128,15 @@ def test_identical_readers_do_not_differ_at_all():
 def test_unpaired_or_missing_samples_are_an_error(a, b):
     with pytest.raises(ValueError, match="paired"):
         paired_bootstrap(a, b)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "than", "is_better"),
+    [
+        ("word_acc", 0.5, 0.4, True), ("word_acc", 0.4, 0.5, False), ("word_acc", 0.5, 0.5, False),
+        ("cer", 0.4, 0.5, True), ("cer", 0.5, 0.4, False), ("cer", 0.5, 0.5, False),
+        ("hmean", 0.0, math.nan, True), ("cer", 9.0, math.nan, True), ("cer", math.nan, 1.0, False),
+    ],
+)  # fmt: skip
+def test_a_figure_is_better_in_its_own_direction_and_anything_than_none(name, value, than, is_better):
+    assert better(name, value, than) is is_better

@@ -3,9 +3,10 @@
 import pytest
 import torch
 
+from shards import config
 from shards.errors import BadSettings
 from shards.image import ImageSpec
-from train import modelfolder, workbench
+from train import mismatch, modelfolder, starting, workbench, writing
 from train.tasks import recognise
 
 
@@ -86,7 +87,10 @@ def test_equal_characters_begin_with_all_there_is_in_every_mode(begin):
 
 
 def test_other_characters_are_refused_with_the_ways_on(begin):
-    with pytest.raises(BadSettings, match=r"task is .* charset.mode=union or new goes on"):
+    with pytest.raises(
+        BadSettings,
+        match=r"at index 36: nothing there, 'A' in this run, .*: charset\.mode=union \(or new\)$",
+    ):
         begin("task.charset=62")
 
 
@@ -113,3 +117,57 @@ def test_the_characters_of_the_labels_spell_every_label(bench, words):
     assert b.task.census(b.train.texts(), [24] * len(b.train))["unencodable"] == 0
     assert b.task.charset.characters == "".join(sorted({c for t in b.train.texts() for c in t or ""}))
     assert isinstance(b, workbench.Bench)
+
+
+def test_two_long_charsets_that_are_alike_are_told_apart(bench, words, tmp_path):
+    there = "".join(map(chr, range(0x4E00, 0x4E00 + 5990)))
+    here = there[:3000] + there[3001] + there[3000] + there[3002:]
+    b = bench(f"data.root={words}", f"task.characters={there}")
+    modelfolder.save(tmp_path / "c", b.model, b.task, model_name="crnn", task_name="recognise", extra={})
+    said = f"5,990 characters there, 5,990 in this run, .* index 3,000: '{there[3000]}' there, '{here[3000]}'"
+    with pytest.raises(BadSettings, match=said) as error:
+        bench(f"data.root={words}", f"task.characters={here}", f"init_from={tmp_path / 'c'}")
+    assert len(str(error.value)) < 400
+
+
+SAME = ["model=crnn", "model.channels=4,4,4,4,4,4,8", "model.map_to_seq=8", "model.rnn_hidden=8"]
+ASKED = r"model=crnn model\.map_to_seq=8 model\.rnn_hidden=8 model\.channels=\[4,4,4,4,4,4,8\]"
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (["model=crnn_tiny"], rf"model\.rnn_hidden is 8, this run has 48, .*; to go on: {ASKED}$"),
+        (["model=svtr_nano"], f"model is crnn, this run has svtr; to go on: {ASKED}$"),
+        (
+            ["model=crnn_tiny", "image.width=104"],
+            f"width is 100, this run has 104, .*: image.width=100 {ASKED}$",
+        ),
+        (["task=boxes", "model=yolo_p"], "task is recognise, this run has boxes; to go on: task=recognise"),
+        (
+            [*SAME, "model.rnn_hidden=9", "init_parts=rnn1"],
+            f"this model; to go on: {ASKED} or init_parts=cnn",
+        ),
+        ([*SAME, "task.charset=62", "init_parts=dense"], "dense.* in this model; to go on: init_parts=cnn,"),
+        (
+            [*SAME, f"task.characters={'0123456789abcdefghijklmnopqrstuvwxyz'[::-1]}", "init_parts=dense"],
+            "its classes mean other characters in .*; to go on: init_parts=cnn,[^d]*$",
+        ),
+    ],
+)
+def test_a_model_that_does_not_fit_is_refused_with_what_goes_on(old, more, said):
+    with pytest.raises(BadSettings, match=said) as error:
+        starting.build(config.read(workbench.Settings, "teacher", [f"init_from={old}", *more]))
+    assert "{" not in str(error.value)
+
+
+def test_a_model_is_asked_for_by_its_shortest_command():
+    made = config.read(workbench.Settings, "teacher", ["model=crnn_small", "model.stn=true"]).model
+    assert mismatch.command(made) == "model=crnn_small model.stn=true"
+
+
+def test_a_file_that_answers_only_is_no_beginning(old, tmp_path):
+    path = tmp_path / "model.torchscript"
+    writing.write(modelfolder.load(old), "torchscript", path)
+    with pytest.raises(BadSettings, match="it answers only; give the checkpoint it was made of"):
+        starting.build(config.read(workbench.Settings, "teacher", [f"init_from={path}"]))

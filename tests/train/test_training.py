@@ -9,6 +9,7 @@ import fsspec
 import pytest
 import torch
 
+from distill import student
 from ingest import shard
 from shards import progress, storage
 from shards.errors import BadData, BadSettings
@@ -47,9 +48,9 @@ def test_a_model_tells_what_the_weights_it_began_with_had_learnt_from(train, tmp
 @pytest.mark.parametrize(
     ("changed", "named"),
     [
-        ("image.width=104", "image is .*'width': 100.* this run has .*'width': 104"),
-        ("task.charset=62", "task is .*'charset': '36'.* this run has .*'charset': '62'"),
-        ("model.rnn_hidden=9", "model is .*'rnn_hidden': 8.* this run has .*'rnn_hidden': 9"),
+        ("image.width=104", "image.width is 100, this run has 104; to go on: image.width=100$"),
+        ("task.charset=62", "task.characters has 36 characters there, 62 in this run"),
+        ("model.rnn_hidden=9", "model.rnn_hidden is 8, this run has 9; to go on: model="),
     ],
 )
 def test_weights_of_another_kind_are_refused_with_both_values(bench, words, tmp_path, changed, named):
@@ -172,6 +173,25 @@ def test_a_dry_run_shows_settings_and_cost_and_writes_nothing(bench, words, tmp_
     assert found["settings"]["fit"]["batch"] == 32
     assert "flops" in capsys.readouterr().out
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("main", "more"), [(teacher.main, []), (student.main, ["method=none"])])
+def test_a_dry_run_without_a_name_tells_of_no_model_that_it_did_not_make(
+    main, more, words, tmp_path, capsys, forget_accelerate
+):
+    forget_accelerate()
+    main(
+        ["model=crnn_nano", f"data.root={words}", f"run.root={tmp_path}", "dry_run=true", "json=true", *more]
+    )
+    out = capsys.readouterr().out
+    assert json.loads(out.splitlines()[-1])["next"] == ""
+    assert "best" not in out
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU has fp16")
+def test_fp16_is_refused_where_the_device_has_it_not(bench, words):
+    with pytest.raises(BadSettings, match=r"fp16: cpu has no .*fit\.precision=bf16, or fp32"):
+        bench(f"data.root={words}", "fit.precision=fp16")
 
 
 def test_a_frozen_part_keeps_its_weights_and_statistics_to_the_bit(train, tmp_path):
