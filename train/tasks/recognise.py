@@ -22,7 +22,7 @@ from shards.read import Shards
 from shards.sample import Record
 from train import decoders, details, mistakes
 from train.charset import FOLDS, NAMED, Charset
-from train.ctc import VARIES, ctc_loss, needed_frames
+from train.ctc import VARIES, ctc_loss, fits, needed_frames
 from train.decode import Reading, array_of, read
 from train.headings import WORDS
 from train.models import Output
@@ -105,13 +105,12 @@ class Task:
         return counts
 
     def loss(self, output: Output, targets: Targets) -> dict[str, Tensor]:
-        """CTC in nats per sample [N], 0 for what is unusable or longer than L can spell; and, to be watched:
-        the share of steps whose best class is the blank, and whether L is too short.
+        """CTC in nats per sample [N], 0 for what is unusable or longer than a sample's own steps can
+        spell; to be watched: the share of steps whose best class is the blank, and whether steps are too few.
         """
         loss = ctc_loss(output.logits, targets.symbols, targets.lengths, output.steps)
         blank = output.logits.detach().argmax(-1) == Charset.BLANK
-        there = output.logits.shape[1] if output.steps is None else output.steps
-        short = needed_frames(targets.symbols, targets.lengths) > there
+        short = ~fits(output, targets.symbols, targets.lengths)
         watched = {"blank_rate": blank.float().mean(1), "infeasible": short.float()}
         return {"task": torch.where(targets.usable, loss, 0.0), **watched}
 
