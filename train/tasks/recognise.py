@@ -36,7 +36,9 @@ CENSUS_AT_A_TIME = 8192
 class Settings:
     """A charset by name, from the labels or a file, or by its `characters` in class order, which then win.
 
-    fold: none, lower or upper, applied to labels; empty: that of the named charset, none for all others.
+    fold: none, lower or upper, applied to labels; empty: that of the named charset, none for all others. Once
+    the characters are spelled out, charset says where they are from: data (the labels, their folding left
+    open), folded (the labels, folded as asked), file, joined.
     """
 
     charset: str = "36"  # 36 (caseless), 62 or 94 characters; data: those of the labels; or an alphabet file
@@ -179,20 +181,30 @@ def settle(settings: Settings, shards: Shards) -> tuple[Settings, str]:
     fold = settings.fold or "none"
     if settings.charset == "data":
         found = Charset.of(shards.texts(), fold)
-        said = f"charset: {len(found.characters)} characters in the labels"
+        name, said = "folded", f"charset: {len(found.characters)} characters in the labels"
+        if not settings.fold:
+            name = "data"
+            said += (
+                "; with charset.mode=union folded as the model it adds to folds, unless task.fold= is given"
+            )
     elif Path(settings.charset).is_file():
         found = Charset.read(Path(settings.charset), settings.base, fold)
         twice = f"; more than once: {found.repeated!r}, labels take the first class" if found.repeated else ""
         said = f"charset: {found.size} classes with the blank from {settings.charset}{twice}"
+        name = "file"
     else:
         known = [*NAMED, "data", "or a file, one character a line"]
         raise BadSettings(unknown("task.charset", settings.charset, known))
-    name = "data" if settings.charset == "data" else "file"
     return Settings(name, found.characters, fold), said
 
 
 def joined(old: Settings, new: Settings) -> Settings:
-    """The characters of `old`, then those only `new` has; folded as in `new` if that leaves all old ones."""
+    """The characters of `old`, then those only `new` has; folded as in `new` if that leaves all old ones.
+    Labels whose folding was left open are folded as in `old`.
+    """
+    if new.charset == "data":
+        found = Charset.of(new.characters, old.fold)
+        new = Settings("data", found.characters, found.fold)
     more = "".join(c for c in new.characters if c not in old.characters)
     whole = all(FOLDS[new.fold](c) == c for c in old.characters)
     return Settings("joined", old.characters + more, new.fold if whole else old.fold)
