@@ -211,11 +211,12 @@ def _place(split: str) -> tuple[int, str]:
 def _distinct(folders: list[Path], manifests: list[Manifest]) -> None:
     seen: dict[int, Path] = {}
     for folder, content in zip(folders, manifests, strict=True):
-        other = seen.setdefault(content.dataset_id, folder)
-        if other != folder:
+        if other := seen.get(content.dataset_id):
             raise BadData(
-                f"{folder} and {other} have the same data set id; shard one of them with another name="
+                f"{other} and {folder} have the same data set id: name a set once; of two, shard one with "
+                "another name="
             )
+        seen[content.dataset_id] = folder
 
 
 def _files(folder: Path, info: manifest.ShardInfo) -> dict[str, storage.File]:

@@ -17,6 +17,10 @@ STD6 = {
     "iiit5k": 3000, "svt": 647, "ic13_857": 857, "ic13_1015": 1015, "ic15_1811": 1811, "ic15_2077": 2077,
     "svtp": 645, "cute80": 288,
 }  # fmt: skip
+RELEASED = {  # the folders of data_lmdb_release/evaluation, of deep-text-recognition-benchmark
+    "iiit5k": "IIIT5k_3000", "svt": "SVT", "ic13_857": "IC13_857", "ic13_1015": "IC13_1015",
+    "ic15_1811": "IC15_1811", "ic15_2077": "IC15_2077", "svtp": "SVTP", "cute80": "CUTE80",
+}  # fmt: skip
 SIX = {
     "six sets (IC13 857, IC15 1811)": ("iiit5k", "svt", "ic13_857", "ic15_1811", "svtp", "cute80"),
     "six sets (IC13 1015, IC15 2077)": ("iiit5k", "svt", "ic13_1015", "ic15_2077", "svtp", "cute80"),
@@ -57,9 +61,15 @@ def roots(name: str, split: str, folders: Sequence[str]) -> list[str]:
                 f"{place}: split test holds {words} words of {names}; {name} wants {count} of {each}"
             )
     if missing:
+        commands = [
+            f"python -m ingest.shard source=lmdb_pairs root=data_lmdb_release/evaluation/{RELEASED[each]} "
+            f"name={each} split=test out={folder}/{each}"
+            for each in missing
+        ]
         raise BadSettings(
-            f"bench={name}: {folder} lacks {', '.join(missing)}; for each: python -m ingest.shard source="
-            f"lmdb_pairs root=RELEASE/{missing[0]} name={missing[0]} split=test out={folder}/{missing[0]}"
+            f"bench={name}: {folder} lacks {', '.join(missing)}; from the LMDB release of "
+            "deep-text-recognition-benchmark (PARSeq's: data/test, the first set is IIIT5k there):\n"
+            + "\n".join(commands)
         )
     return [str(Path(folder) / each) for each in counts]
 

@@ -26,7 +26,7 @@ import torch
 from shards import config, loader
 from shards.errors import BadData, BadSettings
 from shards.progress import Reporter, run
-from shards.read import Shards
+from shards.read import Shards, splits_of
 from shards.typed import check_ranges
 from train import decoders, judging, modelfolder
 from train.frontmatter import named
@@ -114,6 +114,16 @@ def calibrate(settings: Settings, shards: Shards) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def _next(settings: Settings) -> str:
+    """The evaluation of what was calibrated, where the same sets have something to evaluate on."""
+    roots = settings.data.root
+    if not all("test" in splits_of(root) for root in roots):
+        return ""
+    return (
+        f"python -m train.evaluation checkpoint={settings.checkpoint} data.root={','.join(map(str, roots))}"
+    )
+
+
 def main(argv: list[str]) -> None:
     """Entry."""
     settings = config.read(Settings, "calibrate", argv)
@@ -135,9 +145,8 @@ def main(argv: list[str]) -> None:
         )
     rows = [["before", 1.0, found["ece_before"]], ["after", found["temperature"], found["ece_after"]]]
     report.table(f"word confidence on {found['n']} words", ["", "temperature", "ECE (15 bins)"], rows)
-    where = ",".join(map(str, settings.data.root))
     report.done(
-        f"python -m train.evaluation checkpoint={settings.checkpoint} data.root={where}",
+        _next(settings),
         calibration=found, checkpoint=str(Path(settings.checkpoint)),
     )  # fmt: skip
 

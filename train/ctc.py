@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from train.charset import Charset
+from train.models import Output
 
 VARIES = ("cuda",)  # kinds of device on which the backward pass adds up in no fixed order
 
@@ -34,3 +35,8 @@ def needed_frames(symbols: Tensor | np.ndarray, lengths: Tensor | np.ndarray) ->
     owner = torch.repeat_interleave(torch.arange(len(lengths), device=lengths.device), lengths)
     double = (symbols[1:] == symbols[:-1]) & (owner[1:] == owner[:-1])
     return lengths + torch.zeros_like(lengths).index_add_(0, owner[1:], double.to(lengths.dtype))
+
+
+def fits(output: Output, symbols: Tensor, lengths: Tensor) -> Tensor:
+    """Whether each sample's own steps can spell its label, bool [N]."""
+    return needed_frames(symbols, lengths) <= output.own_steps

@@ -38,18 +38,12 @@ class Asked:
         path, certified = decoder.paths(values)
         found = [Detail()] * len(values)
         if self.raw:
-            found = frames(values, path, charset, self.columns, _own(output))
+            found = frames(values, path, charset, self.columns, output.own_steps.tolist())
         if self.topk:
             several = decoders.several(decoder, f"topk={self.topk}")
             texts = alternatives(several, values, path, charset, self.topk, self.temperature)
             found = [replace(one, alternatives=own) for one, own in zip(found, texts, strict=True)]
         return list(zip(path.readings(certified, self.temperature), found, strict=True))
-
-
-def _own(output: Output) -> list[int]:
-    """How many of the steps are each line's."""
-    n, steps, _ = output.logits.shape
-    return [steps] * n if output.steps is None else output.steps.tolist()
 
 
 def frames(

@@ -64,7 +64,9 @@ class Settings:
     )  # how the answers of all are read; none = as each model folder says
     bench: str = ""  # std6: the six usual sets below data.root, by protocol 36, their counts checked
     protocol: str = "native"  # native (the charset of the model), 36, 62, 94; of scenes icdar2015, ocrdistill
-    by: list[str] = field(default_factory=list)  # groups of words: source, length, writer, ...
+    by: list[str] = field(
+        default_factory=list
+    )  # groups of words: source, length, repeats, group, language, script, writer, font, kind
     batch: int = 256  # images at a time
     device: str = "cpu"  # cpu, or cuda:0
     recogniser: str = ""  # a model folder that reads what detectors found: figures of both together
@@ -169,6 +171,7 @@ def main(argv: list[str]) -> None:
     judged, told = [evaluate(path, shards, settings) for path in _gather(settings)], _told(settings, shards)
     found = verdicts(judged, settings.baseline, settings.seed)
     scoreboard.models(report, judged, found)
+    scoreboard.words(report, judged)
     scoreboard.front(report, judged, settings.plot, told["set"])
     scoreboard.reading(report, judged, settings.recogniser)
     scoreboard.groups(report, judged)

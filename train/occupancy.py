@@ -15,11 +15,16 @@ EXCLUDED = -1e9  # stands for -inf, whose gradient is NaN; finite log-probabilit
 
 
 def occupancy(
-    log_probs: Tensor, symbols: Tensor, lengths: Tensor, usable: Tensor | None = None
+    log_probs: Tensor,
+    symbols: Tensor,
+    lengths: Tensor,
+    usable: Tensor | None = None,
+    own: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
     """gamma float32 [N,T,C], rows at least 0 that sum to 1; feasible bool [N]: whether a label aligns.
 
-    log_probs [N,T,C]; labels concatenated: symbols int64 [sum], lengths int64 [N]; usable bool [N] (or all).
+    log_probs [N,T,C]; labels concatenated: symbols int64 [sum], lengths int64 [N]; usable bool [N] (or all);
+    own int64 [N]: how many of the T are each sample's (or all), the others being blank for certain.
     gamma is p itself where a label is not usable or no path spells it, 0 for classes that the label lacks.
     """
     with torch.inference_mode(False), torch.enable_grad():
@@ -27,7 +32,7 @@ def occupancy(
         scores = log_probs.detach().double().clamp(min=EXCLUDED).requires_grad_()
         symbols, lengths = symbols.clone(), lengths.clone()
         rows = scores.log_softmax(-1)
-        steps = torch.full_like(lengths, scores.shape[1])
+        steps = torch.full_like(lengths, scores.shape[1]) if own is None else own.clone()
         loss = functional.ctc_loss(
             rows.transpose(0, 1), symbols, steps, lengths, blank=Charset.BLANK, reduction="none"
         )

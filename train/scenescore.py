@@ -52,6 +52,10 @@ class Score:
         """Whether H is higher than another's, on the same pictures."""
         return hmean.compare(self.sums, other.sums, seed)
 
+    def unlike(self, other: "Score") -> int:
+        """Places are the same to all."""
+        return 0
+
     def by(self, way: str, shards: Shards) -> Counts:
         """Group -> n truths and detections, and how many of them found each other: H is their share."""
         if way in OF_TEXT:

@@ -33,6 +33,18 @@ def models(report: Reporter, judged: list[Judged], found: dict[str, dict[str, An
     report.table("evaluation (intervals are 95 %)", columns, rows)
 
 
+def words(report: Reporter, judged: list[Judged]) -> None:
+    """Of readings: labels that a model cannot spell, and readings that the decoder proved."""
+    for one in judged:
+        name, n = short(one.path), one.figures["n"]
+        if lost := one.figures.get("unencodable"):
+            report.say(
+                f"{name}: {lost} of {n} labels have characters that it does not know, and are never right"
+            )
+        if proved := one.figures.get("certified"):
+            report.say(f"{name}: {proved} of {n} readings ({proved / n:.1%}) are certified to be the best")
+
+
 def check(plot: str) -> None:
     """Refuses a place where no picture can be written."""
     path = Path(plot)

@@ -97,7 +97,9 @@ def _copy_all(chosen: Chosen, given: modelfolder.Loaded, model: nn.Module, task:
         for name, value in tensors.items():
             rows = kept if name in classes else len(own[name]) if own[name].ndim else None
             _take(own[name], value, rows)
-    return [_told(chosen.init_from, len(own), len(classes), given.task.channels, kept, task.channels)]
+    told = _told(chosen.init_from, len(own), len(classes), given.task.channels, kept, task.channels)
+    asked, fold = config.plain(chosen.task.settings).get("fold"), config.plain(task.settings).get("fold")
+    return [told] if asked == fold else [told, f"labels folded as that model folds them: task.fold={fold}"]
 
 
 def _mismatch(chosen: Chosen, given: modelfolder.Loaded, task: Any) -> Mismatch:

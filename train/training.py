@@ -129,6 +129,7 @@ def keeper(b: Bench, story: dict[str, Any]) -> Callable[[Path, nn.Module, dict[s
         "decoder": {"name": "greedy"},
         "data": data,
         "augment": config.plain(b.settings.augment),
+        "samples": len(b.train_loader.positions),  # trained on: those that data.share and val_share leave
         "seed": b.settings.seed,
         "measured": {
             "split": b.val_loader.shards.split,

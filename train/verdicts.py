@@ -62,7 +62,8 @@ def verdicts(judged: list[Judged], baseline: str, seed: int) -> dict[str, dict[s
 def _compare(one: Judged, other: Judged, seed: int) -> dict[str, Any]:
     if type(one.score) is not type(other.score):
         raise BadSettings(f"{one.path} and {other.path} do different tasks: they cannot be compared")
-    return config.plain(one.score.against(other.score, seed))
+    found, unlike = config.plain(one.score.against(other.score, seed)), one.score.unlike(other.score)
+    return {**found, "unlike": unlike} if unlike else found
 
 
 def difference(mine: str, theirs: str) -> dict[str, Any]:
@@ -91,8 +92,13 @@ def _facts(run: Path) -> dict[str, Any]:
 
 
 def words_of(path: str, verdict: dict[str, Any]) -> str:
-    """A sentence on why a model is not judged; empty if it is, or if it names no control."""
+    """Why a model is not judged, or not alike, in a sentence; empty if it is, or if it names no control."""
     against = verdict["against"]
+    if unlike := verdict.get("unlike"):
+        return (
+            f"{path} and {against} are not judged alike: each folds labels its own way, and {unlike} of them "
+            "differ; protocol=36, 62 or 94 compares both by one rule"
+        )
     if verdict["verdict"] != NOT_JUDGED or not against:
         return ""
     if "field" not in verdict:

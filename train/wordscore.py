@@ -1,7 +1,8 @@
 """What a recogniser reads right: a meter of readings, its figures, and the comparison of two.
 
 A score of a task offers `figures` (name -> {"value", "low", "high"} or a number), `right` (uid -> whether it
-counts as right), `rows` (of suspected labels), `against(other, seed)` and `by(way, shards)`.
+counts as right), `rows` (of suspected labels), `against(other, seed)`, `unlike(other)` (how many truths are
+not the same to both) and `by(way, shards)`.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,15 +12,16 @@ import numpy as np
 
 from shards.errors import BadData
 from shards.read import Shards
-from shards.sample import Record, Word
+from shards.sample import Record
 from train import metrics, protocols
 from train.charset import Charset
 from train.groups import Counts, grouped
 from train.metrics import Comparison
 from train.protocols import Protocol
+from train.tasks import Read
 
-# prediction, its score, and the truth (None: not a labelled word, shown but not scored)
-Entry = tuple[str, float, str | None]
+# prediction, its score, the truth (None: not a labelled word, shown but not scored), whether it is certified
+Entry = tuple[str, float, str | None, bool]
 
 
 def truth(record: Record) -> str | None:
@@ -37,15 +39,16 @@ class Meter:
         self._entries: dict[int, Entry] = {}
 
     def update(
-        self, uids: Iterable[int], predictions: Iterable[Sequence[Word]], records: Iterable[Record]
+        self, uids: Iterable[int], predictions: Iterable[Sequence[Read]], records: Iterable[Record]
     ) -> None:
         """Takes what `decode` answered; a uid seen again replaces itself."""
         for uid, words, record in zip(uids, predictions, records, strict=True):
-            text, score = (words[0].text or "", words[0].score or 0.0) if words else ("", 0.0)
-            self._entries[int(uid)] = (text, float(score), truth(record))
+            word = words[0] if words else Read("")
+            entry = (word.text or "", float(word.score or 0.0), truth(record), word.certified)
+            self._entries[int(uid)] = entry
 
     def entries(self) -> dict[int, Entry]:
-        """{uid: (prediction, score, truth)}, to be sent to another process."""
+        """{uid: (prediction, score, truth, certified)}, to be sent to another process."""
         return dict(self._entries)
 
     def absorb(self, entries: dict[int, Entry]) -> None:
@@ -54,7 +57,11 @@ class Meter:
 
     def detail(self) -> list[tuple[int, str | None, str, float]]:
         """Rows (uid, raw truth, prediction, score) by ascending uid."""
-        return [(uid, t, text, score) for uid, (text, score, t) in sorted(self._entries.items())]
+        return [(uid, t, text, score) for uid, (text, score, t, _) in sorted(self._entries.items())]
+
+    def certified(self) -> int:
+        """How many readings of labelled words the decoder proved to be the best (`train.decode.Reading`)."""
+        return sum(proved for _, _, t, proved in self._entries.values() if t is not None)
 
     def pairs(self) -> tuple[list[str], list[str]]:
         """Truths and predictions of all labelled words by ascending uid, as the protocol compares them."""
@@ -92,6 +99,7 @@ class Score:
         self.figures: dict[str, Any] = {
             **metrics.scores(truths, texts, sure, seed),
             **{name: int(counts[name]) for name in ("unlabelled", "unencodable")},
+            "certified": meter.certified(),
             "ece": metrics.ece(np.array(list(self.right.values())), np.array(sure)),
         }
 
@@ -100,6 +108,10 @@ class Score:
         uids = sorted(self.right)
         mine, theirs = ([one.right[uid] for uid in uids] for one in (self, other))
         return metrics.paired_bootstrap(mine, theirs, seed)
+
+    def unlike(self, other: "Score") -> int:
+        """How many truths another compares otherwise: folded otherwise, or by another protocol."""
+        return sum(truth != other._scored[uid] for uid, truth in self._scored.items())
 
     def by(self, way: str, shards: Shards) -> Counts:
         """Words and those read right, group by group."""

@@ -197,6 +197,8 @@ def test_a_later_format_is_no_damage(tmp_path):
 def test_two_roots_with_the_same_data_set_are_refused(tmp_path):
     with pytest.raises(BadData, match="same data set id"):
         Shards([write(tmp_path / "a"), write(tmp_path / "b")], "train")
+    with pytest.raises(BadData, match=r"a/train and .*a/train have the same data set id: name a set once"):
+        Shards([tmp_path / "a", tmp_path / "a"], "train")
 
 
 def test_a_missing_root_or_split_says_what_exists(tmp_path):

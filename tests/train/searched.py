@@ -14,7 +14,13 @@ from train import runfolder
 
 
 @dataclass
+class Data:
+    share: float = 1.0
+
+
+@dataclass
 class Settings:
+    data: Data = field(default_factory=Data)
     run: runfolder.Settings = field(default_factory=runfolder.Settings)
     x: float = 0.0
     shape: list[int] = field(default_factory=list)
@@ -53,7 +59,7 @@ def main(argv):
         raise ValueError("two\nlines")
     score = 0.5 - abs(given.x - 0.5) + 0.01 * given.seed + 0.1 * (given.method != "none")
     content = {"metrics": {"word_acc": score, "cer": 1 - score}}
-    content |= {"control": given.control, "shape": given.shape}
+    content |= {"control": given.control, "shape": given.shape, "samples": round(1000 * given.data.share)}
     (folder / "best" / "config.json").write_text(json.dumps(content))
     progress.status(folder, "done", 0)
 

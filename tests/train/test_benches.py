@@ -62,7 +62,9 @@ def test_a_set_that_is_missing_or_of_another_size_is_named(sets, few, tmp_path, 
         benches.roots("std6", "test", [str(sets)])
     (sets / "cute80").rename(sets / "cute")
     monkeypatch.setitem(few, "svtp", 8)
-    with pytest.raises(BadSettings, match=r"lacks cute80; for each: python -m ingest.shard"):
+    with pytest.raises(
+        BadSettings, match=r"lacks cute80; .*\n.* root=\S+/CUTE80 name=cute80 split=test out="
+    ):
         benches.roots("std6", "test", [str(sets)])
     with pytest.raises(BadSettings, match="the one folder"):
         evaluation.main(["bench=std6", "checkpoint=m", "data.root=a,b"])

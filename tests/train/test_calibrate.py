@@ -73,6 +73,17 @@ def test_it_is_kept_in_the_folder_and_applied_to_confidences_alone(words, folder
     assert said["temperature"] == 1.0 or [w[0].score for w in plain] != [w[0].score for w in scaled]
 
 
+def test_what_comes_next_is_an_evaluation_only_where_the_sets_have_something_to_evaluate_on(
+    words, folder, tmp_path, capsys
+):
+    shutil.copytree(words / "val", tmp_path / "own" / "val")
+    for root, known in ((words, True), (tmp_path / "own", False)):
+        calibrate.main([f"checkpoint={folder}", f"data.root={root}", "data.threads=1", "json=true"])
+        told = json.loads(capsys.readouterr().out.splitlines()[-1])
+        assert f"train.evaluation checkpoint={folder} data.root={root}" in told["next"] or not known
+        assert bool(told["next"]) is known
+
+
 def test_words_the_model_was_trained_on_are_told(words, folder, capsys):
     key = manifest.load(words / "val").key
     for data, known in (({key: {"split": "val"}}, [key]), ({"other-train-000000": {}}, [])):

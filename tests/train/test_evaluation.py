@@ -15,6 +15,7 @@ from train.judging import judge, still_loader
 from train.models import Output
 from train.models.crnn import Model
 from train.models.crnn import Settings as Crnn
+from train.predict import PRETRAINED
 from train.tasks.recognise import Settings, Task
 from train.verdicts import told
 
@@ -107,7 +108,7 @@ def test_a_damaged_sample_stands_in_the_figures_and_in_the_report(words, tmp_pat
     assert f"{uid:016x}" in said
 
 
-def test_labels_that_the_charset_cannot_spell_count_and_are_never_right(words, tmp_path):
+def test_labels_that_the_charset_cannot_spell_count_and_are_never_right_and_are_told(words, tmp_path, capsys):
     torch.manual_seed(0)
     task = Task(Settings(characters="abc"), ImageSpec())
     model = Model(SMALL, task.image, task.channels)
@@ -117,6 +118,10 @@ def test_labels_that_the_charset_cannot_spell_count_and_are_never_right(words, t
     assert found["unencodable"] == sum(bool(set(t) - set("abc")) for t in texts) > 0
     assert found["n"] == 32
     assert found["word_acc"]["value"] <= 1 - found["unencodable"] / 32
+    assert (
+        f"{found['unencodable']} of 32 labels have characters that it does not know"
+        in capsys.readouterr().out
+    )
 
 
 def test_the_figures_are_the_same_for_any_batch(words, tmp_path):
@@ -200,6 +205,15 @@ def test_a_chosen_decoder_reads_and_stands_in_the_result(words, tmp_path):
     assert led["decoder"]["name"] == "lexicon"
     assert led["mean_conf"] != plain["mean_conf"]
     assert 0 <= led["ece"] <= 1
+
+
+def test_how_many_readings_are_certified_is_told(words, tmp_path, capsys):
+    (found,) = evaluate(words, tmp_path, f"checkpoint={PRETRAINED}", "decoder=certified").values()
+    assert 0 < found["certified"] <= 32
+    assert f"{found['certified']} of 32 readings" in capsys.readouterr().out
+    (found,) = evaluate(words, tmp_path, f"checkpoint={PRETRAINED}", "decoder=greedy").values()
+    assert found["certified"] == 0
+    assert "certified" not in capsys.readouterr().out
 
 
 def test_another_setting_of_a_decoder_overwrites_no_result(words, tmp_path):

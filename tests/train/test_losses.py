@@ -73,6 +73,20 @@ def test_a_batch_is_its_samples_one_by_one(name):
             torch.testing.assert_close(one[term][0], whole[term][i], rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_beyond_its_own_steps_nothing_of_a_sample_counts(name):
+    whole, own = answer(1), 4
+    silent = torch.full((1, 2, TASK.channels), -1e4)
+    silent[..., 0] = 0.0
+    cut = Output(whole.logits[:, :own], features={"rnn2": whole.features["rnn2"][:, :own]})
+    padded = Output(torch.cat([cut.logits, silent], 1), features=whole.features, steps=torch.tensor([own]))
+    for label in ("ab", "aab", "", "abcab"):  # the last one needs five steps
+        terms = [changed(name, output, targets(label))[1] for output in (cut, padded)]
+        for term, value in terms[0].items():
+            torch.testing.assert_close(terms[1][term], value, rtol=1e-4, atol=1e-5)
+    assert terms[1]["task"] == 0
+
+
 @pytest.mark.parametrize("name", sorted(set(NAMES) - {"focal"}))
 def test_a_weight_of_nothing_is_the_tasks_loss(name):
     loss, found, _ = changed(name, weight=0.0)

@@ -13,10 +13,9 @@ from PIL import Image
 from ingest import shard
 from shards.image import ImageSpec
 from shards.read import Shards
-from shards.sample import Word
 from train import mistakes
 from train.groups import grouped
-from train.tasks import recognise
+from train.tasks import Read, recognise
 from train.tasks.recognise import Settings, Task
 
 texts = st.lists(st.tuples(st.text("abc", max_size=6), st.text("abc", max_size=6)), max_size=8)
@@ -50,7 +49,7 @@ def test_examples_are_the_most_confident_mistakes_with_their_canvas(words):
     meter, uids = task.meter(), [int(u) for u in shards.uids]
     records = [shards.record(i) for i in range(len(uids))]
     right = [task.charset.normalise(record.words[0].text) for record in records]
-    said = [(Word(text if i > 2 else "zzz", score=i / 100),) for i, text in enumerate(right)]
+    said = [(Read(text if i > 2 else "zzz", score=i / 100),) for i, text in enumerate(right)]
     meter.update(uids, said, records)
     found = mistakes.of(meter, {uids[1]: "damaged"}, task, shards)
     assert [row["uid"] for row in found["examples"]] == [f"{uids[2]:016x}", f"{uids[0]:016x}"]

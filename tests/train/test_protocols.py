@@ -2,13 +2,17 @@
 
 import itertools
 import json
+import shutil
+from collections import Counter
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ingest import shard
 from shards.errors import BadSettings
 from shards.image import ImageSpec
 from shards.read import Shards
@@ -16,10 +20,13 @@ from shards.sample import Word
 from train import evaluation, groups, metrics, mistakes, modelfolder, protocols
 from train.charset import Charset
 from train.models import crnn
+from train.predict import PRETRAINED
 from train.protocols import Protocol
+from train.tasks import Read
 from train.tasks.recognise import Settings, Task
 
 OWN = Charset.named("36")
+RAW = Path(__file__).resolve().parent.parent / "raw"
 
 
 @pytest.mark.parametrize(
@@ -61,7 +68,7 @@ def test_an_emptied_truth_stands_in_no_confusion_and_among_the_shortest(words):
     shards = Shards([str(words)], "test")
     task, uid = Task(Settings("94"), ImageSpec()), int(shards.uids[0])
     meter = task.meter()
-    meter.update([uid], [(Word("x", score=0.5),)], [replace(shards.record(0), words=(Word("&!"),))])
+    meter.update([uid], [(Read("x", score=0.5),)], [replace(shards.record(0), words=(Word("&!"),))])
     meter.score_by("36")
     found = mistakes.of(meter, {}, task, shards)
     assert found["confusions"] == [("", "x", 1)]
@@ -74,6 +81,30 @@ def test_an_unknown_protocol_or_group_lists_the_known_ones():
         evaluation.main(["checkpoint=x", "data.root=y", "protocol=37"])
     with pytest.raises(BadSettings, match="source, length, repeats, group"):
         evaluation.main(["checkpoint=x", "data.root=y", "by=size"])
+
+
+def test_what_is_asked_for_lists_every_way_to_tell_words_apart(capsys):
+    with pytest.raises(SystemExit):
+        evaluation.main(["by=?"])
+    assert ", ".join(groups.WAYS) in capsys.readouterr().out
+
+
+def test_writers_are_told_apart_as_their_forms_name_them(tmp_path, capsys):
+    shutil.copytree(RAW / "iam" / "root", tmp_path / "raw")
+    (tmp_path / "raw" / "train.uttlist").write_text("a01-000u\nc03-003a\n")
+    made = ["source=iam", f"root={tmp_path / 'raw'}", "level=words", "split_file={split}.uttlist"]
+    shard.main([*made, "split=train", f"out={tmp_path / 'iam'}", "workers=1", "max_reject_frac=.5"])
+    given = [f"checkpoint={PRETRAINED}", f"data.root={tmp_path / 'iam'}", "data.split=train", "by=writer"]
+    evaluation.main([*given, "json=true"])
+    out = capsys.readouterr().out
+    (found,) = json.loads(out.splitlines()[-1])["models"].values()
+    shards = Shards([tmp_path / "iam"], "train")
+    records = [shards.record(i) for i in range(len(shards))]
+    labelled = [r.meta.writer for r in records if r.words[0].legible and r.words[0].text is not None]
+    counts = {writer: one["n"] for writer, one in found["by"]["writer"].items()}
+    assert counts == Counter(labelled)
+    assert len(counts) > 1
+    assert "word accuracy by writer" in out
 
 
 @pytest.mark.parametrize("way", groups.WAYS)

@@ -10,6 +10,7 @@ from shards.errors import BadSettings
 from shards.image import ImageSpec
 from shards.sample import Record, Word
 from train.models import Output
+from train.tasks import Read
 from train.tasks.recognise import Settings, Task
 
 SCENE = (Word("a"), Word("b"))
@@ -97,7 +98,7 @@ def filled(task, rows):
     """A meter that saw rows (uid, raw label, prediction)."""
     meter = task.meter()
     uids, labels, texts = zip(*rows, strict=True)
-    meter.update(uids, [(Word(text, score=0.5),) for text in texts], [crop(label) for label in labels])
+    meter.update(uids, [(Read(text, score=0.5),) for text in texts], [crop(label) for label in labels])
     return meter
 
 

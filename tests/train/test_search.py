@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["y=1,2"], "searched.py refuses y 1: settings: no 'y' (there are: run, x,"),
+        (["y=1,2"], "searched.py refuses y 1: settings: no 'y' (there are: data, run, x,"),
         (["x=1,two"], "searched.py refuses two: x: 'two' is not float"),
         (["run.name=a"], "run.name=a: a search names its runs itself; out= says where"),
         (["x=uniform(0,1)"], "x is a range, and a grid needs values"),

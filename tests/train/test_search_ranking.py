@@ -181,11 +181,11 @@ def test_markdown_and_latex_say_odd_values_as_they_are():
     rows = odd_rows()
     markdown, latex = board().as_markdown(rows), board().as_latex(rows)
     table = [line for line in markdown.splitlines() if line.startswith("| ")]
-    assert {len(re.split(r"(?<!\\)\|", line)) for line in table[:6]} == {11}
+    assert {len(re.split(r"(?<!\\)\|", line)) for line in table[:6]} == {12}
     assert r"50%\_of $a & {b} \#1 \~^\\ \| \<x\>" in markdown
     assert r"50\%\_of \$a \& \{b\} \#1 \textasciitilde{}\textasciicircum{}\textbackslash{}" in latex
     body = [line for line in latex.splitlines() if line.endswith(r"\\")]
-    assert {len(re.split(r"(?<!\\)&", line)) for line in body} == {9}
+    assert {len(re.split(r"(?<!\\)&", line)) for line in body} == {10}
     assert "log" in markdown.partition("## Failed")[2]
     assert "python e.py 'lost-0'" in markdown.partition("## Commands")[2]
 
@@ -200,8 +200,8 @@ def test_the_csv_holds_fractions_and_commands_that_a_shell_runs():
 
 
 def test_edits_are_shown_as_they_are_and_shares_in_percent():
-    assert board().cells(1, odd_rows()[0])[3] == "61.00 ± 1.00"
-    assert board("edit_distance_mean").cells(1, odd_rows()[0])[3] == "0.61 ± 0.01"
+    assert board().cells(1, odd_rows()[0])[4] == "61.00 ± 1.00"
+    assert board("edit_distance_mean").cells(1, odd_rows()[0])[4] == "0.61 ± 0.01"
 
 
 @pytest.mark.parametrize("rows", [[], odd_rows(), odd_rows() * 12], ids=["none", "some", "many"])

@@ -62,6 +62,18 @@ def test_controls_are_named_and_commands_can_be_pasted(look, tmp_path):
         assert [row["command"] for row in csv.DictReader(file)] == [t["command"] for t in trials.values()]
 
 
+def test_a_learning_curve_shows_how_many_samples_each_share_is(look, tmp_path):
+    rows = look("data.share=.1,.25,1", "seed=0,1", "jobs=2")["rows"]
+    assert {row["label"]: row["samples"] for row in rows} == {
+        "share .1": 100,
+        "share .25": 250,
+        "share 1": 1000,
+    }
+    told = (tmp_path / "out" / "leaderboard.md").read_text()
+    assert "| samples |" in told
+    assert "| 1,000 |" in told
+
+
 def test_other_axes_take_over_what_is_done(look, tmp_path):
     look("x=.1,.2", "method=good")
     found = look("x=.2,.3", "method=none,good")

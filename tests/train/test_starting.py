@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from ingest import shard
 from shards import config
 from shards.errors import BadSettings
 from shards.image import ImageSpec
@@ -41,6 +42,26 @@ def test_added_characters_leave_the_old_answers_as_they_were_to_the_last_bit(beg
     canvas = torch.rand(3, 1, 32, 100)
     assert torch.equal(answers(b.model, canvas)[..., :37], answers(given.model, canvas))
     assert "of the 2 with classes the 37 classes it had kept, 2 new" in said
+
+
+@pytest.mark.parametrize(
+    ("asked", "fold", "capitals"), [([], "lower", False), (["task.fold=none"], "none", True)]
+)
+def test_characters_of_labels_are_added_as_the_old_model_folds_unless_the_folding_is_given(
+    begin, tmp_path, asked, fold, capitals
+):
+    (tmp_path / "words.txt").write_text("\n".join([a + b + "us" for a in "éàçùôN" for b in "ÎÛÀÇs"]))
+    made = ["source=rendered", f"words={tmp_path / 'words.txt'}", "split=train", "count=32", "name=french"]
+    shard.main([*made, f"out={tmp_path / 'french'}", "workers=1"])
+    added = ["charset.mode=union", "task.charset=data", "data.val_share=.3", *asked]
+    b, given, said = begin(f"data.root={tmp_path / 'french'}", *added)
+    known = b.task.charset
+    assert known.characters.startswith(given.task.charset.characters)
+    assert (known.fold, any(c.isupper() for c in known.characters)) == (fold, capitals)
+    assert b.task.census(b.train.texts(), [24] * len(b.train))["unencodable"] == 0
+    assert ("with charset.mode=union folded as the model" in said) is not capitals
+    canvas = torch.rand(3, 1, 32, 100)
+    assert torch.equal(answers(b.model, canvas)[..., :37], answers(given.model, canvas))
 
 
 def test_a_model_that_knows_capitals_keeps_them_whatever_the_run_folds(bench, words, tmp_path):

@@ -1,10 +1,15 @@
 """Labels that may be wrong, as a CSV file."""
 
 import csv
+import json
 from types import SimpleNamespace
 
+import pytest
+
+from shards.errors import BadSettings
 from shards.read import Shards
-from train import suspects
+from train import evaluation, suspects
+from train.predict import PRETRAINED
 from train.verdicts import Judged
 
 
@@ -27,3 +32,18 @@ def test_what_is_read_otherwise_is_named_the_surest_first(words, tmp_path):
     assert found[2]["uid"] == f"{uids[1]:016x}"
     assert found[2]["origin"] == shards.record(shards.position(uids[1])).origin
     assert [p.name for p in (tmp_path / "deep").iterdir()] == ["s.csv"]
+
+
+def test_an_evaluation_writes_them_and_tells_how_many(words, tmp_path, capsys):
+    out, places = tmp_path / "out.json", tmp_path / "s.csv"
+    evaluation.main([f"checkpoint={PRETRAINED}", f"data.root={words}", f"suspects={places}", f"out={out}"])
+    (found,) = json.loads(out.read_text())["models"].values()
+    wrong = found["n"] - round(found["n"] * found["word_acc"]["value"]) - found["unencodable"]
+    rows = list(csv.DictReader(places.read_text(encoding="utf-8").splitlines()))
+    assert len(rows) == wrong > 0
+    assert all(row["label"].lower() != row["reading"] for row in rows)
+    assert f"{wrong} labels that pretrained/words reads otherwise" in " ".join(
+        capsys.readouterr().out.split()
+    )
+    with pytest.raises(BadSettings, match="a folder stands there"):
+        evaluation.main([f"checkpoint={PRETRAINED}", f"data.root={words}", f"suspects={tmp_path}"])

@@ -10,6 +10,7 @@ import torch
 from omegaconf import OmegaConf
 
 from shards.image import ImageSpec
+from shards.read import Shards
 from train import evaluation, modelfolder
 from train.models.crnn import Model
 from train.models.crnn import Settings as Crnn
@@ -20,10 +21,10 @@ from train.wordscore import Score
 CONFIG = {"fit": {"epochs": 2}, "data": {"root": ["a"], "digest": "d"}, "seed": 0, "method": {"hard": {}}}
 
 
-def run_folder(path: Path, seed=0, steps=9, **config) -> Path:
+def run_folder(path: Path, seed=0, steps=9, settings=Settings(), **config) -> Path:  # noqa: B008
     """A run folder with a random model; returns the model folder."""
     torch.manual_seed(seed)
-    task = Task(Settings(), ImageSpec())
+    task = Task(settings, ImageSpec())
     model = Model(Crnn(channels=[4, 4, 4, 4, 4, 4, 8], map_to_seq=8, rnn_hidden=8), task.image, task.channels)
     extra = {"control": "s-control"} if path.name == "s" else {}
     modelfolder.save(path / "best", model, task, model_name="crnn", task_name="recognise", extra=extra)
@@ -43,7 +44,7 @@ def judged(path, right, **config) -> Judged:
 
 class Known(Score):
     def __init__(self, right: dict[int, bool]) -> None:
-        self.right = right
+        self.right, self._scored = right, {}
 
 
 BASE = [True] * 100 + [False] * 100
@@ -126,6 +127,19 @@ def test_a_control_that_is_still_training_is_none_yet(words, tmp_path):
     status = json.dumps({"state": "running", "global_step": 3})
     (control.parent / "status.json").write_text(status)
     assert set(evaluate(words, tmp_path, f"checkpoint={student}")) == {str(student)}
+
+
+def test_models_that_fold_labels_otherwise_are_said_not_to_be_judged_alike(words, tmp_path, capsys):
+    small, all_ = run_folder(tmp_path / "a"), run_folder(tmp_path / "b", settings=Settings("62"))
+    texts = [Shards([words], "test").text(i) or "" for i in range(32)]
+    given = [f"checkpoint={small}", f"baseline={all_}"]
+    found = evaluate(words, tmp_path, *given)
+    assert found[str(small)]["unlike"] == sum(text != text.lower() for text in texts) > 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert f"{small} and {all_} are not judged alike" in said
+    assert "protocol=36, 62 or 94 compares both by one rule" in said
+    assert "unlike" not in evaluate(words, tmp_path, *given, "protocol=36")[str(small)]
+    assert "not judged alike" not in capsys.readouterr().out
 
 
 def test_it_is_kept_on_request_which_words_were_read_right(words, tmp_path):

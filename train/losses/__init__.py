@@ -3,8 +3,9 @@
 A Loss is an nn.Module, whose parameters train with the model and never stand in its folder. features: name ->
 shape of a feature of one sample. `forward(loss, output, targets)`, with the task's loss so far [N], answers
 {"task": the new loss [N], other names: what is watched [N]}, in fp32; where the old loss is 0 because a label
-cannot teach, the new one is 0. They apply in the order given; a member
-that takes the task's own loss alone says `FIRST = True`. `PAPER` and `FORMULA`: `loss=?` shows them.
+cannot teach (no label, or one that its sample's own steps do not spell: `train.ctc.fits`), the new one is 0.
+They apply in the order given; a member that takes the task's own loss alone says `FIRST = True`. `PAPER` and
+`FORMULA`: `loss=?` shows them.
 Letters: N samples, L time steps, C classes (class 0 the blank).
 """
 

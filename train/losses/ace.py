@@ -8,8 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from shards.typed import check_ranges
+from train.blocks.heads import inside
 from train.charset import Charset
-from train.ctc import needed_frames
+from train.ctc import fits
 from train.models import Output
 
 PAPER = "Xie et al. 2019, Aggregation cross-entropy for sequence recognition (arXiv 1904.08364)"
@@ -27,7 +28,7 @@ class Settings:
 
 
 class Loss(nn.Module):
-    """Labels that L steps cannot spell take no part."""
+    """L is each sample's own steps; labels that these cannot spell take no part."""
 
     def __init__(self, settings: Settings, task: Any, features: dict[str, tuple[int, ...]]) -> None:
         super().__init__()
@@ -35,13 +36,13 @@ class Loss(nn.Module):
 
     def forward(self, loss: Tensor, output: Output, targets: Any) -> dict[str, Tensor]:
         """The loss with the term added [N]; `ace` is the term."""
-        mean = output.logits.float().log_softmax(-1).exp().mean(1)  # [N,C]
-        steps, lengths = output.logits.shape[1], targets.lengths
+        steps, lengths = output.own_steps, targets.lengths
+        own = inside(steps, output.logits.shape[1])[..., None]
+        mean = (output.logits.float().log_softmax(-1).exp() * own).sum(1) / steps[:, None]  # [N,C]
         counts = torch.zeros_like(mean)
         owner = torch.repeat_interleave(torch.arange(len(lengths), device=mean.device), lengths)
         counts.index_put_((owner, targets.symbols), torch.ones_like(owner, dtype=mean.dtype), accumulate=True)
         counts[:, Charset.BLANK] = (steps - lengths).clamp(min=0)
-        term = -(counts / steps * mean.clamp(min=1e-12).log()).sum(-1)
-        fits = needed_frames(targets.symbols, lengths) <= steps
-        term = torch.where(targets.usable & fits, term, 0.0)
+        term = -(counts / steps[:, None] * mean.clamp(min=1e-12).log()).sum(-1)
+        term = torch.where(targets.usable & fits(output, targets.symbols, lengths), term, 0.0)
         return {"task": loss + self.settings.weight * term, "ace": term}

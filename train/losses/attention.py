@@ -11,7 +11,8 @@ from torch.nn import functional
 from shards.errors import BadSettings
 from shards.lookup import unknown
 from shards.typed import check_ranges
-from train.ctc import needed_frames
+from train.blocks.heads import inside
+from train.ctc import fits
 from train.models import Output
 
 PAPER = "Hu et al. 2020, GTC (arXiv 2002.01276); Li et al. 2022, PP-OCRv3 (arXiv 2206.03001)"
@@ -57,8 +58,8 @@ class Loss(nn.Module):
     def forward(self, loss: Tensor, output: Output, targets: Any) -> dict[str, Tensor]:
         """The loss with the term added [N]; `attention` is the term."""
         each, known = self.letters(output, targets)
-        fits = needed_frames(targets.symbols, targets.lengths) <= output.logits.shape[1]
-        able = targets.usable & fits & (targets.lengths <= self.settings.longest)
+        able = targets.usable & fits(output, targets.symbols, targets.lengths)
+        able &= targets.lengths <= self.settings.longest
         term = torch.where(able, each.sum(1) / known.sum(1), 0.0)
         return {"task": loss + self.settings.weight * term, "attention": term}
 
@@ -69,7 +70,9 @@ class Loss(nn.Module):
         queries = self.embedding(before) + self.places[: before.shape[1]]
         mask = nn.Transformer.generate_square_subsequent_mask(before.shape[1], device=queries.device)
         memory = self.memory(output.features[self.tap].to(queries.dtype))
-        found = self.dense(self.norm(self.layer(queries, memory, tgt_mask=mask, tgt_is_causal=True)))
+        beyond = ~inside(output.own_steps, memory.shape[1])  # a picture's padding is not looked at
+        told = self.layer(queries, memory, tgt_mask=mask, memory_key_padding_mask=beyond, tgt_is_causal=True)
+        found = self.dense(self.norm(told))
         each = functional.cross_entropy(found.float().flatten(0, 1), spelled.flatten(), reduction="none")
         return each.view_as(spelled) * known, known
 

@@ -35,7 +35,8 @@ class Loss(nn.Module):
     def forward(self, loss: Tensor, output: Output, targets: Any) -> dict[str, Tensor]:
         """The loss with the term added [N]; `dctc` is the term."""
         log_probs = output.logits.float().log_softmax(-1)
-        gamma, feasible = occupancy(log_probs, targets.symbols, targets.lengths, targets.usable)
+        labels = targets.symbols, targets.lengths, targets.usable
+        gamma, feasible = occupancy(log_probs, *labels, output.own_steps)
         chosen = log_probs.gather(-1, gamma.argmax(-1, keepdim=True))[..., 0]  # [N,L]
         term = torch.where(feasible, -chosen.sum(-1), 0.0)
         return {"task": loss + self.settings.weight * term, "dctc": term}

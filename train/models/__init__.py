@@ -34,6 +34,12 @@ class Output:
     steps: Tensor | None = None
     there: Tensor | None = None
 
+    @property
+    def own_steps(self) -> Tensor:
+        """How many of the L are each sample's, int64 [N]."""
+        n, steps, _ = self.logits.shape
+        return torch.full((n,), steps, device=self.logits.device) if self.steps is None else self.steps
+
 
 def answer(model: Callable[..., Output], batch: Batch) -> Output:
     """What a model answers to a batch, its images in the layout that convolutions like best."""

@@ -51,15 +51,15 @@ class Board:
 
     def columns(self) -> list[str]:
         """The heads of the table that people read."""
-        return ["#", *self.keys, "seeds", f"{self.unit} ± sd", "95 %", "verdict", "gain [95 %]", "by seed",
-                "resolvable"]  # fmt: skip
+        return ["#", *self.keys, "samples", "seeds", f"{self.unit} ± sd", "95 %", "verdict",
+                "gain [95 %]", "by seed", "resolvable"]  # fmt: skip
 
     def cells(self, place: int, row: Row) -> list[str]:
         """A row of that table."""
         values = [row.values.get(key, NONE) for key in self.keys]
         if not row.scores:
             states = sorted({trial.state or "waiting" for trial in row.trials})
-            return [NONE, *values, "0", ", ".join(states), *[NONE] * 5]
+            return [NONE, *values, NONE, "0", ", ".join(states), *[NONE] * 5]
         k, verdict = self.scale, row.verdict
         mean = f"{k * row.mean:.2f}" + (f" ± {k * row.sd:.2f}" if len(row.scores) > 1 else "")
         spread = f"[{k * row.interval.low:.2f}, {k * row.interval.high:.2f}]" if row.interval else NONE
@@ -72,7 +72,8 @@ class Board:
         than = " than" if verdict.verdict in ("BETTER", "WORSE") else " from" if found else " against"
         told = verdict.verdict + (f"{than} {verdict.against}" if verdict.against else "")
         seeds = " ".join(f"{k * one:+.2f}" for one in verdict.by_seed) or NONE
-        return [str(place), *values, str(len(row.scores)), mean, spread, told, gain, seeds, half]
+        samples = NONE if row.samples is None else f"{row.samples:,.0f}"
+        return [str(place), *values, samples, str(len(row.scores)), mean, spread, told, gain, seeds, half]
 
     def table(self, rows: Sequence[Row]) -> list[list[str]]:
         """All rows of that table."""
@@ -97,8 +98,8 @@ class Board:
         ]  # fmt: skip
         scored = {"mean": row.mean, "sd": row.sd} if row.scores else {"mean": None, "sd": None}
         interval = asdict(row.interval) if row.interval else None
-        return {"label": row.label, "values": row.values, **scored, "interval": interval,
-                "verdict": asdict(row.verdict), "trials": trials}  # fmt: skip
+        return {"label": row.label, "values": row.values, "samples": row.samples, **scored,
+                "interval": interval, "verdict": asdict(row.verdict), "trials": trials}  # fmt: skip
 
     def as_csv(self, rows: Sequence[Row]) -> str:
         """One line a row, in fractions; command: those of its trials, joined so that a shell runs them."""
@@ -106,12 +107,15 @@ class Board:
         writer = csv.writer(file, lineterminator="\n")
         interval = ["low", "high"]
         gain = ["gain", "gain_low", "gain_high", "resolvable"]
-        writer.writerow(["rank", *self.keys, "seeds", "metric", "mean", "sd", *interval, "verdict", "against",
-                         "why", *gain, "words", "failed", "seconds", "command"])  # fmt: skip
+        writer.writerow([
+            "rank", *self.keys, "samples", "seeds", "metric", "mean", "sd", *interval, "verdict", "against",
+            "why", *gain, "words", "failed", "seconds", "command",
+        ])  # fmt: skip
         for place, row in enumerate(rows, start=1):
             found, spread = row.verdict.difference, row.interval
             writer.writerow([
-                place if row.scores else "", *(row.values.get(key, "") for key in self.keys), len(row.scores),
+                place if row.scores else "", *(row.values.get(key, "") for key in self.keys),
+                "" if row.samples is None else row.samples, len(row.scores),
                 self.metric, *((row.mean, row.sd) if row.scores else ("", "")),
                 *((spread.low, spread.high) if spread else ("", "")),
                 row.verdict.verdict, row.verdict.against, row.verdict.why,

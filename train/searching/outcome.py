@@ -42,9 +42,10 @@ def evaluated(folder: Folder, trial: Trial, sets: str) -> bool:
 
 
 def _figures(folder: Folder, trial: Trial, metric: str, sets: str) -> dict[str, Any]:
-    """metrics and evaluation of a trial whose processes ended well."""
+    """metrics, samples and evaluation of a trial whose processes ended well."""
     path = folder.best(trial) / "config.json"
-    found: dict[str, Any] = {"metrics": read_json(path).get("metrics", {})}
+    best = read_json(path)
+    found: dict[str, Any] = {"metrics": best.get("metrics", {}), "samples": best.get("samples")}
     if metric not in found["metrics"]:
         raise BadData(f"{path}: no metric {metric!r} (there are: {', '.join(found['metrics']) or 'none'})")
     if sets and trial.evaluation.get("of") != sets:

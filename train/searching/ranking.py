@@ -50,6 +50,12 @@ class Row:
         return deviation(list(self.scores.values()))
 
     @property
+    def samples(self) -> float | None:
+        """That its models were trained on, the mean over seeds; None: not known."""
+        known = [trial.samples for trial in self.trials if trial.samples is not None]
+        return sum(known) / len(known) if known else None
+
+    @property
     def failed(self) -> tuple[Trial, ...]:
         """Trials that did not come to an end."""
         return tuple(trial for trial in self.trials if trial.state in (FAILED, PREEMPTED))

@@ -45,6 +45,7 @@ class Trial:
     seconds: float = 0.0
     metrics: dict[str, float] = field(default_factory=dict)
     evaluation: dict[str, Any] = field(default_factory=dict)
+    samples: int | None = None  # that it was trained on; None: not known
     format: int = FORMAT
 
     @property

@@ -22,7 +22,7 @@ from shards.read import Shards
 from shards.sample import Record
 from train import decoders, details, mistakes
 from train.charset import FOLDS, NAMED, Charset
-from train.ctc import VARIES, ctc_loss, needed_frames
+from train.ctc import VARIES, ctc_loss, fits, needed_frames
 from train.decode import Reading, array_of, read
 from train.headings import WORDS
 from train.models import Output
@@ -36,7 +36,9 @@ CENSUS_AT_A_TIME = 8192
 class Settings:
     """A charset by name, from the labels or a file, or by its `characters` in class order, which then win.
 
-    fold: none, lower or upper, applied to labels; empty: that of the named charset, none for all others.
+    fold: none, lower or upper, applied to labels; empty: that of the named charset, none for all others. Once
+    the characters are spelled out, charset says where they are from: data (the labels, their folding left
+    open), folded (the labels, folded as asked), file, joined.
     """
 
     charset: str = "36"  # 36 (caseless), 62 or 94 characters; data: those of the labels; or an alphabet file
@@ -105,13 +107,12 @@ class Task:
         return counts
 
     def loss(self, output: Output, targets: Targets) -> dict[str, Tensor]:
-        """CTC in nats per sample [N], 0 for what is unusable or longer than L can spell; and, to be watched:
-        the share of steps whose best class is the blank, and whether L is too short.
+        """CTC in nats per sample [N], 0 for what is unusable or longer than a sample's own steps can
+        spell; to be watched: the share of steps whose best class is the blank, and whether steps are too few.
         """
         loss = ctc_loss(output.logits, targets.symbols, targets.lengths, output.steps)
         blank = output.logits.detach().argmax(-1) == Charset.BLANK
-        there = output.logits.shape[1] if output.steps is None else output.steps
-        short = needed_frames(targets.symbols, targets.lengths) > there
+        short = ~fits(output, targets.symbols, targets.lengths)
         watched = {"blank_rate": blank.float().mean(1), "infeasible": short.float()}
         return {"task": torch.where(targets.usable, loss, 0.0), **watched}
 
@@ -181,19 +182,25 @@ def settle(settings: Settings, shards: Shards) -> tuple[Settings, str]:
     if settings.charset == "data":
         found = Charset.of(shards.texts(), fold)
         said = f"charset: {len(found.characters)} characters in the labels"
+        name = "folded" if settings.fold else "data"
     elif Path(settings.charset).is_file():
         found = Charset.read(Path(settings.charset), settings.base, fold)
         twice = f"; more than once: {found.repeated!r}, labels take the first class" if found.repeated else ""
         said = f"charset: {found.size} classes with the blank from {settings.charset}{twice}"
+        name = "file"
     else:
         known = [*NAMED, "data", "or a file, one character a line"]
         raise BadSettings(unknown("task.charset", settings.charset, known))
-    name = "data" if settings.charset == "data" else "file"
     return Settings(name, found.characters, fold), said
 
 
 def joined(old: Settings, new: Settings) -> Settings:
-    """The characters of `old`, then those only `new` has; folded as in `new` if that leaves all old ones."""
+    """The characters of `old`, then those only `new` has; folded as in `new` if that leaves all old ones.
+    Labels whose folding was left open are folded as in `old`.
+    """
+    if new.charset == "data":
+        found = Charset.of(new.characters, old.fold)
+        new = Settings("data", found.characters, found.fold)
     more = "".join(c for c in new.characters if c not in old.characters)
     whole = all(FOLDS[new.fold](c) == c for c in old.characters)
     return Settings("joined", old.characters + more, new.fold if whole else old.fold)
