@@ -1,7 +1,7 @@
 """Hard targets: CTC against the string that the teacher reads (sequence distillation with one hypothesis).
 
 Works for any L and without labels. An empty reading is a target too, the path of blanks; a reading that the
-student's steps cannot spell costs 0.
+student's own steps cannot spell costs 0.
 """
 
 from dataclasses import dataclass
@@ -46,4 +46,4 @@ class Method(nn.Module):
         symbols = torch.tensor([c for r in readings for c in r.symbols], dtype=torch.int64, device=device)
         lengths = torch.tensor([len(r.symbols) for r in readings], dtype=torch.int64, device=device)
         sure = torch.tensor([r.confidence >= self.confidence for r in readings], device=device)
-        return torch.where(sure, ctc_loss(output.logits, symbols, lengths), 0.0)
+        return torch.where(sure, ctc_loss(output.logits, symbols, lengths, output.steps), 0.0)

@@ -47,20 +47,19 @@ class Method(nn.Module):
         """The weighted CTC in nats, [N]."""
         if lesson.nbest is None:
             raise ValueError("method.sequence: the lesson holds no hypotheses")
-        fits = fitting(lesson.nbest, output.logits.shape[1])
+        fits = fitting(lesson.nbest, output.own_steps)
         self.dropped = ((lesson.nbest.lengths >= 0) & ~fits).sum()
         with torch.autocast(output.logits.device.type, enabled=False):
             losses = ctc_losses(output.logits, lesson.nbest, fits)
             return (weights(lesson.nbest.log_probs, fits, self.tau) * losses).sum(1)
 
 
-def fitting(nbest: Hypotheses, frames: int) -> Tensor:
-    """Which hypotheses there are that L = `frames` steps can spell, bool [N,B]."""
+def fitting(nbest: Hypotheses, steps: Tensor) -> Tensor:
+    """Which hypotheses there are that a sample's own steps, int64 [N], can spell, bool [N,B]."""
     lengths, symbols = nbest.lengths.clamp(min=0), nbest.symbols
     inside = torch.arange(symbols.shape[-1], device=symbols.device) < lengths[..., None]
-    return (nbest.lengths >= 0) & (
-        needed_frames(symbols[inside], lengths.flatten()).view_as(lengths) <= frames
-    )
+    needed = needed_frames(symbols[inside], lengths.flatten()).view_as(lengths)
+    return (nbest.lengths >= 0) & (needed <= steps[:, None])
 
 
 def weights(log_probs: Tensor, fits: Tensor, tau: float) -> Tensor:

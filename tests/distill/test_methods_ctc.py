@@ -234,7 +234,7 @@ def test_sequence_drops_and_counts_hypotheses_that_do_not_fit():
 @pytest.mark.parametrize("tau", [0.5, 1.0, 1e6])
 def test_weights_sum_to_one_over_what_fits_and_even_out_with_the_temperature(tau):
     nbest = hypotheses(READINGS)
-    fits = fitting(nbest, 4)
+    fits = fitting(nbest, torch.full((len(nbest.lengths),), 4))
     w = weights(nbest.log_probs, fits, tau)
     assert w.sum(1).tolist() == pytest.approx([1, 0, 1, 1, 1], abs=1e-6)
     assert not w[~fits].any()

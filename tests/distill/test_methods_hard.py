@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 import torch
 
-from distill.lesson import Lesson
+from distill.lesson import Hypotheses, Lesson
 from distill.methods import Shapes, Sides
 from distill.methods.hard import Method, Settings
+from shards.lookup import find
 from train.ctc import ctc_loss
 from train.models import Output
 
@@ -53,3 +54,24 @@ def test_hard_works_with_other_numbers_of_steps_and_costs_nothing_where_a_readin
 
 def test_hard_leaves_out_unsure_readings():
     assert loss(random_logits(1), torch.zeros(N, L, C), confidence=0.9).tolist() == [0.0] * N
+
+
+@pytest.mark.parametrize("name", ["hard", "sequence"])
+def test_a_reading_counts_where_a_samples_own_steps_spell_it(name):
+    """One sample has 6 of the 24 steps, the other 2: beyond them it is blank for certain."""
+    symbols, own = torch.tensor([[[11, 12, 12]]] * 2), [6, 2]
+    teacher, student = torch.full((2, L, C), -9.0), random_logits(1)[:2]
+    for step, symbol in enumerate((11, 12, 0, 12)):
+        teacher[:, step, symbol] = 9.0
+    teacher[:, 4:, 0] = 9.0
+    for sample, steps in enumerate(own):
+        student[sample, steps:], student[sample, steps:, 0] = -1e4, 0.0
+    told = Lesson(
+        types.SimpleNamespace(), teacher.log_softmax(-1),
+        nbest=Hypotheses(symbols, torch.full((2, 1), 3), torch.zeros(2, 1)),
+    )  # fmt: skip
+    module = find("distill.methods", name)
+    output = Output(student, steps=torch.tensor(own))
+    found = module.Method(module.Settings(), SIDES)(output, told)
+    wanted = ctc_loss(student[:1, :6], symbols[0, 0], torch.tensor([3]))
+    assert found.tolist() == pytest.approx([float(wanted), 0.0], rel=1e-5)

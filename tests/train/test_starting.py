@@ -59,7 +59,7 @@ def test_characters_of_labels_are_added_as_the_old_model_folds_unless_the_foldin
     assert known.characters.startswith(given.task.charset.characters)
     assert (known.fold, any(c.isupper() for c in known.characters)) == (fold, capitals)
     assert b.task.census(b.train.texts(), [24] * len(b.train))["unencodable"] == 0
-    assert ("with charset.mode=union folded as the model" in said) is not capitals
+    assert ("labels folded as that model folds them: task.fold=lower" in said) is not capitals
     canvas = torch.rand(3, 1, 32, 100)
     assert torch.equal(answers(b.model, canvas)[..., :37], answers(given.model, canvas))
 
