@@ -98,7 +98,8 @@ def _copy_all(chosen: Chosen, given: modelfolder.Loaded, model: nn.Module, task:
             rows = kept if name in classes else len(own[name]) if own[name].ndim else None
             _take(own[name], value, rows)
     told = _told(chosen.init_from, len(own), len(classes), given.task.channels, kept, task.channels)
-    asked, fold = config.plain(chosen.task.settings).get("fold"), config.plain(task.settings).get("fold")
+    alone = find("train.tasks", chosen.task.name).Task(chosen.task.settings, chosen.image)
+    asked, fold = (config.plain(one.settings).get("fold") for one in (alone, task))
     return [told] if asked == fold else [told, f"labels folded as that model folds them: task.fold={fold}"]
 
 

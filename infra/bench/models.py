@@ -53,7 +53,7 @@ class Settings:
     model: list[str] = field(
         default_factory=lambda: [
             "crnn_tiny", "svtr_nano", "crnn_small", "svtr_micro", "densenet_cifar", "depthwise", "svtr_tiny",
-            "shufflenetv2", "mobilenetv2", "resnet18",
+            "shufflenetv2", "mobilenetv2", "resnet18", "densenet121", "crnn_large",
         ]
     )  # presets  # fmt: skip
     steps: int = 10_000  # of each training, rounded up to whole passes

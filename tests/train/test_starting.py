@@ -44,6 +44,11 @@ def test_added_characters_leave_the_old_answers_as_they_were_to_the_last_bit(beg
     assert "of the 2 with classes the 37 classes it had kept, 2 new" in said
 
 
+@pytest.mark.parametrize("more", [[], ["charset.mode=union"], ["charset.mode=union", "task.charset=62"]])
+def test_nothing_is_said_of_folding_that_is_the_runs_own(begin, words, more):
+    assert "folded" not in begin(f"data.root={words}", *more)[2]
+
+
 @pytest.mark.parametrize(
     ("asked", "fold", "capitals"), [([], "lower", False), (["task.fold=none"], "none", True)]
 )
