@@ -3,10 +3,10 @@
 import itertools
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -111,7 +111,8 @@ def kill(process: subprocess.Popen) -> None:
     """What a machine does when its power goes: everything on it is gone at once."""
     if psutil.pid_exists(process.pid):
         for one in [*psutil.Process(process.pid).children(recursive=True), psutil.Process(process.pid)]:
-            one.send_signal(signal.SIGKILL)
+            with suppress(psutil.NoSuchProcess):  # it may end while it is asked
+                one.kill()
     process.wait()
 
 

@@ -57,10 +57,18 @@ def reach(process, run, step) -> None:
 def settle(run, pids) -> dict:
     """The status once none of these processes lives."""
     until = time.monotonic() + 60
-    while any(psutil.pid_exists(p) and psutil.Process(p).status() != "zombie" for p in pids):
+    while any(lives(pid) for pid in pids):
         assert time.monotonic() < until, "a process did not end"
         time.sleep(0.02)
     return status(run)
+
+
+def lives(pid: int) -> bool:
+    """Whether a process runs still: one that ends while it is asked does not."""
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def ranks(process) -> list[int]:
