@@ -2,7 +2,7 @@
 
 Unlike its answer, the alignment is right where the teacher reads wrongly: gamma is the probability of each
 class at each step given the label. Rows that are all zero, those of samples whose label is not usable or does
-not fit into the teacher's steps, cost 0.
+not fit into the teacher's steps, cost 0; so do samples whose own steps cannot spell their label.
 """
 
 import torch
@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from distill.lesson import Lesson
 from distill.methods import Sides, Weighted
 from shards.errors import BadSettings
+from train.ctc import fits
 from train.models import Output
 
 PAPER = "Graves et al. 2006 (forward-backward occupancies), as targets"
@@ -41,4 +42,6 @@ class Method(nn.Module):
         with torch.autocast(output.logits.device.type, enabled=False):
             gamma, student = lesson.occupancy.float(), output.logits.float().log_softmax(-1)
             # 0 log 0 = 0, and a row of zeros costs nothing
-            return (torch.xlogy(gamma, gamma) - gamma * student).sum(-1).mean(-1)
+            term = (torch.xlogy(gamma, gamma) - gamma * student).sum(-1).mean(-1)
+        targets = lesson.batch.targets
+        return torch.where(fits(output, targets.symbols, targets.lengths), term, 0.0)

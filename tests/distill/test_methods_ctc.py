@@ -52,7 +52,8 @@ def lesson(
     if nbest is None:
         found = prefix_beam(log_probs, n=4)
         nbest = Hypotheses(*map(torch.from_numpy, (found.symbols, found.lengths, found.log_probs)))
-    batch: Any = types.SimpleNamespace()
+    labels = types.SimpleNamespace(symbols=torch.arange(1, N + 1), lengths=torch.ones(N, dtype=torch.int64))
+    batch: Any = types.SimpleNamespace(targets=labels)
     return Lesson(batch, log_probs, nbest=nbest, occupancy=log_probs.exp() if gamma is None else gamma)
 
 
@@ -166,6 +167,23 @@ def test_occupancy_leaves_out_samples_of_zero_rows():
     loss, pull = loss_and_pull("occupancy", random_logits(1), lesson(random_logits(2), gamma=gamma))
     assert (loss > 0).tolist() == [True, False, True, False, True]
     assert pull.abs().sum((1, 2)).bool().tolist() == [True, False, True, False, True]
+
+
+def test_occupancy_leaves_out_samples_whose_own_steps_cannot_spell_the_label():
+    """Beyond its own steps a student is blank for certain: whatever the teacher aligns there cannot be had."""
+    own = torch.tensor([2, 3, 12])  # two steps lack the blank between the equal letters
+    student, gamma = random_logits(1)[:3], torch.zeros(3, L, C)
+    for sample, steps in enumerate(own.tolist()):
+        student[sample, steps:], student[sample, steps:, 0] = -1e4, 0.0
+    gamma[..., 0] = 1.0
+    for step in (0, 2):
+        gamma[:, step, 0], gamma[:, step, 4] = 0.0, 1.0
+    told = lesson(random_logits(2)[:3], gamma=gamma)
+    told.batch.targets.symbols, told.batch.targets.lengths = torch.tensor([4] * 6), torch.tensor([2] * 3)
+    loss = make("occupancy")(Output(student, steps=own), told)
+    wanted = -(gamma * student.log_softmax(-1)).sum(-1).mean(-1)
+    assert loss.tolist() == pytest.approx([0.0, *wanted[1:].tolist()])
+    assert wanted[0] > 100
 
 
 def test_occupancy_refuses_a_student_of_other_steps():
