@@ -171,6 +171,8 @@ def _verdict(one: Evaluated) -> str:
         said = f"{NOT_JUDGED}: {one.verdict['field']} differs in the control"
     else:
         said = told(one.verdict)
+    if unlike := one.verdict.get("unlike"):
+        said += f"; not judged alike: {unlike:,} of the {one.n:,} labels are folded otherwise"
     return f"- {inline(one.set)}: {inline(said)}"
 
 

@@ -15,7 +15,7 @@ from train.verdicts import short
 HEADINGS = {heading.name: heading for heading in (*WORDS, *SCENES, *END_TO_END)}  # times are a machine's
 LEAST = 5  # words of a group that is told as weak: the share of fewer tells little
 WEAK, CONFUSED = 3, 8  # groups of one way, and pairs of characters, that are told
-COMPARED = ("verdict", "difference", "low", "high", "field")
+COMPARED = ("verdict", "difference", "low", "high", "field", "unlike")
 
 
 @dataclass(frozen=True, slots=True)

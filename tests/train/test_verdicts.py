@@ -133,8 +133,12 @@ def test_models_that_fold_labels_otherwise_are_said_not_to_be_judged_alike(words
     small, all_ = run_folder(tmp_path / "a"), run_folder(tmp_path / "b", settings=Settings("62"))
     texts = [Shards([words], "test").text(i) or "" for i in range(32)]
     given = [f"checkpoint={small}", f"baseline={all_}"]
-    found = evaluate(words, tmp_path, *given)
-    assert found[str(small)]["unlike"] == sum(text != text.lower() for text in texts) > 0
+    found = evaluate(words, tmp_path, *given, "card=true")
+    unlike = sum(text != text.lower() for text in texts)
+    assert found[str(small)]["unlike"] == unlike > 0
+    assert f"; not judged alike: {unlike} of the 32 labels are folded otherwise" in (
+        small / "README.md"
+    ).read_text(encoding="utf-8")
     said = " ".join(capsys.readouterr().out.split())
     assert f"{small} and {all_} are not judged alike" in said
     assert "protocol=36, 62 or 94 compares both by one rule" in said
