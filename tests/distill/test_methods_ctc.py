@@ -170,7 +170,7 @@ def test_occupancy_leaves_out_samples_of_zero_rows():
 
 
 def test_occupancy_leaves_out_samples_whose_own_steps_cannot_spell_the_label():
-    """Beyond its own steps a student is blank for certain: whatever the teacher aligns there cannot be had."""
+    """Beyond its own steps a student is blank for certain: what the teacher aligns there cannot be had."""
     own = torch.tensor([2, 3, 12])  # two steps lack the blank between the equal letters
     student, gamma = random_logits(1)[:3], torch.zeros(3, L, C)
     for sample, steps in enumerate(own.tolist()):

@@ -75,6 +75,23 @@ def test_a_column_is_one_long_vector_or_a_mean_of_its_rows(name, columns):
     assert torch.allclose(features["sequence"], wanted, atol=1e-5)
 
 
+@pytest.mark.parametrize("name", TINY)
+def test_centred_columns_tell_what_differs_and_not_what_all_have(name):
+    model, plain = tiny(name, column_norm=True), tiny(name, column_norm=False)
+    assert sum(p.numel() for p in model.parameters()) == sum(p.numel() for p in plain.parameters())
+    with torch.no_grad():
+        for one in (model, plain):
+            one.map_to_seq.bias += 20  # as far from 0 as training brings it
+    images = torch.randn(3, 1, 32, 64)
+    found = model(images).features["sequence"]
+    assert torch.allclose(found.mean((0, 1)), torch.zeros(12), atol=1e-4)
+    assert torch.allclose(found.std((0, 1), correction=0), torch.ones(12), atol=0.01)
+    assert plain(images).features["sequence"].mean() > 10
+    still = model.eval()(images[:1]).features["sequence"]  # of running statistics, so alike in any company
+    assert torch.allclose(still, model(images).features["sequence"][:1], atol=1e-4)
+    assert still.mean() > 1  # one step has brought them a tenth of the way
+
+
 @pytest.mark.parametrize(("between", "width"), [("joined", 12), ("summed", 6), ("dense", 6)])
 @pytest.mark.parametrize("head", ["lstm", "gru"])
 def test_the_second_recurrent_layer_reads_both_directions_of_the_first(head, between, width):

@@ -1,4 +1,4 @@
-"""A recogniser: [straighten] -> trunk -> columns -> head -> classifier, whatever the trunk is.
+"""A recogniser: [straighten] -> trunk -> columns [centred] -> head -> classifier, whatever the trunk is.
 
 A file of train/models adds its trunk and the trunk's settings; everything else is here, named alike for all.
 Letters: N samples, L time steps, C classes, D numbers per step, H W pixels, h rows of the trunk's last map.
@@ -17,7 +17,7 @@ from shards.errors import BadSettings
 from shards.image import ImageSpec
 from shards.typed import check_ranges
 from train.blocks import edges
-from train.blocks.columns import COLUMNS
+from train.blocks.columns import COLUMNS, Centred
 from train.blocks.heads import HEADS, inside
 from train.blocks.initial import initialise
 from train.blocks.stn import Rectifier
@@ -36,6 +36,7 @@ class Settings:
     stn: bool = False  # straighten the picture first: a spatial transformer, affine
     columns: Columns = "mean"  # a column's rows: one long vector, their mean, or weighted
     map_to_seq: int = 0  # width of the vector made of a column, 0 = the column as it is
+    column_norm: bool = False  # normalise the column vectors over the batch, before the head
     head: Head = "linear"  # what looks along the columns
     rnn_hidden: int = 256  # width of one direction of a recurrent layer, or of a mixer's inner layer
     between: Literal["joined", "summed", "dense"] = "joined"  # how lstm or gru hand on both directions
@@ -95,9 +96,9 @@ class Recogniser(nn.Module):
         self.columns = COLUMNS[settings.columns](trunk.width, rows)
         width = self.columns.width
         self.map_to_seq = nn.Linear(width, settings.map_to_seq) if settings.map_to_seq else nn.Identity()
-        layers, width = HEADS[settings.head](
-            settings.map_to_seq or width, settings.rnn_hidden, settings.between
-        )
+        width = settings.map_to_seq or width
+        self.norm = Centred(width) if settings.column_norm else nn.Identity()
+        layers, width = HEADS[settings.head](width, settings.rnn_hidden, settings.between)
         for name, layer in layers.items():
             self.add_module(name, layer)
         self.layers = tuple(layers)
@@ -124,7 +125,7 @@ class Recogniser(nn.Module):
             images = features["rectified"] = self.stn(images)
         features |= self.cnn(images)
         columns = self.columns(next(reversed(features.values())))
-        values = features["sequence"] = self.map_to_seq(columns)
+        values = features["sequence"] = self.norm(self.map_to_seq(columns))
         for name in self.layers:
             values = features[name] = self.get_submodule(name)(self.drop(values), steps)
         logits = self.dense(self.drop(values))

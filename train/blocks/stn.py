@@ -2,7 +2,8 @@
 
 The small network is gasparian/CRNN-OCR-lite's: pooling, convolution, pooling, convolution, two dense layers,
 six numbers of an affine map. It begins as the identity and stays near it: free, its numbers went to 50 within
-1,250 steps, while the reader behind it still answered blanks, and neither came back.
+1,250 steps, while the reader behind it still answered blanks, and neither came back. So they are bounded, and
+the layer they are read off is normalised: without that they stood at their bounds as soon.
 Letters: N samples, C channels, H W pixels.
 """
 
@@ -37,6 +38,7 @@ class Rectifier(nn.Module):
         self.conv1 = nn.Conv2d(image.depth, WIDTH, KERNEL)
         self.conv2 = nn.Conv2d(WIDTH, WIDTH, KERNEL)
         self.dense1 = nn.Linear(WIDTH * rows * columns, HIDDEN)
+        self.norm = nn.LayerNorm(HIDDEN, elementwise_affine=False)
         self.dense2 = nn.Linear(HIDDEN, 6)
         self.register_buffer("identity", torch.tensor([1.0, 0, 0, 0, 1, 0]), persistent=False)
 
@@ -49,7 +51,7 @@ class Rectifier(nn.Module):
         """The images as sampled; what a map reaches beyond an edge is the edge's colour."""
         seen = functional.interpolate(images, self.canvas, mode="bilinear", align_corners=False)
         seen = self.conv2(self.pool(self.conv1(self.pool(seen))))
-        moved = self.dense2(self.dense1(seen.flatten(1)).relu()).float()
+        moved = self.dense2(self.norm(self.dense1(seen.flatten(1))).relu()).float()
         affine = (self.identity + REACH * (PACE / REACH * moved).tanh()).view(-1, 2, 3, 1, 1)
         # Sums of products, not affine_grid: autocast would round the coordinates of that to 8 bits.
         x, y = _centres(images.shape[3], images), _centres(images.shape[2], images)[:, None]

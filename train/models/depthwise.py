@@ -2,7 +2,8 @@
 
 After gasparian/CRNN-OCR-lite, whose 2,831,027 numbers at 32x100 grey and 38 classes are 2,823,089 that are
 trained and 7,938 running statistics. Here 2,826,161 are trained: a gate of torch's GRU has two biases where
-Keras' has one, 3,072 more; its gates are true sigmoids, its column vector not rectified. L = (W + 4)/2.
+Keras' has one, 3,072 more; its gates are true sigmoids, its column vector is centred, not rectified.
+L = (W + 4)/2.
 Letters: N samples, D numbers per position, H W pixels.
 """
 
@@ -30,6 +31,7 @@ class Settings(recogniser.Settings):
     stn: bool = True
     columns: recogniser.Columns = "joined"
     map_to_seq: int = 128
+    column_norm: bool = True
     head: recogniser.Head = "gru"
     between: Literal["joined", "summed", "dense"] = "summed"
     dropout: float = 0.2
