@@ -37,6 +37,10 @@ RATES = {  # optim.lr at TOLD words a step, by member of train/models; crnn's is
     "crnn": 0.004, "densenet": 0.002, "depthwise": 0.002, "mobilenet": 0.002, "resnet": 0.001,
     "shufflenet": 0.002, "svtr": 0.003,
 }  # fmt: skip
+PRESETS = (
+    "crnn_tiny", "svtr_nano", "crnn_small", "svtr_micro", "densenet_cifar", "depthwise", "svtr_tiny",
+    "shufflenetv2", "mobilenetv2", "resnet18", "densenet121", "crnn_large",
+)  # fmt: skip
 TOLD = 64  # words a step that RATES are for; others take them times the root of the share (arXiv:2205.10287)
 COLLAPSED = 0.95  # share of blank steps that no model has which reads words of three characters and more
 HELD = 10  # training words for each one of val, and for each one of test
@@ -50,12 +54,7 @@ class Settings:
     """What is compared."""
 
     work: str = ""  # the folder of data, runs and figures
-    model: list[str] = field(
-        default_factory=lambda: [
-            "crnn_tiny", "svtr_nano", "crnn_small", "svtr_micro", "densenet_cifar", "depthwise", "svtr_tiny",
-            "shufflenetv2", "mobilenetv2", "resnet18", "densenet121", "crnn_large",
-        ]
-    )  # presets  # fmt: skip
+    model: list[str] = field(default_factory=lambda: [*PRESETS])  # presets of configs/model
     steps: int = 10_000  # of each training, rounded up to whole passes
     seed: int = 0  # of weights and order
     words: int = 20_000  # trained on
