@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from ingest import shard
+from shards import unpack
 from shards.errors import BadData, BadSettings
 from shards.image import ImageSpec
 from train import benches, evaluation, modelfolder
@@ -68,3 +69,23 @@ def test_a_set_that_is_missing_or_of_another_size_is_named(sets, few, tmp_path, 
         benches.roots("std6", "test", [str(sets)])
     with pytest.raises(BadSettings, match="the one folder"):
         evaluation.main(["bench=std6", "checkpoint=m", "data.root=a,b"])
+
+
+def test_the_commands_that_are_told_make_the_bench_of_the_release(sets, few, tmp_path, monkeypatch):
+    pytest.importorskip("lmdb", reason="the extra `lmdb` is not installed")
+    release = tmp_path / "data_lmdb_release" / "evaluation"
+    release.mkdir(parents=True)
+    for name, folder in benches.RELEASED.items():
+        unpack.main([str(sets / name), "to=lmdb", f"out={tmp_path / name}"])
+        (tmp_path / name / "test").rename(release / folder)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "new").mkdir()
+    with pytest.raises(BadSettings) as told:
+        benches.roots("std6", "test", ["new"])
+    commands = str(told.value).splitlines()[1:]
+    assert len(commands) == len(few)
+    for command in commands:
+        python, m, module, *argv = command.split()
+        assert (python, m, module) == ("python", "-m", "ingest.shard")
+        shard.main([*argv, "workers=1"])
+    assert benches.roots("std6", "test", ["new"]) == [f"new/{name}" for name in few]
