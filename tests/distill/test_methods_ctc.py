@@ -1,77 +1,30 @@
 """What the methods made for CTC must hold beyond the contract: marginal, guided, occupancy, sequence."""
 
 import itertools
-import types
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
-from distill.lesson import Hypotheses, Lesson
-from distill.methods import Shapes, Sides
+from distill.lesson import Hypotheses
 from distill.methods.sequence import fitting, weights
-from shards import lookup
 from shards.errors import BadSettings
-from train.beam import prefix_beam
+from tests.distill.ctc_lessons import (
+    C,
+    L,
+    N,
+    hypotheses,
+    lesson,
+    loss_and_pull,
+    make,
+    random_logits,
+    spikes,
+)
 from train.ctc import ctc_loss
 from train.models import Output
-from train.occupancy import occupancy
 
-N, L, C = 5, 12, 9
 NAMES = ["guided", "marginal", "occupancy", "sequence"]
 DIVERGENCES = ["marginal", "occupancy"]  # zero where student and teacher agree
-
-
-def make(name: str, frames: int = L, **settings):
-    module = lookup.find("distill.methods", name)
-    return module.Method(module.Settings(**settings), Sides(None, Shapes(frames, C), Shapes(L, C)))
-
-
-def random_logits(seed: int = 0, scale: float = 3.0, steps: int = L) -> torch.Tensor:
-    return scale * torch.randn(N, steps, C, generator=torch.Generator().manual_seed(seed))
-
-
-def hypotheses(readings: list[list[list[int]]], log_probs: torch.Tensor | None = None) -> Hypotheses:
-    """From lists: samples, hypotheses, symbols."""
-    count, longest = max(map(len, readings)), max(len(r) for rs in readings for r in rs)
-    symbols = torch.zeros(len(readings), count, longest, dtype=torch.int64)
-    lengths = torch.full((len(readings), count), -1)
-    for n, rs in enumerate(readings):
-        for b, reading in enumerate(rs):
-            symbols[n, b, : len(reading)], lengths[n, b] = torch.tensor(reading), len(reading)
-    scores = -torch.arange(count).float().expand(len(readings), count) if log_probs is None else log_probs
-    return Hypotheses(symbols, lengths, scores.masked_fill(lengths < 0, -torch.inf))
-
-
-def lesson(
-    logits: torch.Tensor, nbest: Hypotheses | None = None, gamma: torch.Tensor | None = None
-) -> Lesson:
-    """What a teacher with these logits answers; its hypotheses are those of the beam."""
-    log_probs = logits.detach().log_softmax(-1)
-    if nbest is None:
-        found = prefix_beam(log_probs, n=4)
-        nbest = Hypotheses(*map(torch.from_numpy, (found.symbols, found.lengths, found.log_probs)))
-    labels = types.SimpleNamespace(symbols=torch.arange(1, N + 1), lengths=torch.ones(N, dtype=torch.int64))
-    batch: Any = types.SimpleNamespace(targets=labels)
-    return Lesson(batch, log_probs, nbest=nbest, occupancy=log_probs.exp() if gamma is None else gamma)
-
-
-def spikes(places: dict[int, int], height: float = 9.0) -> torch.Tensor:
-    """Logits of N equal samples: blank everywhere but for a class at each of some steps."""
-    logits = torch.zeros(N, L, C)
-    logits[:, [t for t in range(L) if t not in places], 0] = height
-    for step, symbol in places.items():
-        logits[:, step, symbol] = height
-    return logits
-
-
-def loss_and_pull(name: str, student: torch.Tensor, told: Lesson, **settings):
-    """The loss [N] and its gradient by the student's logits."""
-    student = student.detach().clone().requires_grad_()
-    loss = make(name, student.shape[1], **settings)(Output(student), told)
-    (pull,) = torch.autograd.grad(loss.sum(), student)
-    return loss.detach(), pull
 
 
 @pytest.mark.parametrize("name", DIVERGENCES)
@@ -146,49 +99,6 @@ def test_guided_falls_as_the_students_spike_moves_onto_the_teachers():
     losses = [loss_and_pull("guided", away.lerp(home, part), told)[0][0] for part in np.linspace(0, 1, 6)]
     assert all(right < left for left, right in itertools.pairwise(losses))
     assert float(losses[-1]) == pytest.approx(-1, rel=1e-2)
-
-
-def test_occupancy_teaches_the_label_where_the_teacher_misreads():
-    teacher = spikes({2: 1, 6: 4})
-    teacher[:, 6, 5] = 7.0  # second best, and what the label says
-    gamma, feasible = occupancy(teacher.log_softmax(-1), torch.tensor([1, 5] * N), torch.full((N,), 2))
-    assert feasible.all()
-    told = lesson(teacher, gamma=gamma)
-    right, pull = loss_and_pull("occupancy", spikes({2: 1, 6: 5}), told)
-    wrong, _ = loss_and_pull("occupancy", teacher, told)
-    assert (right < wrong).all()
-    expected = (spikes({2: 1, 6: 5}).softmax(-1) - gamma) / L
-    assert torch.allclose(pull, expected, atol=1e-6)
-
-
-def test_occupancy_leaves_out_samples_of_zero_rows():
-    gamma = random_logits(2).softmax(-1)
-    gamma[[1, 3]] = 0
-    loss, pull = loss_and_pull("occupancy", random_logits(1), lesson(random_logits(2), gamma=gamma))
-    assert (loss > 0).tolist() == [True, False, True, False, True]
-    assert pull.abs().sum((1, 2)).bool().tolist() == [True, False, True, False, True]
-
-
-def test_occupancy_leaves_out_samples_whose_own_steps_cannot_spell_the_label():
-    """Beyond its own steps a student is blank for certain: what the teacher aligns there cannot be had."""
-    own = torch.tensor([2, 3, 12])  # two steps lack the blank between the equal letters
-    student, gamma = random_logits(1)[:3], torch.zeros(3, L, C)
-    for sample, steps in enumerate(own.tolist()):
-        student[sample, steps:], student[sample, steps:, 0] = -1e4, 0.0
-    gamma[..., 0] = 1.0
-    for step in (0, 2):
-        gamma[:, step, 0], gamma[:, step, 4] = 0.0, 1.0
-    told = lesson(random_logits(2)[:3], gamma=gamma)
-    told.batch.targets.symbols, told.batch.targets.lengths = torch.tensor([4] * 6), torch.tensor([2] * 3)
-    loss = make("occupancy")(Output(student, steps=own), told)
-    wanted = -(gamma * student.log_softmax(-1)).sum(-1).mean(-1)
-    assert loss.tolist() == pytest.approx([0.0, *wanted[1:].tolist()])
-    assert wanted[0] > 100
-
-
-def test_occupancy_refuses_a_student_of_other_steps():
-    with pytest.raises(BadSettings, match=r"L = 20 steps, the teacher 12"):
-        make("occupancy", frames=20)
 
 
 READINGS = [[[1, 2, 2], [1, 2], []], [[3, 3, 3, 3]], [[4], [8, 1, 8, 1], [8]], [[]], [[5, 5], [5], [5, 6]]]

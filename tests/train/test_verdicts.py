@@ -21,10 +21,10 @@ from train.wordscore import Score
 CONFIG = {"fit": {"epochs": 2}, "data": {"root": ["a"], "digest": "d"}, "seed": 0, "method": {"hard": {}}}
 
 
-def run_folder(path: Path, seed=0, steps=9, settings=Settings(), **config) -> Path:  # noqa: B008
+def run_folder(path: Path, seed=0, steps=9, charset="36", **config) -> Path:
     """A run folder with a random model; returns the model folder."""
     torch.manual_seed(seed)
-    task = Task(settings, ImageSpec())
+    task = Task(Settings(charset), ImageSpec())
     model = Model(Crnn(channels=[4, 4, 4, 4, 4, 4, 8], map_to_seq=8, rnn_hidden=8), task.image, task.channels)
     extra = {"control": "s-control"} if path.name == "s" else {}
     modelfolder.save(path / "best", model, task, model_name="crnn", task_name="recognise", extra=extra)
@@ -130,7 +130,7 @@ def test_a_control_that_is_still_training_is_none_yet(words, tmp_path):
 
 
 def test_models_that_fold_labels_otherwise_are_said_not_to_be_judged_alike(words, tmp_path, capsys):
-    small, all_ = run_folder(tmp_path / "a"), run_folder(tmp_path / "b", settings=Settings("62"))
+    small, all_ = run_folder(tmp_path / "a"), run_folder(tmp_path / "b", charset="62")
     texts = [Shards([words], "test").text(i) or "" for i in range(32)]
     given = [f"checkpoint={small}", f"baseline={all_}"]
     found = evaluate(words, tmp_path, *given, "card=true")
